@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef CW_RECORD_H
+#define CW_RECORD_H
+
+/**
+ * @file
+ * The registers' contents as their callers see them: sessions, mappings, client registers, namespaces.
+ *
+ * Source: leases.md "Records", design.md section 8. Plain values. Times are durations in nanoseconds of
+ * the replicas' proven age, never wall-clock instants. IPv4 addresses big endian. Threads: [any].
+ */
+#include <cw_types.h>
+
+/** A site: first 8 bytes of SHA-256 over its name; without a name, of the node ID. */
+struct cw_site_id {
+	uint8_t b[8];
+};
+
+/** A client: first 16 bytes of SHA-256 over (kind octet, client-id) or (0, htype, chaddr). */
+struct cw_client_hash {
+	uint8_t b[16];
+};
+
+enum cw_client_state {
+	CW_CLIENT_NONE,	    /* claimed for a pool, bound to nobody */
+	CW_CLIENT_BOUND,
+	CW_CLIENT_DECLINED, /* "!client": answered somebody else's probe; nobody gets it until `until` */
+};
+
+/** Gateways that may answer for one address within one cover (leases.md). */
+#define CW_MAPPING_ENTRIES_MAX 4u
+
+/** This gateway, in this session generation, may have leases out for this address. */
+struct cw_mapping_entry {
+	struct cw_node_id node;
+	struct cw_site_id site;
+	uint64_t sgen;
+	uint64_t cover_ns; /* C = longest lease + D */
+	bool stopped;	   /* consented: grants nothing any more */
+};
+
+struct cw_mapping {
+	uint64_t ver; /* of the register; grows with every change, also through free */
+	uint64_t gen; /* the ver that began the present ownership */
+	bool held;    /* false: free (an absent register reads as free with ver = floor) */
+	uint8_t client_state; /* enum cw_client_state */
+	struct cw_client_hash client;
+	struct cw_mac mac;
+	bool owned; /* owner and owner_site are valid: somebody speaks for it */
+	struct cw_node_id owner;
+	struct cw_site_id owner_site;
+	uint8_t entry_count;
+	struct cw_mapping_entry entries[CW_MAPPING_ENTRIES_MAX];
+};
+
+/** A namespace's record (design.md section 8). Fixed-size: it must fit a register of 1,024 bytes. */
+#define CW_NS_NAME_BYTES	64u
+#define CW_NS_DOMAIN_BYTES	128u
+#define CW_NS_RESERVED_MAX	16u
+#define CW_NS_SERVERS_MAX	4u
+
+struct cw_ip4_range {
+	rte_be32_t first, last; /* inclusive */
+};
+
+struct cw_namespace_record {
+	uint64_t ver;
+	char name[CW_NS_NAME_BYTES];
+	char domain[CW_NS_DOMAIN_BYTES]; /* option 15; "" none */
+	struct cw_prefix4 subnet;
+	uint32_t lease_s;
+	uint32_t lease_longest_s; /* cover is computed from it */
+	uint16_t mtu_bytes;	  /* option 26; 1420 by default */
+	uint16_t mac_base;	  /* nn:nn of FE:FD:nn:nn:00:ss, host order */
+	rte_be32_t router;	  /* option 3; 0: off (default, the subnet is flat) */
+	uint8_t reserved_count, ntp_count;
+	struct cw_ip4_range reserved[CW_NS_RESERVED_MAX];
+	rte_be32_t ntp[CW_NS_SERVERS_MAX];
+};
+
+/** The service address: lowest usable address of the subnet. */
+static inline rte_be32_t cw_namespace_service_ip(const struct cw_namespace_record *ns)
+{
+	return rte_cpu_to_be_32(rte_be_to_cpu_32(ns->subnet.ip) + 1);
+}
+
+#endif /* CW_RECORD_H */
