@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef CW_LEASE_H
+#define CW_LEASE_H
+
+/**
+ * @file
+ * The lease engine: sessions, pool, bindings, DHCP's first contacts. leases.md, rule by rule; sans I/O.
+ *
+ * One instance per namespace. In: DHCP messages that workers punted, answers of the store, messages of other gateways
+ * (consents), LAN observations, time. Out: replies, hosts to publish, log records to make durable, messages to other gateways,
+ * LAN probes. Every lease it grants obeys l <= C - (now - base); what workers grant in-line comes back as `acked`. [control].
+ */
+#include <cw_dhcp.h>
+#include <cw_host.h>
+#include <cw_log.h>
+#include <cw_store.h>
+
+struct cw_lease_engine;
+
+/** One record of the gateway's own log (drivers store it opaquely; at most this many bytes). */
+#define CW_LEASE_LOG_BYTES_MAX 512u
+
+struct cw_lease_ops {
+	/** DHCP reply for a punted message. `request` is the parsed message it answers; bytes are a BOOTP message without UDP. */
+	void (*reply)(void *ctx, const struct cw_dhcp_message *request, uint16_t vlan,
+		      const uint8_t *bootp, size_t len, uint64_t now_ns);
+	/** Make this host visible to workers (offered, bound, silent) or take it away. Facts valid during the call;
+	 * grant_until_tsc is filled by the op from `grant_until_ns`. */
+	void (*publish)(void *ctx, const struct cw_host *facts, uint64_t grant_until_ns,
+			uint64_t now_ns);
+	void (*retire)(void *ctx, rte_be32_t ip, uint64_t now_ns);
+	/** When workers last sent an ACK in-line to this address, 0 never (own clock). */
+	uint64_t (*acked)(void *ctx, rte_be32_t ip);
+	/** Session facts for workers: silent from deadline_ns on. 0: no session. */
+	void (*session)(void *ctx, uint64_t sgen, uint64_t deadline_ns, uint64_t now_ns);
+	/** Append a record to the own log; cw_lease_durable(lsn) comes when it is safe. 0 when the log refuses. */
+	uint64_t (*append)(void *ctx, const uint8_t *record, size_t len);
+	/** To another gateway, by the overlay's LEASE service. */
+	void (*send)(void *ctx, const struct cw_node_id *to, const uint8_t *message, size_t len,
+		     uint64_t now_ns);
+	/** Two ARP requests for ip on the LAN from the service address; an answer comes as cw_lease_heard. */
+	void (*probe)(void *ctx, rte_be32_t ip, const struct cw_mac *mac, uint64_t now_ns);
+	/** The owner of a mapping we hold or watched changed (so that routes follow at once). */
+	void (*mapping)(void *ctx, rte_be32_t ip, const struct cw_mapping *mapping, uint64_t now_ns);
+	/** One line of the lease log: what, ip, mac, seconds. */
+	void (*event)(void *ctx, const char *what, rte_be32_t ip, const struct cw_mac *mac,
+		      uint32_t seconds, uint64_t now_ns);
+};
+
+struct cw_lease_config {
+	struct cw_node_id self;
+	struct cw_site_id site;
+	const struct cw_log *log;
+	struct cw_random_ops random;
+	struct cw_digest_ops digest;
+	struct cw_store store;
+	struct cw_namespace_record ns; /* replaced by cw_lease_set_namespace */
+	unsigned int pool_low, pool_high;
+	uint64_t boot_id; /* same boot and same state directory lock: the predecessor's session may be ended at once */
+};
+
+CW_MUST_USE int cw_lease_create(struct cw_lease_engine **out, const struct cw_lease_config *config,
+				const struct cw_lease_ops *ops, void *ctx);
+void cw_lease_destroy(struct cw_lease_engine *engine);
+/** Replay of the own log at start, in order, before the first timer call. */
+void cw_lease_replay(struct cw_lease_engine *engine, const uint8_t *record, size_t len);
+void cw_lease_set_namespace(struct cw_lease_engine *engine, const struct cw_namespace_record *ns,
+			    uint64_t now_ns);
+uint64_t cw_lease_timer(struct cw_lease_engine *engine, uint64_t now_ns);
+void cw_lease_durable(struct cw_lease_engine *engine, uint64_t lsn, int err, uint64_t now_ns);
+/** Snapshot of the log: every live record, through `emit`; the app then cuts the log. */
+void cw_lease_snapshot(const struct cw_lease_engine *engine,
+		       void (*emit)(void *arg, const uint8_t *record, size_t len), void *arg);
+
+/** A DHCP message from the LAN that a worker punted. `ether_src` is the frame's source MAC. */
+void cw_lease_dhcp(struct cw_lease_engine *engine, const struct cw_dhcp_message *message,
+		   const struct cw_mac *ether_src, uint16_t vlan, uint64_t now_ns);
+/** A local frame proves that this MAC uses this address (ARP reply or request with it as sender). `gratuitous`: announcement. */
+void cw_lease_heard(struct cw_lease_engine *engine, rte_be32_t ip, const struct cw_mac *mac,
+		    bool gratuitous, uint64_t now_ns);
+/** A LEASE service message; `from` is authenticated, `site` from its certificate. */
+void cw_lease_message(struct cw_lease_engine *engine, const struct cw_node_id *from,
+		      const struct cw_site_id *site, const uint8_t *data, size_t len,
+		      uint64_t now_ns);
+/** From the store's events. */
+void cw_lease_changed(struct cw_lease_engine *engine, rte_be32_t ip,
+		      const struct cw_mapping *mapping, uint64_t now_ns);
+/** SIGTERM: no more answers; sign off unbound, write bound, close the session. @return true when nothing is left to wait for. */
+bool cw_lease_shutdown(struct cw_lease_engine *engine, uint64_t now_ns);
+/** The process was stopped for a while (or a suspend): frames queued before now are void, deadlines are looked at first. */
+void cw_lease_woke(struct cw_lease_engine *engine, uint64_t now_ns);
+
+struct cw_lease_info {
+	rte_be32_t ip;
+	struct cw_mac mac;
+	struct cw_client client;
+	struct cw_client_hash client_hash;
+	char name[64];
+	const char *state; /* "pool", "offered", "bound", "stopped", "declined" */
+	uint64_t gen, ver, sgen;
+	uint64_t until_ns;
+	bool written;
+};
+struct cw_lease_status {
+	uint64_t sgen;		/* 0: no session */
+	uint64_t session_deadline_ns;
+	unsigned int bound, offered, pool, stopped;
+	bool isolated;		/* no quorum: serving within covers only */
+};
+typedef void (*cw_lease_visit_fn)(void *arg, const struct cw_lease_info *info);
+void cw_lease_visit(const struct cw_lease_engine *engine, cw_lease_visit_fn visit, void *arg);
+void cw_lease_status(const struct cw_lease_engine *engine, struct cw_lease_status *out);
+
+#endif /* CW_LEASE_H */
