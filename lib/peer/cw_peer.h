@@ -29,6 +29,8 @@ struct cw_peer_params {
 	struct cw_node_id node;
 	uint8_t site[8];
 	struct cw_endpoint path; /* outer destination */
+	struct cw_mac next_hop;	 /* on the WAN segment: the router, or the peer itself where it is on-link */
+	bool have_next_hop;	 /* false: packets to it are dropped as NO_SA until cw_peer_set_next_hop */
 	uint16_t mtu_bytes;	 /* largest inner packet towards it */
 };
 
@@ -42,11 +44,9 @@ struct cw_sa_params {
 	uint8_t key[36];
 };
 
-/** Underlay facts for ready outer headers: changed as a whole when the next hop or our address changes. */
+/** Our own side of the ready outer headers. */
 struct cw_underlay {
 	struct cw_mac port_mac;
-	struct cw_mac next_hop;	 /* valid if have_next_hop */
-	bool have_next_hop;
 	rte_be32_t ip;
 	rte_be16_t port;
 };
@@ -67,13 +67,15 @@ CW_MUST_USE int cw_peer_table_create(struct cw_peer_table **out, struct cw_rcu *
 void cw_peer_table_destroy(struct cw_peer_table *table);
 
 /* All [control]. */
-/** New outer source, port or next hop: every peer's ready headers are rebuilt. */
+/** New outer source: every peer's ready headers are rebuilt. */
 void cw_peer_set_underlay(struct cw_peer_table *table, const struct cw_underlay *underlay);
 /** @return 0, -ENOSPC, -EEXIST (node is there). */
 CW_MUST_USE int cw_peer_add(struct cw_peer_table *table, const struct cw_peer_params *params,
 			    uint16_t *index);
 CW_MUST_USE int cw_peer_move(struct cw_peer_table *table, uint16_t peer,
 			     const struct cw_endpoint *path);
+/** The WAN neighbour towards this peer was resolved, or changed. */
+void cw_peer_set_next_hop(struct cw_peer_table *table, uint16_t peer, const struct cw_mac *next_hop);
 /** First half of its death: workers find no SA any more. Index and keys are freed after the grace period (second half). */
 void cw_peer_make_dead(struct cw_peer_table *table, uint16_t peer);
 uint16_t cw_peer_find(const struct cw_peer_table *table, const struct cw_node_id *node);
