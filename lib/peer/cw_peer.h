@@ -90,7 +90,7 @@ CW_MUST_USE int cw_sa_add_inbound(struct cw_peer_table *table, const struct cw_s
 CW_MUST_USE int cw_sa_add_outbound(struct cw_peer_table *table, const struct cw_sa_params *params,
 				   unsigned int K);
 CW_MUST_USE int cw_sa_switch(struct cw_peer_table *table, uint16_t peer, uint32_t generation);
-/** Retire the SAs of one generation and direction. */
+/** Retire the SAs of one generation (inbound: 0 = all) and direction. */
 void cw_sa_retire(struct cw_peer_table *table, uint16_t peer, bool outbound, uint32_t generation);
 
 /** @return false when the index is free. */

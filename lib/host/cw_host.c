@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Hosts of this site: two fixed hash tables, by IP and by DHCP client, over entries that are replaced whole.
+ *
+ * Chains are singly linked through the entries; a worker that walks one sees either the old or the new entry of a host. Replacing
+ * puts the new entry in the old one's place in its chain by one store. The number of buckets is fixed at creation (sites have at most
+ * CW_HOST_MAX hosts), so nothing ever moves.
+ *
+ * Invariant: an entry is in the IP table exactly once, and in the client table exactly once if it has a client.
+ */
+#include "cw_host.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+struct node {
+	struct cw_host host; /* first: the public pointer is the node */
+	struct node *ip_next, *client_next;
+};
+
+struct cw_host_table {
+	struct cw_rcu *rcu;
+	unsigned int count, max;
+	uint32_t mask;
+	struct node **by_ip, **by_client;
+};
+
+static uint32_t ip_bucket(const struct cw_host_table *t, rte_be32_t ip)
+{
+	uint32_t h = (uint32_t)ip * UINT32_C(0x9E3779B1);
+
+	return (h ^ h >> 15) & t->mask;
+}
+
+/* FNV-1a: client identifiers are short and this is not a worker's hot path per packet. */
+static uint32_t client_bucket(const struct cw_host_table *t, const struct cw_client *c)
+{
+	uint32_t h = UINT32_C(2166136261) ^ c->kind;
+
+	for (unsigned int i = 0; i < c->len; i++)
+		h = (h ^ c->bytes[i]) * UINT32_C(16777619);
+	return (h ^ h >> 15) & t->mask;
+}
+
+static bool same_client(const struct cw_client *a, const struct cw_client *b)
+{
+	return a->kind == b->kind && a->len == b->len && memcmp(a->bytes, b->bytes, a->len) == 0;
+}
+
+int cw_host_table_create(struct cw_host_table **out, struct cw_rcu *rcu, unsigned int hosts_max)
+{
+	struct cw_host_table *t = calloc(1, sizeof(*t));
+	uint32_t buckets = 1024;
+
+	if (t == NULL)
+		return -ENOMEM;
+	while (buckets < hosts_max)
+		buckets *= 2;
+	t->rcu = rcu;
+	t->max = hosts_max;
+	t->mask = buckets - 1;
+	t->by_ip = calloc(buckets, sizeof(struct node *));
+	t->by_client = calloc(buckets, sizeof(struct node *));
+	if (t->by_ip == NULL || t->by_client == NULL) {
+		cw_host_table_destroy(t);
+		return -ENOMEM;
+	}
+	*out = t;
+	return 0;
+}
+
+void cw_host_table_destroy(struct cw_host_table *table)
+{
+	if (table == NULL)
+		return;
+	for (uint32_t i = 0; table->by_ip != NULL && i <= table->mask; i++) {
+		struct node *n = table->by_ip[i];
+
+		while (n != NULL) {
+			struct node *next = n->ip_next;
+
+			free(n);
+			n = next;
+		}
+	}
+	free(table->by_ip);
+	free(table->by_client);
+	free(table);
+}
+
+static void node_free(struct cw_rcu_head *head)
+{
+	free(CW_CONTAINER_OF(head, struct node, host.rcu));
+}
+
+/* The place that points to this IP's node, or the end of its chain. */
+static struct node **ip_place(struct cw_host_table *t, rte_be32_t ip)
+{
+	struct node **at = &t->by_ip[ip_bucket(t, ip)];
+
+	while (*at != NULL && (*at)->host.ip != ip)
+		at = &(*at)->ip_next;
+	return at;
+}
+
+static void client_unlink(struct cw_host_table *t, struct node *n)
+{
+	struct node **at = &t->by_client[client_bucket(t, &n->host.client)];
+
+	while (*at != NULL && *at != n)
+		at = &(*at)->client_next;
+	if (*at == n)
+		__atomic_store_n(at, n->client_next, __ATOMIC_RELEASE);
+}
+
+int cw_host_publish(struct cw_host_table *table, const struct cw_host *facts)
+{
+	struct node **place = ip_place(table, facts->ip);
+	struct node *old = *place, *n;
+	struct node **bucket;
+
+	if (old == NULL && table->count >= table->max)
+		return -ENOSPC;
+	n = malloc(sizeof(*n));
+	if (n == NULL)
+		return -ENOSPC;
+	n->host = *facts;
+	n->ip_next = old != NULL ? old->ip_next : NULL;
+	n->client_next = NULL;
+	if (old != NULL) {
+		/* A lease or a sign of life noted on the old entry must not be lost. */
+		n->host.acked_tsc = cw_max_u64(
+			facts->acked_tsc, __atomic_load_n(&old->host.acked_tsc, __ATOMIC_RELAXED));
+		n->host.heard_tsc = cw_max_u64(
+			facts->heard_tsc, __atomic_load_n(&old->host.heard_tsc, __ATOMIC_RELAXED));
+		client_unlink(table, old);
+	} else {
+		table->count++;
+	}
+	__atomic_store_n(place, n, __ATOMIC_RELEASE);
+	if (facts->client.len > 0) {
+		bucket = &table->by_client[client_bucket(table, &facts->client)];
+		n->client_next = *bucket;
+		__atomic_store_n(bucket, n, __ATOMIC_RELEASE);
+	}
+	if (old != NULL)
+		cw_rcu_retire(table->rcu, &old->host.rcu, node_free);
+	return 0;
+}
+
+int cw_host_retire(struct cw_host_table *table, rte_be32_t ip)
+{
+	struct node **place = ip_place(table, ip);
+	struct node *n = *place;
+
+	if (n == NULL)
+		return -ENOENT;
+	__atomic_store_n(place, n->ip_next, __ATOMIC_RELEASE);
+	client_unlink(table, n);
+	table->count--;
+	/* Workers in a burst may hold it. */
+	cw_rcu_retire(table->rcu, &n->host.rcu, node_free);
+	return 0;
+}
+
+struct cw_host *cw_host_by_ip(const struct cw_host_table *table, rte_be32_t ip)
+{
+	struct node *n = __atomic_load_n(&table->by_ip[ip_bucket(table, ip)], __ATOMIC_ACQUIRE);
+
+	while (n != NULL && n->host.ip != ip)
+		n = __atomic_load_n(&n->ip_next, __ATOMIC_ACQUIRE);
+	return n == NULL ? NULL : &n->host;
+}
+
+struct cw_host *cw_host_by_client(const struct cw_host_table *table, const struct cw_client *client)
+{
+	struct node *n =
+		__atomic_load_n(&table->by_client[client_bucket(table, client)], __ATOMIC_ACQUIRE);
+
+	while (n != NULL && !same_client(&n->host.client, client))
+		n = __atomic_load_n(&n->client_next, __ATOMIC_ACQUIRE);
+	return n == NULL ? NULL : &n->host;
+}
+
+void cw_host_by_ip_bulk(const struct cw_host_table *table, const rte_be32_t *ip, unsigned int n,
+			struct cw_host **out)
+{
+	uint32_t at[64];
+
+	for (unsigned int i = 0; i < n; i++) {
+		at[i] = ip_bucket(table, ip[i]);
+		__builtin_prefetch(&table->by_ip[at[i]]);
+	}
+	for (unsigned int i = 0; i < n; i++)
+		__builtin_prefetch(__atomic_load_n(&table->by_ip[at[i]], __ATOMIC_ACQUIRE));
+	for (unsigned int i = 0; i < n; i++)
+		out[i] = cw_host_by_ip(table, ip[i]);
+}
+
+void cw_host_visit(const struct cw_host_table *table, cw_host_visit_fn visit, void *arg)
+{
+	for (uint32_t i = 0; i <= table->mask; i++)
+		for (struct node *n = table->by_ip[i]; n != NULL; n = n->ip_next)
+			visit(arg, &n->host);
+}
+
+unsigned int cw_host_count(const struct cw_host_table *table)
+{
+	return table->count;
+}

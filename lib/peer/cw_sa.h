@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef CW_SA_H
+#define CW_SA_H
+
+/**
+ * @file
+ * Security associations and peers as workers read them. One SA is used by one worker and one direction only, so
+ * its counters and its window are plain memory.
+ *
+ * Pointers are valid until the worker's next quiescent state.
+ */
+#include <cw_esp.h>
+
+#include "cw_crypto.h"
+#include "cw_peer.h"
+
+/** Replay window in bits (RFC 6479's ring of words; one word is always being turned over). */
+#define CW_REPLAY_WORDS 32u
+#define CW_REPLAY_BITS	((CW_REPLAY_WORDS - 1) * 64u)
+
+/** Sliding window over 64-bit sequence numbers. */
+struct cw_replay {
+	uint64_t highest;
+	uint64_t words[CW_REPLAY_WORDS];
+};
+
+/** Would this sequence number be accepted? Nothing is changed; 0 is never valid. */
+static inline bool cw_replay_check(const struct cw_replay *r, uint64_t seq)
+{
+	if (CW_UNLIKELY(seq == 0))
+		return false;
+	if (CW_LIKELY(seq > r->highest))
+		return true;
+	if (r->highest - seq >= CW_REPLAY_BITS)
+		return false;
+	return !(r->words[seq / 64 % CW_REPLAY_WORDS] >> (seq % 64) & 1);
+}
+
+/** Mark an authenticated sequence number that cw_replay_check accepted. */
+static inline void cw_replay_update(struct cw_replay *r, uint64_t seq)
+{
+	if (seq > r->highest) {
+		uint64_t from = r->highest / 64, to = seq / 64;
+
+		if (to - from >= CW_REPLAY_WORDS) {
+			memset(r->words, 0, sizeof(r->words));
+		} else {
+			while (from != to)
+				r->words[++from % CW_REPLAY_WORDS] = 0;
+		}
+		r->highest = seq;
+	}
+	r->words[seq / 64 % CW_REPLAY_WORDS] |= UINT64_C(1) << (seq % 64);
+}
+
+/** Inbound: found by the SPI's worker and index. */
+struct cw_sa_in {
+	/* First line: what every packet needs. worker: r, except where said. */
+	uint32_t spi; /* host order */
+	uint16_t peer;
+	uint8_t worker;
+	uint8_t site[8];
+	uint8_t salt[4];
+	uint64_t packets, bytes; /* worker: w, control: r */
+	struct cw_endpoint path; /* where the peer is; a packet from elsewhere is a note for control */
+	struct cw_endpoint roam; /* worker: w; guarded by roam_seq */
+	uint64_t roam_seq;	 /* sequence number of the packet the note came from; 0 none */
+	struct cw_replay replay; /* worker: rw */
+	uint32_t generation;
+	struct cw_rcu_head rcu;
+	struct cw_peer_table *table;
+	struct cw_sa_in *next; /* control: the peer's live ones */
+	uint8_t session[] CW_CACHE_ALIGNED;
+} CW_CACHE_ALIGNED;
+
+/** Outbound: one of a peer's set. */
+struct cw_sa_out {
+	uint32_t spi; /* host order */
+	uint8_t worker;
+	uint8_t salt[4];
+	uint64_t seq; /* last used; worker: rw, control: r */
+	uint64_t packets, bytes;
+	uint8_t session[] CW_CACHE_ALIGNED;
+} CW_CACHE_ALIGNED;
+
+/** One generation of outbound SAs. */
+struct cw_sa_set {
+	struct cw_rcu_head rcu;
+	struct cw_peer_table *table;
+	uint32_t generation;
+	uint8_t K;
+	uint8_t have; /* installed so far */
+	struct cw_sa_out *sa[CW_SA_WORKERS_MAX];
+};
+
+/** Bytes of Ethernet, IPv4 and UDP in front of ESP. */
+#define CW_OUTER_BYTES 42u
+
+/** A peer as workers read it; replaced whole when anything but its counters changes. */
+struct cw_peer {
+	struct cw_rcu_head rcu;
+	struct cw_sa_set *set; /* NULL: no SA yet */
+	uint8_t site[8];
+	uint16_t index;
+	uint16_t mtu_bytes;
+	bool have_next_hop;
+	uint8_t outer[CW_OUTER_BYTES]; /* ready: lengths, id, tos and checksum are filled per packet */
+	uint32_t outer_sum;	       /* ones' complement sum of the ready IPv4 header */
+	struct cw_node_id node;
+	struct cw_endpoint path;
+	struct cw_mac next_hop;
+	struct cw_peer_table *table; /* control: set when it dies */
+};
+
+/** [worker] NULL when the index is free. */
+const struct cw_peer *cw_peer_at(const struct cw_peer_table *table, uint16_t index);
+
+/** [worker] NULL when no SA of this worker has this SPI. */
+struct cw_sa_in *cw_sa_find(const struct cw_peer_table *table, uint32_t spi);
+
+/** [worker] The SA for an inner flow's hash: one of this worker's share; NULL without a set. */
+static inline struct cw_sa_out *cw_sa_pick(const struct cw_peer *peer, unsigned int worker,
+					   unsigned int workers, uint32_t flow_hash)
+{
+	const struct cw_sa_set *set = __atomic_load_n(&peer->set, __ATOMIC_CONSUME);
+	unsigned int share;
+
+	if (CW_UNLIKELY(set == NULL || set->K <= worker))
+		return NULL;
+	share = (set->K - worker + workers - 1) / workers;
+	return set->sa[worker + workers * (share == 1 ? 0 : flow_hash % share)];
+}
+
+#endif /* CW_SA_H */

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef CW_PEER_INTERNAL_H
+#define CW_PEER_INTERNAL_H
+
+/* What the files of lib/peer share: the table behind the public verbs. */
+#include "cw_sa.h"
+
+/* Inbound SA slots of one worker: the SPI's 16-bit index. */
+#define SA_SLOTS 65536u
+
+/* Control's half of a peer. */
+struct peer_control {
+	struct cw_sa_in *inbound; /* live ones */
+	struct cw_sa_set *staged; /* outbound generation not switched to yet */
+	uint64_t retired_packets, retired_bytes, retired_rx_packets, retired_rx_bytes;
+};
+
+/* One inbound slot of a worker. */
+struct sa_slot {
+	struct cw_sa_in *sa; /* workers: r */
+	uint16_t tag;	     /* last one used */
+	bool reserved;	     /* an SPI was allocated for it */
+};
+
+struct cw_peer_table {
+	struct cw_peer *peers[CW_PEER_MAX]; /* workers: r */
+	struct sa_slot *slots[CW_SA_WORKERS_MAX];
+	unsigned int workers;
+	const struct cw_crypto_ops *crypto;
+	void *engine;
+	struct cw_rcu *rcu;
+
+	/* Control only. */
+	struct cw_underlay underlay;
+	struct peer_control control[CW_PEER_MAX];
+	bool busy[CW_PEER_MAX]; /* live, or dead within its grace period */
+	unsigned int count;
+};
+
+/* Publish a changed copy of a peer; the old one is retired. */
+int cw_peer_replace(struct cw_peer_table *table, const struct cw_peer *changed);
+
+/* First half of the death of an outbound set; its counters are kept. */
+void cw_sa_set_retire(struct cw_peer_table *table, uint16_t peer, struct cw_sa_set *set);
+
+#endif /* CW_PEER_INTERNAL_H */
