@@ -57,6 +57,7 @@
 	_(ESP_REPLAY, "replayed or too old sequence number")                                       \
 	_(ESP_AUTH, "ESP integrity check failed")                                                  \
 	_(ESP_PADDING, "ESP padding or next header malformed")                                     \
+	_(ECN, "congestion was marked outside on a packet that cannot carry the mark")             \
 	_(ESP_WORKER_RING, "hand-over ring to the SA's worker is full")                            \
 	_(ADMIT_SOURCE, "inner source does not belong to the sealing peer's site")                 \
 	_(ADMIT_GEN, "sender's generation of the mapping is stale")                                \

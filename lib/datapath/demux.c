@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * demux: a frame from the WAN is ESP for an SA of ours, something for control, or not ours at all.
+ *
+ * By the first byte of the datagram (design.md section 3). STUN and DTLS are punted; ARP is (our next hop's answers), ICMP is where the port's
+ * address is ours alone. Where a netdev is shared with the kernel, everything else on it is the kernel's and is dropped here silently
+ * but counted. An ESP packet of another worker's SA goes over by its ring.
+ */
+#include "internal.h"
+
+static void punt_datagram(struct cw_worker *w, struct rte_mbuf *m, enum cw_punt_kind kind,
+			  const struct cw_endpoint *from, size_t offset, uint16_t bytes)
+{
+	rte_pktmbuf_adj(m, (uint16_t)offset);
+	m->data_len = bytes;
+	m->pkt_len = bytes;
+	facts_of(m)->from = *from;
+	punt(w, m, kind);
+}
+
+static void take_esp(struct cw_worker *w, struct rte_mbuf *m, size_t offset, uint16_t bytes)
+{
+	struct facts *f = facts_of(m);
+	rte_be32_t spi;
+	unsigned int worker;
+
+	if (bytes < sizeof(spi)) {
+		drop(w, m, CW_DROP_ESP_MALFORMED);
+		return;
+	}
+	rte_pktmbuf_adj(m, (uint16_t)offset);
+	m->data_len = bytes;
+	m->pkt_len = bytes;
+	memcpy(&spi, rte_pktmbuf_mtod(m, const void *), sizeof(spi));
+	worker = cw_spi_worker(rte_be_to_cpu_32(spi));
+	if (CW_UNLIKELY(worker != w->params.index)) {
+		handover(w, m, worker);
+		return;
+	}
+	f->sa = cw_sa_find(w->params.peers, rte_be_to_cpu_32(spi));
+	if (CW_UNLIKELY(f->sa == NULL)) {
+		drop(w, m, CW_DROP_ESP_SPI);
+		return;
+	}
+	lane_add(&w->esp, m);
+}
+
+static void demux_udp(struct cw_worker *w, struct rte_mbuf *m, const struct cw_ip4_header *ip,
+		      size_t at)
+{
+	const uint8_t *data = rte_pktmbuf_mtod(m, const uint8_t *);
+	size_t len = rte_be_to_cpu_16(ip->total_bytes) - CW_IP4_BYTES;
+	struct cw_udp_header udp;
+	struct cw_endpoint from;
+	uint16_t bytes;
+
+	if (len < CW_UDP_BYTES) {
+		drop(w, m, CW_DROP_TRUNCATED);
+		return;
+	}
+	memcpy(&udp, data + at, sizeof(udp));
+	if (udp.dst != w->params.wan_port) {
+		drop(w, m, CW_DROP_WAN_NOT_OURS);
+		return;
+	}
+	bytes = rte_be_to_cpu_16(udp.bytes);
+	if (bytes < CW_UDP_BYTES || bytes > len) {
+		drop(w, m, CW_DROP_TRUNCATED);
+		return;
+	}
+	bytes = (uint16_t)(bytes - CW_UDP_BYTES);
+	at += CW_UDP_BYTES;
+	from = (struct cw_endpoint){.family = CW_FAMILY_IPV4, .port = udp.src, .ip4 = ip->src};
+	facts_of(m)->from = from;
+	facts_of(m)->outer_tos = ip->tos;
+	switch (cw_wan_classify(data + at, bytes)) {
+	case CW_WAN_ESP: /* authenticated by itself: its UDP checksum, if any, adds nothing */
+		take_esp(w, m, at, bytes);
+		return;
+	case CW_WAN_STUN:
+	case CW_WAN_DTLS:
+		if (cw_udp_parse(ip, data + at - CW_UDP_BYTES, len, &udp) != CW_DROP_NONE)
+			drop(w, m, CW_DROP_UDP_CHECKSUM);
+		else
+			punt_datagram(w, m, data[at] <= 3 ? CW_PUNT_STUN : CW_PUNT_DTLS, &from, at,
+				      bytes);
+		return;
+	case CW_WAN_CHANNEL: /* no relay channel is bound: relaying comes with the ring */
+		drop(w, m, CW_DROP_RELAY_CHANNEL);
+		return;
+	case CW_WAN_KEEPALIVE:
+		drop(w, m, CW_DROP_WAN_KEEPALIVE);
+		return;
+	default:
+		drop(w, m, CW_DROP_WAN_UNKNOWN);
+	}
+}
+
+static void demux_ip(struct cw_worker *w, struct rte_mbuf *m, size_t at)
+{
+	struct cw_ip4_header ip;
+	enum cw_drop why = cw_ip4_parse_header(rte_pktmbuf_mtod_offset(m, const uint8_t *, at),
+					       m->data_len - at, &ip);
+
+	if (CW_UNLIKELY(why != CW_DROP_NONE)) {
+		drop(w, m, why);
+		return;
+	}
+	if (CW_UNLIKELY(ip.dst != w->params.wan_ip ||
+			(ip.fragment & rte_cpu_to_be_16(CW_IP4_MF | CW_IP4_OFFSET)))) {
+		drop(w, m, CW_DROP_WAN_NOT_OURS);
+		return;
+	}
+	if (CW_LIKELY(ip.proto == CW_IP_PROTO_UDP))
+		demux_udp(w, m, &ip, at + CW_IP4_BYTES);
+	else if (ip.proto == CW_IP_PROTO_ICMP && w->side[CW_SIDE_WAN].port.owns_address)
+		punt(w, m, CW_PUNT_WAN_ICMP);
+	else
+		drop(w, m, CW_DROP_WAN_NOT_OURS);
+}
+
+static void demux_one(struct cw_worker *w, struct rte_mbuf *m)
+{
+	const struct cw_eth_header *h = rte_pktmbuf_mtod(m, const struct cw_eth_header *);
+	const struct cw_dp_port *port = &w->side[CW_SIDE_WAN].port;
+	struct cw_eth eth;
+
+	if (CW_UNLIKELY(m->nb_segs != 1 ||
+			cw_eth_parse((const uint8_t *)h, m->data_len, &eth) != CW_DROP_NONE))
+		drop(w, m, CW_DROP_TRUNCATED);
+	else if (CW_UNLIKELY(port->sees_own_frames && cw_mac_equal(&h->src, &port->mac)))
+		drop(w, m, CW_DROP_OWN_FRAME);
+	else if (CW_UNLIKELY(eth.vlan != 0))
+		drop(w, m, CW_DROP_VLAN);
+	else if (CW_UNLIKELY(!cw_mac_is_multicast(&h->dst) && !cw_mac_equal(&h->dst, &port->mac)))
+		drop(w, m, CW_DROP_NOT_FOR_US);
+	else if (CW_LIKELY(eth.type == CW_ETH_P_IP4))
+		demux_ip(w, m, eth.header_bytes);
+	else if (eth.type == CW_ETH_P_ARP)
+		punt(w, m, CW_PUNT_WAN_ARP);
+	else
+		drop(w, m, eth.type == CW_ETH_P_IP6 ? CW_DROP_IPV6 : CW_DROP_ETHERTYPE);
+}
+
+void stage_demux(struct cw_worker *w, struct lane *in)
+{
+	for (uint16_t i = 0; i < in->n; i++)
+		demux_one(w, in->pkt[i]);
+}

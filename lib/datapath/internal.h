@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef CW_DATAPATH_INTERNAL_H
+#define CW_DATAPATH_INTERNAL_H
+
+/* What the stages share: the worker, lanes of packets, the facts of one packet. */
+#include <rte_cycles.h>
+#include <rte_prefetch.h>
+
+#include <cw_eth.h>
+#include <cw_host.h>
+#include <cw_ip4.h>
+#include <cw_route.h>
+#include <cw_sa.h>
+#include <cw_tunnel.h>
+#include <cw_udp.h>
+
+#include "cw_datapath.h"
+
+/* A lane: packets that go on, in order. Fragmentation may grow one burst to twice its size. */
+#define LANE_MAX (2 * CW_BURST)
+
+struct lane {
+	uint16_t n;
+	struct rte_mbuf *pkt[LANE_MAX];
+};
+
+/* Facts of one packet, in the mbuf's private area. */
+struct facts {
+	union {
+		struct cw_punt_meta punt;
+		struct cw_inject_meta inject;
+	};
+	struct cw_ip4_header ip; /* inner header from classify (LAN) or after open (WAN) */
+	uint8_t eth_bytes;	 /* LAN: Ethernet header still in front */
+	uint8_t outer_tos;
+	uint16_t vlan;
+	uint16_t peer; /* index: chosen by lookup, or who sealed */
+	uint8_t site[8]; /* sealing peer's site */
+	const struct cw_route *route;
+	struct cw_host *host;
+	struct cw_sa_in *sa;
+	uint64_t seq;
+	struct cw_endpoint from;
+};
+
+_Static_assert(sizeof(struct facts) <= CW_MBUF_PRIVATE_BYTES, "facts fit the private area");
+
+static inline struct facts *facts_of(struct rte_mbuf *m)
+{
+	return (struct facts *)(m + 1);
+}
+
+/* Stages in the order of the path; the enum indexes the statistics. */
+enum stage {
+	STAGE_RX,
+	STAGE_CLASSIFY,
+	STAGE_ARP,
+	STAGE_DHCP,
+	STAGE_GUARD,
+	STAGE_LOOKUP,
+	STAGE_MTU,
+	STAGE_SEAL,
+	STAGE_TX,
+	STAGE_DEMUX,
+	STAGE_OPEN,
+	STAGE_ADMIT,
+	STAGE_DECAP,
+	STAGE_INJECT,
+	STAGE_COUNT
+};
+
+_Static_assert(STAGE_COUNT <= CW_STATS_STAGES_MAX, "every stage has a counter");
+
+struct worker_port {
+	struct cw_dp_port port;
+	struct lane tx; /* frames ready to leave, flushed once per turn */
+};
+
+/* Tokens of one kind of punt, refilled by time: a flood of one kind cannot starve the others. */
+struct punt_budget {
+	uint32_t left;
+};
+
+struct cw_worker {
+	struct cw_worker_params params;
+	struct worker_port side[CW_SIDE_COUNT];
+	struct cw_stats *stats;
+	uint64_t now_tsc;
+	uint64_t stage_began_tsc;
+	const struct cw_ns_view *view; /* loaded once per turn; valid until the turn ends */
+	struct punt_budget budgets[CW_PUNT_KIND_COUNT];
+	uint64_t budgets_refilled_tsc;
+	unsigned int idle_turns, sleep_us;
+
+	/* Lanes of the current burst. */
+	struct lane rx, arp, dhcp, ip, esp;
+	struct cw_crypto_job jobs[LANE_MAX];
+} CW_CACHE_ALIGNED;
+
+static inline void lane_add(struct lane *l, struct rte_mbuf *m)
+{
+	l->pkt[l->n++] = m;
+}
+
+/* port.c */
+void stage_rx(struct cw_worker *w, enum cw_stats_side side, struct lane *out);
+void port_send(struct cw_worker *w, enum cw_stats_side side, struct rte_mbuf *m);
+void stage_tx(struct cw_worker *w, enum cw_stats_side side);
+/* LAN to WAN */
+void stage_classify(struct cw_worker *w, struct lane *in);
+void stage_arp(struct cw_worker *w, struct lane *l);
+void stage_dhcp(struct cw_worker *w, struct lane *l);
+void stage_guard(struct cw_worker *w, struct lane *l);
+void stage_lookup(struct cw_worker *w, struct lane *l);
+void stage_mtu(struct cw_worker *w, struct lane *l);
+void stage_seal(struct cw_worker *w, struct lane *l);
+/* WAN to LAN */
+void stage_demux(struct cw_worker *w, struct lane *in);
+void stage_open(struct cw_worker *w, struct lane *l);
+void stage_admit(struct cw_worker *w, struct lane *l);
+void stage_decap(struct cw_worker *w, struct lane *l);
+/* rings */
+void punt(struct cw_worker *w, struct rte_mbuf *m, enum cw_punt_kind kind);
+unsigned int stage_inject(struct cw_worker *w);
+void handover(struct cw_worker *w, struct rte_mbuf *m, unsigned int to);
+unsigned int handover_take(struct cw_worker *w, struct lane *out);
+/* drop.c: the only place that frees and counts. */
+void drop(struct cw_worker *w, struct rte_mbuf *m, enum cw_drop why);
+/* pipeline.c: the two ways, also for packets that come back from control. */
+void pipeline_outbound(struct cw_worker *w, struct lane *in);
+void pipeline_inbound_opened(struct cw_worker *w, struct lane *in);
+
+/* Cycles of the stage that just ended, when the worker measures. */
+static inline void stage_done(struct cw_worker *w, enum stage stage, unsigned int packets)
+{
+	uint64_t now;
+
+	if (CW_LIKELY(!w->params.measure_stages))
+		return;
+	now = rte_rdtsc();
+	w->stats->stage_cycles[stage] += now - w->stage_began_tsc;
+	w->stats->stage_packets[stage] += packets;
+	w->stage_began_tsc = now;
+}
+
+#endif /* CW_DATAPATH_INTERNAL_H */

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * mtu: what does not fit the path is met before it is sealed. DF set: "fragmentation needed" goes back in the same mbuf (RFC 1191), from
+ * the service address. DF clear: the inner packet is fragmented (RFC 791 section 3.2), since the outer one never is. TCP SYNs get
+ * their MSS clamped, so that hosts which never learnt the MTU do not run into either.
+ *
+ * Also takes the Ethernet header off: from here on a packet begins with its inner IPv4 header.
+ * Invariant: every packet that goes on fits its peer's inner MTU, and its peer exists.
+ */
+#include "internal.h"
+
+#include <cw_icmp.h>
+#include <cw_tcp.h>
+
+static void answer_too_big(struct cw_worker *w, struct rte_mbuf *m, uint16_t mtu)
+{
+	struct facts *f = facts_of(m);
+	uint8_t message[CW_ICMP_TOO_BIG_BYTES];
+	uint8_t *frame = rte_pktmbuf_mtod(m, uint8_t *);
+	size_t len = cw_icmp_too_big(frame + f->eth_bytes, (size_t)(m->data_len - f->eth_bytes),
+				     w->view->service_ip, mtu, message);
+	struct cw_mac host;
+
+	w->stats->drops[CW_DROP_TOO_BIG]++;
+	if (len == 0) {
+		rte_pktmbuf_free(m);
+		return;
+	}
+	memcpy(host.b, frame + 6, sizeof(host.b));
+	cw_eth_write(frame, &host, &w->view->service_mac, f->vlan, CW_ETH_P_IP4);
+	memcpy(frame + f->eth_bytes, message, len);
+	m->data_len = (uint16_t)(f->eth_bytes + len);
+	m->pkt_len = m->data_len;
+	w->stats->too_big++;
+	port_send(w, CW_SIDE_LAN, m);
+}
+
+/* One fragment: `bytes` of payload from `offset` (in bytes) of the whole packet. */
+static struct rte_mbuf *fragment(struct cw_worker *w, const struct rte_mbuf *whole,
+				 const struct facts *f, unsigned int offset, unsigned int bytes,
+				 bool more)
+{
+	struct rte_mbuf *m = rte_pktmbuf_alloc(w->params.pool);
+	uint16_t field = rte_be_to_cpu_16(f->ip.fragment);
+	uint8_t *data;
+
+	if (m == NULL)
+		return NULL;
+	data = (uint8_t *)rte_pktmbuf_append(m, (uint16_t)(CW_IP4_BYTES + bytes));
+	if (data == NULL) {
+		rte_pktmbuf_free(m);
+		return NULL;
+	}
+	field = (uint16_t)((field & CW_IP4_MF) |
+			   ((field & CW_IP4_OFFSET) + offset / 8)) | (more ? CW_IP4_MF : 0);
+	cw_ip4_write(data, f->ip.tos, (uint16_t)bytes, rte_be_to_cpu_16(f->ip.id), field, f->ip.ttl,
+		     f->ip.proto, f->ip.src, f->ip.dst);
+	memcpy(data + CW_IP4_BYTES,
+	       rte_pktmbuf_mtod_offset(whole, const uint8_t *, CW_IP4_BYTES + offset), bytes);
+	*facts_of(m) = *f;
+	return m;
+}
+
+/* The whole packet is used up; its pieces go into `out`, all or none. */
+static void split(struct cw_worker *w, struct rte_mbuf *whole, uint16_t mtu, struct lane *out)
+{
+	const struct facts *f = facts_of(whole);
+	unsigned int payload = whole->data_len - CW_IP4_BYTES, offset = 0;
+	unsigned int step = (mtu - CW_IP4_BYTES) / 8 * 8;
+	uint16_t before = out->n;
+
+	while (offset < payload) {
+		unsigned int bytes = payload - offset < step ? payload - offset : step;
+		struct rte_mbuf *m = NULL;
+
+		if (out->n < LANE_MAX)
+			m = fragment(w, whole, f, offset, bytes, offset + bytes < payload);
+		if (m == NULL) {
+			rte_pktmbuf_free_bulk(out->pkt + before, (unsigned int)(out->n - before));
+			out->n = before;
+			drop(w, whole, CW_DROP_FRAGMENT_FAILED);
+			return;
+		}
+		lane_add(out, m);
+		offset += bytes;
+	}
+	rte_pktmbuf_free(whole);
+}
+
+void stage_mtu(struct cw_worker *w, struct lane *l)
+{
+	struct lane out;
+
+	out.n = 0;
+	for (uint16_t i = 0; i < l->n; i++) {
+		struct rte_mbuf *m = l->pkt[i];
+		struct facts *f = facts_of(m);
+		const struct cw_peer *peer = cw_peer_at(w->params.peers, f->peer);
+		unsigned int bytes = m->data_len - f->eth_bytes;
+		uint8_t *ip;
+
+		if (CW_UNLIKELY(peer == NULL)) {
+			drop(w, m, CW_DROP_NO_SA);
+			continue;
+		}
+		if (CW_UNLIKELY(bytes > peer->mtu_bytes) &&
+		    (f->ip.fragment & rte_cpu_to_be_16(CW_IP4_DF))) {
+			answer_too_big(w, m, peer->mtu_bytes);
+			continue;
+		}
+		ip = (uint8_t *)rte_pktmbuf_adj(m, f->eth_bytes);
+		if (f->ip.proto == CW_IP_PROTO_TCP &&
+		    !(f->ip.fragment & rte_cpu_to_be_16(CW_IP4_OFFSET)))
+			cw_tcp_clamp_mss(ip + CW_IP4_BYTES, bytes - CW_IP4_BYTES,
+					 (uint16_t)(peer->mtu_bytes - 40));
+		if (CW_UNLIKELY(bytes > peer->mtu_bytes))
+			split(w, m, peer->mtu_bytes, &out);
+		else if (CW_LIKELY(out.n < LANE_MAX))
+			lane_add(&out, m);
+		else
+			drop(w, m, CW_DROP_FRAGMENT_FAILED);
+	}
+	memcpy(l->pkt, out.pkt, out.n * sizeof(out.pkt[0]));
+	l->n = out.n;
+}

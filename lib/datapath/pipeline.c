@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * One packet's way. Read this file first.
+ *
+ *   LAN -> WAN   rx -> classify -> arp | dhcp (answered in the same mbuf, sent back)
+ *                               -> ip: guard -> lookup -> mtu -> seal -> tx
+ *   WAN -> LAN   rx -> demux    -> stun | dtls -> punted
+ *                               -> esp: open -> admit -> decap -> tx
+ *
+ * Each stage is one file and one function over a lane. It keeps the packets it likes at the front, in order, and ends every other one
+ * by answering, punting or dropping it with a named reason; drop() is the only place that frees. Nothing here decides anything:
+ * calls, in order.
+ */
+#include "internal.h"
+
+static const char *const names[STAGE_COUNT] = {
+	[STAGE_RX] = "rx",	   [STAGE_CLASSIFY] = "classify", [STAGE_ARP] = "arp",
+	[STAGE_DHCP] = "dhcp",	   [STAGE_GUARD] = "guard",	  [STAGE_LOOKUP] = "lookup",
+	[STAGE_MTU] = "mtu",	   [STAGE_SEAL] = "seal",	  [STAGE_TX] = "tx",
+	[STAGE_DEMUX] = "demux",   [STAGE_OPEN] = "open",	  [STAGE_ADMIT] = "admit",
+	[STAGE_DECAP] = "decap",   [STAGE_INJECT] = "inject",
+};
+
+const char *cw_datapath_stage_name(unsigned int stage)
+{
+	return stage < STAGE_COUNT ? names[stage] : NULL;
+}
+
+void pipeline_outbound(struct cw_worker *w, struct lane *in)
+{
+	w->arp.n = w->dhcp.n = w->ip.n = 0;
+	stage_classify(w, in);
+	stage_done(w, STAGE_CLASSIFY, in->n);
+	if (w->arp.n > 0) {
+		stage_arp(w, &w->arp);
+		stage_done(w, STAGE_ARP, w->arp.n);
+	}
+	if (w->dhcp.n > 0) {
+		stage_dhcp(w, &w->dhcp);
+		stage_done(w, STAGE_DHCP, w->dhcp.n);
+	}
+	stage_guard(w, &w->ip);
+	stage_done(w, STAGE_GUARD, w->ip.n);
+	stage_lookup(w, &w->ip);
+	stage_done(w, STAGE_LOOKUP, w->ip.n);
+	stage_mtu(w, &w->ip);
+	stage_done(w, STAGE_MTU, w->ip.n);
+	stage_seal(w, &w->ip);
+	stage_done(w, STAGE_SEAL, w->ip.n);
+}
+
+void pipeline_inbound_opened(struct cw_worker *w, struct lane *in)
+{
+	stage_admit(w, in);
+	stage_done(w, STAGE_ADMIT, in->n);
+	stage_decap(w, in);
+	stage_done(w, STAGE_DECAP, in->n);
+}
+
+static unsigned int outbound(struct cw_worker *w)
+{
+	unsigned int n;
+
+	stage_rx(w, CW_SIDE_LAN, &w->rx);
+	n = w->rx.n;
+	stage_done(w, STAGE_RX, n);
+	if (n > 0)
+		pipeline_outbound(w, &w->rx);
+	return n;
+}
+
+static unsigned int inbound(struct cw_worker *w)
+{
+	unsigned int n;
+
+	stage_rx(w, CW_SIDE_WAN, &w->rx);
+	n = w->rx.n;
+	stage_done(w, STAGE_RX, n);
+	w->esp.n = 0;
+	if (n > 0) {
+		stage_demux(w, &w->rx);
+		stage_done(w, STAGE_DEMUX, n);
+	}
+	n += handover_take(w, &w->esp);
+	if (w->esp.n > 0) {
+		stage_open(w, &w->esp);
+		stage_done(w, STAGE_OPEN, w->esp.n);
+		pipeline_inbound_opened(w, &w->esp);
+	}
+	return n;
+}
+
+unsigned int cw_worker_turn(struct cw_worker *w)
+{
+	unsigned int handled = 0;
+
+	w->now_tsc = w->stage_began_tsc = rte_rdtsc();
+	w->view = __atomic_load_n(&w->params.view->view, __ATOMIC_ACQUIRE);
+	if (w->side[CW_SIDE_LAN].port.ops != NULL)
+		handled += outbound(w);
+	handled += inbound(w);
+	handled += stage_inject(w);
+	stage_done(w, STAGE_INJECT, 0);
+	stage_tx(w, CW_SIDE_LAN);
+	stage_tx(w, CW_SIDE_WAN);
+	stage_done(w, STAGE_TX, handled);
+
+	w->stats->turns++;
+	if (handled > 0) {
+		w->stats->busy_turns++;
+		w->stats->busy_cycles += rte_rdtsc() - w->now_tsc;
+	}
+	w->stats->bursts[cw_stats_bucket(handled)]++;
+	return handled;
+}

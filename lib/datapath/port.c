@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * rx and tx: bursts in, bursts out, counted. What a port does not take at once is tried once more and then dropped by name: a worker
+ * never waits for a port.
+ */
+#include "internal.h"
+
+void stage_rx(struct cw_worker *w, enum cw_stats_side side, struct lane *out)
+{
+	struct cw_dp_port *port = &w->side[side].port;
+	uint64_t bytes = 0;
+	uint16_t n = port->ops->rx(port->queue, out->pkt, CW_BURST);
+
+	out->n = n;
+	for (uint16_t i = 0; i < n; i++) {
+		rte_prefetch0(rte_pktmbuf_mtod(out->pkt[i], void *));
+		bytes += out->pkt[i]->pkt_len;
+	}
+	w->stats->rx_packets[side] += n;
+	w->stats->rx_bytes[side] += bytes;
+}
+
+void stage_tx(struct cw_worker *w, enum cw_stats_side side)
+{
+	struct cw_dp_port *port = &w->side[side].port;
+	struct lane *tx = &w->side[side].tx;
+	uint64_t bytes = 0;
+	uint16_t sent;
+
+	if (tx->n == 0)
+		return;
+	for (uint16_t i = 0; i < tx->n; i++)
+		bytes += tx->pkt[i]->pkt_len;
+	sent = port->ops->tx(port->queue, tx->pkt, tx->n);
+	if (CW_UNLIKELY(sent < tx->n))
+		sent = (uint16_t)(sent + port->ops->tx(port->queue, tx->pkt + sent,
+						       (uint16_t)(tx->n - sent)));
+	w->stats->tx_packets[side] += sent;
+	w->stats->tx_bytes[side] += bytes;
+	for (; sent < tx->n; sent++) {
+		w->stats->tx_bytes[side] -= tx->pkt[sent]->pkt_len;
+		drop(w, tx->pkt[sent], CW_DROP_TX_FULL);
+	}
+	tx->n = 0;
+}
+
+void port_send(struct cw_worker *w, enum cw_stats_side side, struct rte_mbuf *m)
+{
+	struct lane *tx = &w->side[side].tx;
+
+	if (CW_UNLIKELY(w->side[side].port.ops == NULL)) {
+		drop(w, m, CW_DROP_TX_FULL);
+		return;
+	}
+	if (CW_UNLIKELY(tx->n == LANE_MAX))
+		stage_tx(w, side);
+	lane_add(tx, m);
+}

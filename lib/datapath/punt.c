@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * punt and hand-over: packets that another lcore must look at, by SPSC ring.
+ *
+ * Each kind of punt has tokens that come back with time, so that a flood of one kind (misses, unknown sources) cannot keep control from
+ * hearing the others (DTLS, DHCP). A full ring or an empty purse is a named drop. Facts travel in the mbuf's private area.
+ */
+#include "internal.h"
+
+/* Refill interval: a hundredth of a second. */
+#define REFILLS_PER_S 100u
+
+/* Tokens per interval: what control can serve at leisure, times four. */
+static const uint32_t tokens[CW_PUNT_KIND_COUNT] = {
+	[CW_PUNT_ARP] = 200,	     [CW_PUNT_DHCP] = 250,   [CW_PUNT_MISS] = 400,
+	[CW_PUNT_UNBOUND] = 5,	     [CW_PUNT_LAN_SERVICE] = 100,
+	[CW_PUNT_STUN] = 50,	     [CW_PUNT_DTLS] = 400,   [CW_PUNT_WAN_ARP] = 50,
+	[CW_PUNT_WAN_ICMP] = 20,     [CW_PUNT_ADMIT] = 200,
+};
+
+static bool take_token(struct cw_worker *w, enum cw_punt_kind kind)
+{
+	if (CW_UNLIKELY(w->now_tsc - w->budgets_refilled_tsc > w->params.tsc_hz / REFILLS_PER_S)) {
+		w->budgets_refilled_tsc = w->now_tsc;
+		for (unsigned int k = 0; k < CW_PUNT_KIND_COUNT; k++)
+			w->budgets[k].left = tokens[k];
+	}
+	if (w->budgets[kind].left == 0)
+		return false;
+	w->budgets[kind].left--;
+	return true;
+}
+
+void punt(struct cw_worker *w, struct rte_mbuf *m, enum cw_punt_kind kind)
+{
+	struct facts *f = facts_of(m);
+	struct cw_punt_meta meta = {.kind = (uint8_t)kind,
+				    .worker = (uint8_t)w->params.index,
+				    .vlan = f->vlan,
+				    .from = f->from,
+				    .peer = f->peer};
+
+	if (!take_token(w, kind)) {
+		drop(w, m, CW_DROP_PUNT_LIMIT);
+		return;
+	}
+	f->punt = meta;
+	if (rte_ring_sp_enqueue(w->params.punt, m) != 0) {
+		drop(w, m, CW_DROP_PUNT_FULL);
+		return;
+	}
+	w->stats->punted++;
+}
+
+unsigned int cw_punt_dequeue(struct rte_ring *ring, struct rte_mbuf **pkts, unsigned int n)
+{
+	return rte_ring_sc_dequeue_burst(ring, (void **)pkts, n, NULL);
+}
+
+struct cw_punt_meta *cw_punt_meta_of(struct rte_mbuf *m)
+{
+	return &facts_of(m)->punt;
+}
+
+void handover(struct cw_worker *w, struct rte_mbuf *m, unsigned int to)
+{
+	struct rte_ring **rings = w->params.handover;
+
+	if (to >= w->params.workers || rings == NULL) {
+		drop(w, m, CW_DROP_ESP_SPI);
+		return;
+	}
+	if (rte_ring_sp_enqueue(rings[w->params.index * w->params.workers + to], m) != 0) {
+		drop(w, m, CW_DROP_ESP_WORKER_RING);
+		return;
+	}
+	w->stats->handed_over++;
+}
+
+unsigned int handover_take(struct cw_worker *w, struct lane *out)
+{
+	unsigned int taken = 0;
+
+	for (unsigned int from = 0; w->params.handover != NULL && from < w->params.workers;
+	     from++) {
+		struct rte_ring *ring =
+			w->params.handover[from * w->params.workers + w->params.index];
+		struct rte_mbuf *pkts[CW_BURST];
+		unsigned int room = CW_BURST - out->n, n;
+
+		if (from == w->params.index || room == 0)
+			continue;
+		n = rte_ring_sc_dequeue_burst(ring, (void **)pkts, room, NULL);
+		for (unsigned int i = 0; i < n; i++) {
+			rte_be32_t spi;
+			struct facts *f = facts_of(pkts[i]);
+
+			memcpy(&spi, rte_pktmbuf_mtod(pkts[i], const void *), sizeof(spi));
+			f->sa = cw_sa_find(w->params.peers, rte_be_to_cpu_32(spi));
+			if (f->sa == NULL)
+				drop(w, pkts[i], CW_DROP_ESP_SPI);
+			else
+				lane_add(out, pkts[i]);
+		}
+		taken += n;
+	}
+	return taken;
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The worker as a thing: made, unmade, and how it waits.
+ *
+ * Waiting: a worker that saw nothing pauses at first (the next burst is likely near), then sleeps, doubling up to the configured
+ * ceiling, so that several gateways can share a small machine. The first packet after a sleep pays at most the ceiling.
+ */
+#include "internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include <rte_pause.h>
+
+/* Turns without work before the first sleep: about 50 us of polling. */
+#define PAUSES_BEFORE_SLEEP 256u
+#define FIRST_SLEEP_US	    20u
+
+int cw_worker_create(struct cw_worker **out, const struct cw_worker_params *params)
+{
+	struct cw_worker *w = NULL;
+
+	if (params->index >= params->workers || params->wan.ops == NULL ||
+	    rte_pktmbuf_priv_size(params->pool) < CW_MBUF_PRIVATE_BYTES)
+		return -EINVAL;
+	if (posix_memalign((void **)&w, 64, sizeof(*w)) != 0)
+		return -ENOMEM;
+	memset(w, 0, sizeof(*w));
+	w->params = *params;
+	w->stats = params->stats;
+	w->side[CW_SIDE_LAN].port = params->lan;
+	w->side[CW_SIDE_WAN].port = params->wan;
+	*out = w;
+	return 0;
+}
+
+void cw_worker_destroy(struct cw_worker *worker)
+{
+	if (worker == NULL)
+		return;
+	for (unsigned int s = 0; s < CW_SIDE_COUNT; s++)
+		rte_pktmbuf_free_bulk(worker->side[s].tx.pkt, worker->side[s].tx.n);
+	free(worker);
+}
+
+unsigned int cw_worker_idle_us(struct cw_worker *w, unsigned int handled, enum cw_idle idle,
+			       unsigned int ceiling_us)
+{
+	if (handled > 0) {
+		w->idle_turns = 0;
+		w->sleep_us = 0;
+		return 0;
+	}
+	if (idle == CW_IDLE_SPIN)
+		return 0;
+	if (idle == CW_IDLE_PAUSE || ++w->idle_turns < PAUSES_BEFORE_SLEEP) {
+		rte_pause();
+		return 0;
+	}
+	w->sleep_us = w->sleep_us == 0 ? FIRST_SLEEP_US : w->sleep_us * 2;
+	if (w->sleep_us > ceiling_us)
+		w->sleep_us = ceiling_us;
+	return w->sleep_us;
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The making of DHCP replies, one text for workers and control: options by RFC 2131 table 3, addresses by its section 4.1.
+ *
+ * The namespace's constants are ready bytes in the view; only what differs per client is made here. Refuses to write an option that
+ * does not fit, and a lease of 0 outside INFORM.
+ */
+#include "cw_dhcp_respond.h"
+
+#include <cw_eth.h>
+#include <cw_udp.h>
+
+bool cw_dhcp_client(const struct cw_dhcp_message *m, struct cw_client *out)
+{
+	if (m->client_id.data != NULL) {
+		if (m->client_id.len > sizeof(out->bytes))
+			return false;
+		*out = (struct cw_client){.kind = 1, .len = (uint8_t)m->client_id.len};
+		memcpy(out->bytes, m->client_id.data, m->client_id.len);
+		return true;
+	}
+	*out = (struct cw_client){.kind = 0, .len = (uint8_t)(1 + m->hlen)};
+	out->bytes[0] = m->htype;
+	memcpy(out->bytes + 1, m->chaddr_raw, m->hlen);
+	return m->hlen > 0;
+}
+
+size_t cw_dhcp_reply(const struct cw_ns_view *view, const struct cw_dhcp_message *request,
+		     enum cw_dhcp_type type, rte_be32_t yiaddr, uint32_t lease_s, uint8_t *out,
+		     size_t size)
+{
+	struct cw_dhcp_writer w;
+
+	/* A client that says how much it takes gets no more (RFC 2132 section 9.10); 576 is everybody's. */
+	if (request->max_bytes >= 576 && size > request->max_bytes - 28u)
+		size = request->max_bytes - 28u;
+	cw_dhcp_reply_begin(&w, out, size, request, type, yiaddr);
+	cw_dhcp_put(&w, CW_DHCP_OPT_SERVER_ID, &view->service_ip, 4);
+	if (lease_s != 0) {
+		uint32_t t1 = lease_s == view->lease_s ? view->t1_s : lease_s / 2;
+		uint32_t t2 = lease_s == view->lease_s ? view->t2_s :
+							 (uint32_t)((uint64_t)lease_s * 7 / 8);
+
+		cw_dhcp_put_u32(&w, CW_DHCP_OPT_LEASE_TIME, lease_s);
+		cw_dhcp_put_u32(&w, CW_DHCP_OPT_T1, t1);
+		cw_dhcp_put_u32(&w, CW_DHCP_OPT_T2, t2);
+	}
+	/* RFC 6842: the client identifier comes back, NAKs included. */
+	if (request->client_id.data != NULL)
+		cw_dhcp_put(&w, CW_DHCP_OPT_CLIENT_ID, request->client_id.data,
+			    request->client_id.len);
+	if (type != CW_DHCP_NAK)
+		cw_dhcp_put_ready(&w, request, view->options, view->option_bytes);
+	return cw_dhcp_reply_end(&w, request);
+}
+
+size_t cw_dhcp_reply_frame(const struct cw_ns_view *view, const struct cw_dhcp_message *request,
+			   enum cw_dhcp_type type, rte_be32_t yiaddr, const struct cw_mac *ether_src,
+			   uint16_t vlan, uint8_t *frame, size_t bootp_bytes)
+{
+	static const struct cw_mac broadcast = {{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}};
+	rte_be16_t port = rte_cpu_to_be_16(CW_DHCP_CLIENT_PORT);
+	struct cw_mac dst = request->chaddr;
+	rte_be32_t dst_ip = yiaddr;
+	size_t header;
+
+	if (request->giaddr != 0) {
+		/* The relay agent sent the request: its station, its port. */
+		dst_ip = request->giaddr;
+		dst = *ether_src;
+		port = rte_cpu_to_be_16(CW_DHCP_SERVER_PORT);
+	} else if (type == CW_DHCP_NAK) {
+		dst_ip = UINT32_MAX;
+		dst = broadcast;
+	} else if (request->ciaddr != 0) {
+		dst_ip = request->ciaddr;
+	} else if (request->broadcast || request->hlen != 6) {
+		dst_ip = UINT32_MAX;
+		dst = broadcast;
+	}
+	header = cw_eth_write(frame, &dst, &view->service_mac, vlan, CW_ETH_P_IP4);
+	cw_udp_write_ip4(frame + header, 0, 0, 0, view->service_ip, dst_ip,
+			 rte_cpu_to_be_16(CW_DHCP_SERVER_PORT), port, (uint16_t)bootp_bytes);
+	return header + CW_IP4_BYTES + CW_UDP_BYTES + bootp_bytes;
+}
