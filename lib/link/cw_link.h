@@ -63,6 +63,8 @@ struct cw_link_ops {
 			uint64_t now_ns);
 	/** Choose an SPI for an inbound SA of this worker, unused and not used lately. @return 0 or -ENOSPC. */
 	int (*spi_alloc)(void *ctx, const struct cw_node_id *peer, uint8_t worker, uint32_t *spi);
+	/** An SPI that was never installed is given back. */
+	void (*spi_free)(void *ctx, uint32_t spi);
 	/** Install; for outbound ones: after the last (k = K-1) of a generation the senders switch over. @return 0 or -errno (link is closed). */
 	int (*sa_install)(void *ctx, const struct cw_link_sa *sa, uint64_t now_ns);
 	/** All SAs of this generation and direction end now. */

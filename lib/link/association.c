@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * One association from handshake to end, and which one is the link.
+ *
+ * After the handshake the DTLS client says Hello on the association it keeps; the server takes the first Hello as the client's choice.
+ * So an end that restarted, or tried several endpoints at once, never leaves the two with different ideas. If both ends opened at once
+ * and both finished, the one whose client has the lower node ID stays.
+ *
+ * Keepalive: a ping a second of silence; DEAD_NS of silence ends the link. Roaming: the path moves only when a challenge sent to
+ * the new endpoint came back from it.
+ */
+#include "internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define RECORD_BYTES_MAX 2048u
+
+void endpoint_pack(const struct cw_endpoint *ep, uint8_t out[19])
+{
+	memset(out, 0, 19);
+	out[0] = ep->family;
+	memcpy(out + 1, &ep->port, 2);
+	if (ep->family == CW_FAMILY_IPV6)
+		memcpy(out + 3, ep->ip6, 16);
+	else
+		memcpy(out + 3, &ep->ip4, 4);
+}
+
+bool endpoint_unpack(const uint8_t *data, size_t len, struct cw_endpoint *out)
+{
+	if (len != 19 || (data[0] != CW_FAMILY_IPV4 && data[0] != CW_FAMILY_IPV6))
+		return false;
+	*out = (struct cw_endpoint){.family = data[0]};
+	memcpy(&out->port, data + 1, 2);
+	if (data[0] == CW_FAMILY_IPV6)
+		memcpy(out->ip6, data + 3, 16);
+	else
+		memcpy(&out->ip4, data + 3, 4);
+	return true;
+}
+
+int association_send(struct association *a, Causeway__Link__Frame *frame)
+{
+	uint8_t record[RECORD_BYTES_MAX];
+	size_t len;
+
+	frame->version = CW_LINK_VERSION;
+	len = causeway__link__frame__get_packed_size(frame);
+	if (len > sizeof(record))
+		return -EMSGSIZE;
+	causeway__link__frame__pack(frame, record);
+	return a->links->config.dtls->write(a->session, record, len);
+}
+
+static void send_hello(struct association *a, uint64_t now_ns)
+{
+	Causeway__Link__Hello hello = CAUSEWAY__LINK__HELLO__INIT;
+	Causeway__Link__Frame frame = CAUSEWAY__LINK__FRAME__INIT;
+	uint8_t seen[19];
+
+	endpoint_pack(&a->path, seen);
+	hello.workers = a->links->config.workers;
+	hello.heard = a->hello_got;
+	hello.seen.data = seen;
+	hello.seen.len = sizeof(seen);
+	frame.body_case = CAUSEWAY__LINK__FRAME__BODY_HELLO;
+	frame.hello = &hello;
+	a->hello_sent = true;
+	a->hello_ns = now_ns + HELLO_RETRY_NS;
+	if (association_send(a, &frame) < 0)
+		a->hello_ns = now_ns + HELLO_RETRY_NS / 3;
+}
+
+static void send_ping(struct association *a, uint64_t now_ns)
+{
+	Causeway__Link__Ping ping = CAUSEWAY__LINK__PING__INIT;
+	Causeway__Link__Frame frame = CAUSEWAY__LINK__FRAME__INIT;
+
+	a->ping_token = cw_random_u64(&a->links->config.random);
+	a->ping_sent_ns = now_ns;
+	a->ping_ns = now_ns + PING_NS;
+	ping.token = a->ping_token;
+	frame.body_case = CAUSEWAY__LINK__FRAME__BODY_PING;
+	frame.ping = &ping;
+	if (association_send(a, &frame) < 0)
+		cw_log(a->links->config.log, CW_LOG_DEBUG, MODULE, "ping not sent");
+}
+
+/* May these two be linked at all? NULL: yes, else why not. */
+static const char *objection(const struct association *a)
+{
+	const struct cw_identity *peer = &a->identity;
+
+	if (cw_node_id_equal(&peer->node, &a->links->config.self))
+		return "our own node ID: this is us, or a second gateway runs with our identity";
+	return NULL;
+}
+
+/* @return false when this association loses against the node's present link. */
+static bool wins(const struct association *a, const struct association *old)
+{
+	const struct cw_node_id *self = &a->links->config.self;
+	bool self_lower = cw_node_id_compare(self, &a->identity.node) < 0;
+
+	if (a->client == old->client)
+		return !a->client; /* the client keeps its first, the server follows the client */
+	if (a->established_ns - old->established_ns > SIMULTANEOUS_NS)
+		return true;
+	return a->client == self_lower;
+}
+
+static void become_link(struct association *a, uint64_t now_ns)
+{
+	struct cw_links *links = a->links;
+	struct association *old = link_find(links, &a->identity.node);
+
+	if (old == a)
+		return;
+	if (old != NULL && !wins(a, old)) {
+		association_end(a, CW_LINK_DOWN_LOCAL, now_ns);
+		return;
+	}
+	if (old != NULL)
+		association_end(old, CW_LINK_DOWN_REPLACED, now_ns);
+	a->is_link = true;
+	a->ping_ns = now_ns;
+	a->stun_ns = now_ns;
+	attempts_settle(links, &a->identity.node, &a->path);
+	links->ops.up(links->ctx, &a->identity, &a->path, now_ns);
+}
+
+static void on_established(struct association *a, uint64_t now_ns)
+{
+	struct cw_links *links = a->links;
+	const char *why;
+
+	a->established = true;
+	a->established_ns = a->heard_ns = now_ns;
+	if (!a->client)
+		links->handshakes_in--;
+	a->identity = *links->config.dtls->peer(a->session);
+	why = objection(a);
+	if (why != NULL) {
+		links->ops.refused(links->ctx, &a->path, why, now_ns);
+		attempts_settle(links, NULL, &a->path);
+		association_end(a, CW_LINK_DOWN_LOCAL, now_ns);
+		return;
+	}
+	if (!a->client)
+		return; /* the client's Hello says whether it keeps this one */
+	if (link_find(links, &a->identity.node) != NULL) {
+		struct association *old = link_find(links, &a->identity.node);
+
+		attempts_settle(links, &a->identity.node, &a->path);
+		if (!wins(a, old)) {
+			association_end(a, CW_LINK_DOWN_LOCAL, now_ns);
+			return;
+		}
+	}
+	send_hello(a, now_ns);
+}
+
+static void on_hello(struct association *a, const Causeway__Link__Hello *hello, uint64_t now_ns)
+{
+	struct cw_endpoint seen;
+	bool first = !a->hello_got;
+
+	if (hello->workers == 0 || hello->workers > SAS_MAX)
+		return;
+	a->hello_got = true;
+	a->peer_workers = hello->workers;
+	if (hello->heard)
+		a->hello_confirmed = true;
+	if (first) {
+		become_link(a, now_ns);
+		if (a->dead)
+			return;
+		if (endpoint_unpack(hello->seen.data, hello->seen.len, &seen))
+			a->links->ops.reflexive(a->links->ctx, &seen, now_ns);
+	}
+	/* Say that it was heard, as long as the other side may not know. */
+	if (first || !hello->heard)
+		send_hello(a, now_ns);
+	if (first && a->client)
+		sa_begin(a, now_ns);
+}
+
+static void on_pong(struct association *a, const Causeway__Link__Pong *pong, uint64_t now_ns)
+{
+	uint64_t sample;
+
+	if (pong->token != a->ping_token || a->ping_sent_ns == 0)
+		return;
+	sample = now_ns - a->ping_sent_ns;
+	a->rtt_ns = a->rtt_ns == 0 ? sample : (a->rtt_ns * 7 + sample) / 8;
+	a->ping_sent_ns = 0;
+}
+
+static void answer_ping(struct association *a, const Causeway__Link__Ping *ping)
+{
+	Causeway__Link__Pong pong = CAUSEWAY__LINK__PONG__INIT;
+	Causeway__Link__Frame frame = CAUSEWAY__LINK__FRAME__INIT;
+
+	pong.token = ping->token;
+	frame.body_case = CAUSEWAY__LINK__FRAME__BODY_PONG;
+	frame.pong = &pong;
+	if (association_send(a, &frame) < 0)
+		cw_log(a->links->config.log, CW_LOG_DEBUG, MODULE, "pong not sent");
+}
+
+static void on_response(struct association *a, const Causeway__Link__Response *response,
+			uint64_t now_ns)
+{
+	if (a->challenge_token == 0 || response->token != a->challenge_token)
+		return;
+	a->challenge_token = 0;
+	association_rebucket(a, &a->challenged);
+	a->links->config.dtls->move(a->session, &a->challenged);
+	if (a->is_link)
+		a->links->ops.moved(a->links->ctx, &a->identity.node, &a->path, now_ns);
+}
+
+static void answer_challenge(struct association *a, const Causeway__Link__Challenge *challenge)
+{
+	Causeway__Link__Response response = CAUSEWAY__LINK__RESPONSE__INIT;
+	Causeway__Link__Frame frame = CAUSEWAY__LINK__FRAME__INIT;
+
+	response.token = challenge->token;
+	frame.body_case = CAUSEWAY__LINK__FRAME__BODY_RESPONSE;
+	frame.response = &response;
+	if (association_send(a, &frame) < 0)
+		cw_log(a->links->config.log, CW_LOG_DEBUG, MODULE, "response not sent");
+}
+
+static void on_frame(struct association *a, const Causeway__Link__Frame *frame, uint64_t now_ns)
+{
+	switch (frame->body_case) {
+	case CAUSEWAY__LINK__FRAME__BODY_HELLO:
+		on_hello(a, frame->hello, now_ns);
+		break;
+	case CAUSEWAY__LINK__FRAME__BODY_PING:
+		answer_ping(a, frame->ping);
+		break;
+	case CAUSEWAY__LINK__FRAME__BODY_PONG:
+		on_pong(a, frame->pong, now_ns);
+		break;
+	case CAUSEWAY__LINK__FRAME__BODY_CHALLENGE:
+		answer_challenge(a, frame->challenge);
+		break;
+	case CAUSEWAY__LINK__FRAME__BODY_RESPONSE:
+		on_response(a, frame->response, now_ns);
+		break;
+	case CAUSEWAY__LINK__FRAME__BODY_PIECE:
+		if (a->is_link)
+			message_piece(a, frame->piece, now_ns);
+		break;
+	default:
+		if (a->is_link)
+			sa_frame(a, frame, now_ns);
+	}
+}
+
+static void check_status(struct association *a, uint64_t now_ns)
+{
+	struct cw_links *links = a->links;
+
+	switch (links->config.dtls->status(a->session)) {
+	case CW_DTLS_ESTABLISHED:
+		if (!a->established)
+			on_established(a, now_ns);
+		break;
+	case CW_DTLS_CLOSED:
+		association_end(a, CW_LINK_DOWN_CLOSED, now_ns);
+		break;
+	case CW_DTLS_FAILED:
+		links->ops.refused(links->ctx, &a->path,
+				   links->config.dtls->reason(a->session), now_ns);
+		association_end(a, CW_LINK_DOWN_CLOSED, now_ns);
+		break;
+	default:
+		break;
+	}
+}
+
+void association_input(struct association *a, const uint8_t *data, size_t len, uint64_t now_ns)
+{
+	const struct cw_dtls_ops *dtls = a->links->config.dtls;
+	uint8_t record[RECORD_BYTES_MAX];
+	size_t n = dtls->input(a->session, data, len, record, sizeof(record), now_ns);
+
+	check_status(a, now_ns);
+	while (n > 0 && !a->dead) {
+		Causeway__Link__Frame *frame = causeway__link__frame__unpack(NULL, n, record);
+
+		a->heard_ns = now_ns;
+		if (frame != NULL) {
+			on_frame(a, frame, now_ns);
+			causeway__link__frame__free_unpacked(frame, NULL);
+		}
+		if (a->dead)
+			return;
+		n = dtls->input(a->session, NULL, 0, record, sizeof(record), now_ns);
+	}
+	if (!a->dead)
+		check_status(a, now_ns);
+}
+
+uint64_t association_timer(struct association *a, uint64_t now_ns)
+{
+	uint64_t next = a->links->config.dtls->timer(a->session, now_ns);
+
+	check_status(a, now_ns);
+	if (a->dead)
+		return CW_NEVER;
+	if (!a->is_link) {
+		/* A handshake, or an association whose client never said Hello. */
+		if (now_ns - a->began_ns >= HANDSHAKE_NS) {
+			association_end(a, CW_LINK_DOWN_TIMEOUT, now_ns);
+			return CW_NEVER;
+		}
+		if (a->hello_sent && now_ns >= a->hello_ns)
+			send_hello(a, now_ns);
+		return cw_min_u64(next, cw_min_u64(a->began_ns + HANDSHAKE_NS,
+						   a->hello_sent ? a->hello_ns : CW_NEVER));
+	}
+	if (now_ns - a->heard_ns >= DEAD_NS) {
+		association_end(a, CW_LINK_DOWN_TIMEOUT, now_ns);
+		return CW_NEVER;
+	}
+	if (!a->hello_confirmed && now_ns >= a->hello_ns)
+		send_hello(a, now_ns);
+	if (now_ns >= a->ping_ns)
+		send_ping(a, now_ns);
+	if (now_ns >= a->stun_ns) {
+		a->stun_ns = now_ns + STUN_EVERY_NS;
+		stun_ask(a, now_ns);
+	}
+	message_timer(a, now_ns);
+	next = cw_min_u64(next, sa_timer(a, now_ns));
+	next = cw_min_u64(next, cw_min_u64(a->ping_ns, a->heard_ns + DEAD_NS));
+	return a->hello_confirmed ? next : cw_min_u64(next, a->hello_ns);
+}

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Attempts: a node is wanted, handshakes go to all its endpoints at once, the first that succeeds settles it. An attempt that
+ * got no answer is given up after HANDSHAKE_NS; whoever wanted the node asks again in its own time.
+ */
+#include "internal.h"
+
+#include <errno.h>
+
+static bool same_target(const struct attempt *t, const struct cw_node_id *node,
+			const struct cw_endpoint *first)
+{
+	if (!t->used || t->any_node != (node == NULL))
+		return false;
+	return node != NULL ? cw_node_id_equal(&t->node, node) :
+			      cw_endpoint_equal(&t->endpoints[0], first);
+}
+
+int cw_links_connect(struct cw_links *links, const struct cw_node_id *node,
+		     const struct cw_endpoint *endpoints, unsigned int count, uint64_t now_ns)
+{
+	struct attempt *free_slot = NULL;
+
+	if (count == 0 || count > CW_LINK_ENDPOINTS_MAX)
+		return -EINVAL;
+	if (node != NULL &&
+	    (link_find(links, node) != NULL || cw_node_id_equal(node, &links->config.self)))
+		return -EALREADY;
+	for (unsigned int i = 0; i < ATTEMPTS_MAX; i++) {
+		if (same_target(&links->attempts[i], node, endpoints))
+			return -EALREADY;
+		if (!links->attempts[i].used && free_slot == NULL)
+			free_slot = &links->attempts[i];
+	}
+	if (free_slot == NULL)
+		return -ENOSPC;
+	*free_slot = (struct attempt){.used = true,
+				      .any_node = node == NULL,
+				      .count = count,
+				      .until_ns = now_ns + HANDSHAKE_NS};
+	if (node != NULL)
+		free_slot->node = *node;
+	memcpy(free_slot->endpoints, endpoints, count * sizeof(endpoints[0]));
+	for (unsigned int i = 0; i < count; i++) {
+		struct cw_dtls_session *session;
+
+		if (association_at(links, &endpoints[i], false) != NULL)
+			continue; /* somebody is there already, linked or shaking hands */
+		session = links->config.dtls->connect(links->config.engine, &endpoints[i], now_ns);
+		if (session != NULL &&
+		    association_add(links, session, &endpoints[i], true, now_ns) == NULL)
+			links->config.dtls->close(session);
+	}
+	return 0;
+}
+
+void attempts_settle(struct cw_links *links, const struct cw_node_id *node,
+		     const struct cw_endpoint *endpoint)
+{
+	for (unsigned int i = 0; i < ATTEMPTS_MAX; i++) {
+		struct attempt *t = &links->attempts[i];
+
+		if (!t->used)
+			continue;
+		if (!t->any_node && node != NULL && cw_node_id_equal(&t->node, node))
+			t->used = false;
+		for (unsigned int e = 0; t->any_node && e < t->count; e++)
+			if (cw_endpoint_equal(&t->endpoints[e], endpoint))
+				t->used = false;
+	}
+}
+
+uint64_t attempts_timer(struct cw_links *links, uint64_t now_ns)
+{
+	uint64_t next = CW_NEVER;
+
+	for (unsigned int i = 0; i < ATTEMPTS_MAX; i++) {
+		struct attempt *t = &links->attempts[i];
+
+		if (!t->used)
+			continue;
+		if (now_ns >= t->until_ns)
+			t->used = false;
+		else
+			next = cw_min_u64(next, t->until_ns);
+	}
+	return next;
+}

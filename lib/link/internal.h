@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef CW_LINK_INTERNAL_H
+#define CW_LINK_INTERNAL_H
+
+/* What the files of lib/link share: associations, and the links that some of them are. */
+#include "cw_link.h"
+#include "link.pb-c.h"
+
+#define CW_LINK_VERSION 1u
+#define MODULE		"link"
+
+enum {
+	/* Associations of all kinds: the mesh's peers, and handshakes in progress beside them. */
+	ASSOCIATIONS_MAX = 4096,
+	/* Handshakes that strangers began: each costs about 80 kB for at most HANDSHAKE_NS. */
+	HANDSHAKES_IN_MAX = 256,
+	ATTEMPTS_MAX = 1024,
+	BUCKETS = 1024,
+	/* Messages being put together per link. */
+	REASSEMBLIES_MAX = 4,
+	PIECES_MAX = 64,
+	NONCE_BYTES = 32,
+	SAS_MAX = 63,
+};
+
+#define HANDSHAKE_NS	(UINT64_C(15) * CW_NS_PER_S)
+#define HELLO_RETRY_NS	(UINT64_C(300) * CW_NS_PER_MS)
+#define PING_NS		(UINT64_C(1) * CW_NS_PER_S)
+/* Silent for five pings: dead (the ring's near neighbours must be noticed within 5 s). */
+#define DEAD_NS		(UINT64_C(5) * CW_NS_PER_S)
+#define SA_RETRY_NS	(UINT64_C(300) * CW_NS_PER_MS)
+#define REASSEMBLY_NS	(UINT64_C(5) * CW_NS_PER_S)
+#define STUN_EVERY_NS	(UINT64_C(60) * CW_NS_PER_S)
+/* Two ends that opened at once finish within this of each other. */
+#define SIMULTANEOUS_NS (UINT64_C(10) * CW_NS_PER_S)
+
+struct reassembly {
+	uint32_t id;
+	uint32_t count, have;
+	uint64_t began_ns;
+	uint8_t *data[PIECES_MAX];
+	size_t len[PIECES_MAX];
+};
+
+/* The agreement on one generation of SAs, as seen from one end. */
+enum sa_phase {
+	SA_IDLE,
+	SA_OFFERED,  /* client: offer out, no answer yet */
+	SA_READIED,  /* client: switched, ready out, not confirmed */
+	SA_ANSWERED, /* server: inbound stands, waits for ready */
+};
+
+struct sa_agreement {
+	enum sa_phase phase;
+	uint32_t generation; /* being agreed on, or the current one when idle */
+	uint32_t current;    /* in use for sealing; 0 none */
+	uint8_t nonce[NONCE_BYTES], peer_nonce[NONCE_BYTES];
+	uint32_t spi[SAS_MAX], peer_spi[SAS_MAX];
+	unsigned int K;
+	uint64_t retry_ns, rekey_ns;
+	/* The generation before: its inbound SAs linger. */
+	uint32_t lingering;
+	uint64_t linger_until_ns;
+};
+
+struct association {
+	struct association *endpoint_next; /* bucket by endpoint */
+	struct cw_links *links;
+	struct cw_dtls_session *session;
+	struct cw_endpoint path;
+	bool client;	  /* we are the DTLS client */
+	bool established; /* handshake done; identity valid */
+	bool is_link;	  /* the one association that is the link to its node */
+	bool dead;	  /* to be freed at the end of the call */
+	uint64_t began_ns, established_ns, heard_ns;
+	struct cw_identity identity;
+
+	/* hello, ping */
+	bool hello_sent, hello_got, hello_confirmed;
+	unsigned int peer_workers;
+	uint64_t hello_ns, ping_ns, ping_token, ping_sent_ns;
+	uint64_t rtt_ns, stun_ns;
+	uint8_t stun_transaction[12];
+
+	uint32_t message_id;
+	struct reassembly parts[REASSEMBLIES_MAX];
+
+	struct sa_agreement sa;
+	uint32_t rekeys;
+
+	/* roaming */
+	struct cw_endpoint challenged;
+	uint64_t challenge_token, challenge_ns;
+};
+
+/* Somebody wants to reach a node. */
+struct attempt {
+	bool used;
+	bool any_node;
+	struct cw_node_id node;
+	unsigned int count;
+	struct cw_endpoint endpoints[CW_LINK_ENDPOINTS_MAX];
+	uint64_t until_ns;
+};
+
+struct cw_links {
+	struct cw_link_config config;
+	struct cw_link_ops ops;
+	void *ctx;
+	struct association *buckets[BUCKETS];
+	struct association *all[ASSOCIATIONS_MAX];
+	unsigned int count, handshakes_in;
+	struct attempt attempts[ATTEMPTS_MAX];
+	bool closing;
+};
+
+/* links.c */
+struct association *link_find(const struct cw_links *links, const struct cw_node_id *node);
+struct association *association_at(const struct cw_links *links, const struct cw_endpoint *from,
+				   bool handshaking);
+struct association *association_add(struct cw_links *links, struct cw_dtls_session *session,
+				    const struct cw_endpoint *path, bool client, uint64_t now_ns);
+void association_rebucket(struct association *a, const struct cw_endpoint *path);
+/* Ends the association; `why` is told if it was the link. Freed by links_sweep. */
+void association_end(struct association *a, enum cw_link_down_reason why, uint64_t now_ns);
+void links_sweep(struct cw_links *links);
+
+/* association.c */
+void association_input(struct association *a, const uint8_t *data, size_t len, uint64_t now_ns);
+uint64_t association_timer(struct association *a, uint64_t now_ns);
+int association_send(struct association *a, Causeway__Link__Frame *frame);
+void endpoint_pack(const struct cw_endpoint *ep, uint8_t out[19]);
+bool endpoint_unpack(const uint8_t *data, size_t len, struct cw_endpoint *out);
+
+/* sa.c */
+void sa_begin(struct association *a, uint64_t now_ns);
+void sa_frame(struct association *a, const Causeway__Link__Frame *frame, uint64_t now_ns);
+uint64_t sa_timer(struct association *a, uint64_t now_ns);
+void sa_end(struct association *a, uint64_t now_ns);
+
+/* message.c */
+int message_send(struct association *a, const void *data, size_t len);
+void message_piece(struct association *a, const Causeway__Link__Piece *piece, uint64_t now_ns);
+void message_timer(struct association *a, uint64_t now_ns);
+void message_free(struct association *a);
+
+/* attempt.c */
+uint64_t attempts_timer(struct cw_links *links, uint64_t now_ns);
+/* The node was reached, or the endpoint turned out to be us. */
+void attempts_settle(struct cw_links *links, const struct cw_node_id *node,
+		     const struct cw_endpoint *endpoint);
+
+/* stun.c */
+void stun_input(struct cw_links *links, const struct cw_endpoint *from, const uint8_t *data,
+		size_t len, uint64_t now_ns);
+void stun_ask(struct association *a, uint64_t now_ns);
+
+#endif /* CW_LINK_INTERNAL_H */

@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The table of associations, and where a datagram goes.
+ *
+ * An association is found by the endpoint its datagrams come from. At one endpoint there may be two at a time: the established one, and a
+ * handshake that a restarted peer began; undecryptable records are dropped silently by DTLS, so a record that may belong to either is shown
+ * to both. A ClientHello without an association goes to the engine's stateless listener.
+ *
+ * One association per node is *the link* (association.c decides which). Ending one never frees it in the middle of a call: it is marked
+ * and swept at the end of the public verb. Invariant: outside a public verb, no association is dead.
+ */
+#include "internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include <cw_udp.h>
+
+#define RECORD_HANDSHAKE 22
+#define CLIENT_HELLO	 1
+
+static unsigned int bucket_of(const struct cw_endpoint *ep)
+{
+	uint32_t h = ep->ip4 * UINT32_C(0x9E3779B1) ^ (uint32_t)ep->port * UINT32_C(0x85EBCA77);
+
+	return (h ^ h >> 16) % BUCKETS;
+}
+
+struct association *link_find(const struct cw_links *links, const struct cw_node_id *node)
+{
+	for (unsigned int i = 0; i < links->count; i++) {
+		struct association *a = links->all[i];
+
+		if (a->is_link && !a->dead && cw_node_id_equal(&a->identity.node, node))
+			return a;
+	}
+	return NULL;
+}
+
+struct association *association_at(const struct cw_links *links, const struct cw_endpoint *from,
+				   bool handshaking)
+{
+	struct association *a = links->buckets[bucket_of(from)];
+
+	while (a != NULL && (a->dead || !cw_endpoint_equal(&a->path, from) ||
+			     (handshaking && a->established)))
+		a = a->endpoint_next;
+	return a;
+}
+
+struct association *association_add(struct cw_links *links, struct cw_dtls_session *session,
+				    const struct cw_endpoint *path, bool client, uint64_t now_ns)
+{
+	struct association *a;
+
+	if (links->count == ASSOCIATIONS_MAX)
+		return NULL;
+	a = calloc(1, sizeof(*a));
+	if (a == NULL)
+		return NULL;
+	a->links = links;
+	a->session = session;
+	a->path = *path;
+	a->client = client;
+	a->began_ns = a->heard_ns = now_ns;
+	a->endpoint_next = links->buckets[bucket_of(path)];
+	links->buckets[bucket_of(path)] = a;
+	links->all[links->count++] = a;
+	if (!client)
+		links->handshakes_in++;
+	return a;
+}
+
+static void unbucket(struct association *a)
+{
+	struct association **at = &a->links->buckets[bucket_of(&a->path)];
+
+	while (*at != NULL && *at != a)
+		at = &(*at)->endpoint_next;
+	if (*at == a)
+		*at = a->endpoint_next;
+}
+
+void association_rebucket(struct association *a, const struct cw_endpoint *path)
+{
+	unbucket(a);
+	a->path = *path;
+	a->endpoint_next = a->links->buckets[bucket_of(path)];
+	a->links->buckets[bucket_of(path)] = a;
+}
+
+void association_end(struct association *a, enum cw_link_down_reason why, uint64_t now_ns)
+{
+	struct cw_links *links = a->links;
+
+	if (a->dead)
+		return;
+	a->dead = true;
+	if (!a->client && !a->established)
+		links->handshakes_in--;
+	if (a->is_link) {
+		sa_end(a, now_ns);
+		links->ops.down(links->ctx, &a->identity.node, why, now_ns);
+	}
+	a->is_link = false;
+}
+
+void links_sweep(struct cw_links *links)
+{
+	unsigned int kept = 0;
+
+	for (unsigned int i = 0; i < links->count; i++) {
+		struct association *a = links->all[i];
+
+		if (!a->dead) {
+			links->all[kept++] = a;
+			continue;
+		}
+		unbucket(a);
+		message_free(a);
+		links->config.dtls->close(a->session);
+		links->config.kdf.cleanse(&a->sa, sizeof(a->sa));
+		free(a);
+	}
+	links->count = kept;
+}
+
+int cw_links_create(struct cw_links **out, const struct cw_link_config *config,
+		    const struct cw_link_ops *ops, void *ctx)
+{
+	struct cw_links *links;
+
+	if (config->workers == 0 || config->workers > SAS_MAX)
+		return -EINVAL;
+	links = calloc(1, sizeof(*links));
+	if (links == NULL)
+		return -ENOMEM;
+	links->config = *config;
+	if (links->config.sa_rekey_ns == 0)
+		links->config.sa_rekey_ns = CW_LINK_SA_REKEY_NS;
+	links->ops = *ops;
+	links->ctx = ctx;
+	*out = links;
+	return 0;
+}
+
+void cw_links_destroy(struct cw_links *links)
+{
+	if (links == NULL)
+		return;
+	links->closing = true;
+	for (unsigned int i = 0; i < links->count; i++)
+		association_end(links->all[i], CW_LINK_DOWN_LOCAL, 0);
+	links_sweep(links);
+	free(links);
+}
+
+static bool is_client_hello(const uint8_t *data, size_t len)
+{
+	return len > 13 && data[0] == RECORD_HANDSHAKE && data[3] == 0 && data[4] == 0 &&
+	       data[13] == CLIENT_HELLO;
+}
+
+/*
+ * Both ends opened at once. The lower node ID stays the client; while a node is only known by its endpoint, a coin decides, and
+ * the retransmission of whoever lost brings the two together.
+ * @return true when our own attempt gives way.
+ */
+static bool give_way(struct cw_links *links, const struct cw_endpoint *from)
+{
+	for (unsigned int i = 0; i < ATTEMPTS_MAX; i++) {
+		const struct attempt *t = &links->attempts[i];
+
+		if (!t->used || t->any_node)
+			continue;
+		for (unsigned int e = 0; e < t->count; e++)
+			if (cw_endpoint_equal(&t->endpoints[e], from))
+				return cw_node_id_compare(&links->config.self, &t->node) > 0;
+	}
+	return cw_random_u64(&links->config.random) & 1;
+}
+
+static void hello_in(struct cw_links *links, const struct cw_endpoint *from, const uint8_t *data,
+		     size_t len, uint64_t now_ns)
+{
+	struct association *a = association_at(links, from, true);
+	struct cw_dtls_session *session;
+
+	if (a != NULL && !a->client) {
+		association_input(a, data, len, now_ns); /* a retransmission */
+		return;
+	}
+	if (a != NULL) {
+		if (!give_way(links, from))
+			return;
+		association_end(a, CW_LINK_DOWN_REPLACED, now_ns);
+	}
+	if (links->handshakes_in >= HANDSHAKES_IN_MAX || links->count == ASSOCIATIONS_MAX) {
+		links->ops.refused(links->ctx, from, "too many handshakes at once", now_ns);
+		return;
+	}
+	session = links->config.dtls->accept(links->config.engine, from, data, len, now_ns);
+	if (session == NULL)
+		return;
+	a = association_add(links, session, from, false, now_ns);
+	if (a == NULL)
+		links->config.dtls->close(session);
+}
+
+static void dtls_input(struct cw_links *links, const struct cw_endpoint *from, const uint8_t *data,
+		       size_t len, uint64_t now_ns)
+{
+	struct association *a, *next;
+
+	if (is_client_hello(data, len)) {
+		hello_in(links, from, data, len, now_ns);
+		return;
+	}
+	for (a = links->buckets[bucket_of(from)]; a != NULL; a = next) {
+		next = a->endpoint_next;
+		if (a->dead || !cw_endpoint_equal(&a->path, from))
+			continue;
+		/* Handshake records in the clear can only be for one that shakes hands. */
+		if (a->established && data[0] == RECORD_HANDSHAKE && len > 4 && data[3] == 0 &&
+		    data[4] == 0)
+			continue;
+		association_input(a, data, len, now_ns);
+	}
+}
+
+void cw_links_input(struct cw_links *links, const struct cw_endpoint *from, const uint8_t *data,
+		    size_t len, uint64_t now_ns)
+{
+	switch (cw_wan_classify(data, len)) {
+	case CW_WAN_STUN:
+		stun_input(links, from, data, len, now_ns);
+		break;
+	case CW_WAN_DTLS:
+		dtls_input(links, from, data, len, now_ns);
+		break;
+	default:
+		break;
+	}
+	links_sweep(links);
+}
+
+uint64_t cw_links_timer(struct cw_links *links, uint64_t now_ns)
+{
+	uint64_t next = attempts_timer(links, now_ns);
+
+	for (unsigned int i = 0; i < links->count; i++)
+		if (!links->all[i]->dead)
+			next = cw_min_u64(next, association_timer(links->all[i], now_ns));
+	links_sweep(links);
+	return next;
+}
+
+void cw_links_close(struct cw_links *links, const struct cw_node_id *node, uint64_t now_ns)
+{
+	struct association *a = link_find(links, node);
+
+	if (a != NULL)
+		association_end(a, CW_LINK_DOWN_LOCAL, now_ns);
+	links_sweep(links);
+}
+
+int cw_links_send(struct cw_links *links, const struct cw_node_id *to, const void *data, size_t len,
+		  uint64_t now_ns)
+{
+	struct association *a = link_find(links, to);
+
+	(void)now_ns;
+	if (a == NULL)
+		return -ENOTCONN;
+	return message_send(a, data, len);
+}
+
+void cw_links_roam(struct cw_links *links, const struct cw_node_id *node,
+		   const struct cw_endpoint *seen, uint64_t now_ns)
+{
+	struct association *a = link_find(links, node);
+	Causeway__Link__Challenge challenge = CAUSEWAY__LINK__CHALLENGE__INIT;
+	Causeway__Link__Frame frame = CAUSEWAY__LINK__FRAME__INIT;
+	struct cw_endpoint old;
+
+	if (a == NULL || (a->challenge_ns != 0 && now_ns - a->challenge_ns < CW_NS_PER_S))
+		return;
+	old = a->path;
+	a->challenged = *seen;
+	a->challenge_ns = now_ns;
+	a->challenge_token = cw_random_u64(&links->config.random) | 1;
+	challenge.token = a->challenge_token;
+	frame.body_case = CAUSEWAY__LINK__FRAME__BODY_CHALLENGE;
+	frame.challenge = &challenge;
+	/* Only this one datagram goes there; the path moves when the answer has come back from it. */
+	links->config.dtls->move(a->session, seen);
+	if (association_send(a, &frame) < 0)
+		a->challenge_token = 0;
+	links->config.dtls->move(a->session, &old);
+}
+
+void cw_links_rekey(struct cw_links *links, const struct cw_node_id *node, uint64_t now_ns)
+{
+	struct association *a = link_find(links, node);
+	Causeway__Link__SaWant want = CAUSEWAY__LINK__SA_WANT__INIT;
+	Causeway__Link__Frame frame = CAUSEWAY__LINK__FRAME__INIT;
+
+	if (a == NULL)
+		return;
+	if (a->client) {
+		sa_begin(a, now_ns);
+		return;
+	}
+	want.after = a->sa.current;
+	frame.body_case = CAUSEWAY__LINK__FRAME__BODY_WANT;
+	frame.want = &want;
+	if (association_send(a, &frame) < 0)
+		cw_log(links->config.log, CW_LOG_DEBUG, MODULE, "rekey request not sent");
+}
+
+static void fill_info(const struct association *a, struct cw_link_info *out)
+{
+	*out = (struct cw_link_info){.identity = a->identity,
+				     .path = a->path,
+				     .established = a->is_link,
+				     .up_since_ns = a->established_ns,
+				     .rtt_ns = a->rtt_ns,
+				     .heard_ns = a->heard_ns,
+				     .sa_generation = a->sa.current,
+				     .rekeys = a->rekeys};
+}
+
+bool cw_links_info(const struct cw_links *links, const struct cw_node_id *node,
+		   struct cw_link_info *out)
+{
+	const struct association *a = link_find(links, node);
+
+	if (a == NULL)
+		return false;
+	fill_info(a, out);
+	return true;
+}
+
+void cw_links_visit(const struct cw_links *links, cw_links_visit_fn visit, void *arg)
+{
+	for (unsigned int i = 0; i < links->count; i++) {
+		struct cw_link_info info;
+
+		if (!links->all[i]->is_link)
+			continue;
+		fill_info(links->all[i], &info);
+		visit(arg, &info);
+	}
+}
