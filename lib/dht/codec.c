@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Records between their struct and their protobuf form, for the wire and the log. Whatever comes in is checked in full: lengths, counts, enums;
+ * what does not fit is refused as a whole, never cut.
+ */
+#include "internal.h"
+
+#include <stdlib.h>
+
+/* A record's message with everything it points to, in one allocation. */
+struct packed_record {
+	Causeway__Dht__Record record;
+	Causeway__Dht__Rid rid, hist_rid[HIST];
+	Causeway__Dht__Made made[HIST], *made_at[HIST];
+	Causeway__Dht__Stamp stamp;
+	Causeway__Dht__Session session;
+	Causeway__Dht__Mapping mapping;
+	Causeway__Dht__Entry entries[CW_MAPPING_ENTRIES_MAX], *entry_at[CW_MAPPING_ENTRIES_MAX];
+	Causeway__Dht__Client client;
+	Causeway__Dht__Namespace ns;
+	Causeway__Dht__Range ranges[CW_NS_RESERVED_MAX], *range_at[CW_NS_RESERVED_MAX];
+	uint32_t ntp[CW_NS_SERVERS_MAX];
+};
+
+static ProtobufCBinaryData view(const void *data, size_t len)
+{
+	return (ProtobufCBinaryData){len, (uint8_t *)(uintptr_t)data};
+}
+
+bool node_unpack(const ProtobufCBinaryData *in, struct cw_node_id *out)
+{
+	if (in->len != CW_NODE_ID_BYTES)
+		return false;
+	memcpy(out->b, in->data, CW_NODE_ID_BYTES);
+	return true;
+}
+
+void rid_pack(const struct rid *rid, Causeway__Dht__Rid *out)
+{
+	causeway__dht__rid__init(out);
+	out->node = view(rid->node.b, CW_NODE_ID_BYTES);
+	out->incarnation = rid->incarnation;
+	out->counter = rid->counter;
+}
+
+bool rid_unpack(const Causeway__Dht__Rid *in, struct rid *out)
+{
+	if (in == NULL || !node_unpack(&in->node, &out->node))
+		return false;
+	out->incarnation = in->incarnation;
+	out->counter = in->counter;
+	return true;
+}
+
+static void pack_mapping(const struct record *r, struct packed_record *p)
+{
+	const struct cw_mapping *m = &r->mapping;
+
+	causeway__dht__mapping__init(&p->mapping);
+	p->mapping.ip = r->ip;
+	p->mapping.client_state = m->client_state;
+	p->mapping.client = view(&m->client, sizeof(m->client));
+	p->mapping.mac = view(m->mac.b, sizeof(m->mac.b));
+	p->mapping.owned = m->owned;
+	p->mapping.owner = view(m->owner.b, CW_NODE_ID_BYTES);
+	p->mapping.owner_site = view(m->owner_site.b, sizeof(m->owner_site.b));
+	p->mapping.n_entries = m->entry_count;
+	p->mapping.entries = p->entry_at;
+	for (unsigned int i = 0; i < m->entry_count; i++) {
+		const struct cw_mapping_entry *e = &m->entries[i];
+		Causeway__Dht__Entry *out = &p->entries[i];
+
+		causeway__dht__entry__init(out);
+		out->node = view(e->node.b, CW_NODE_ID_BYTES);
+		out->site = view(e->site.b, sizeof(e->site.b));
+		out->sgen = e->sgen;
+		out->cover_ns = e->cover_ns;
+		out->stopped = e->stopped;
+		p->entry_at[i] = out;
+	}
+	p->record.value_case = CAUSEWAY__DHT__RECORD__VALUE_MAPPING;
+	p->record.mapping = &p->mapping;
+}
+
+static void pack_ns(const struct cw_namespace_record *ns, struct packed_record *p)
+{
+	causeway__dht__namespace__init(&p->ns);
+	p->ns.name = (char *)(uintptr_t)ns->name;
+	p->ns.domain = (char *)(uintptr_t)ns->domain;
+	p->ns.subnet = ns->subnet.ip;
+	p->ns.prefix_len = ns->subnet.len;
+	p->ns.lease_s = ns->lease_s;
+	p->ns.lease_longest_s = ns->lease_longest_s;
+	p->ns.mtu_bytes = ns->mtu_bytes;
+	p->ns.mac_base = ns->mac_base;
+	p->ns.router = ns->router;
+	p->ns.n_reserved = ns->reserved_count;
+	p->ns.reserved = p->range_at;
+	for (unsigned int i = 0; i < ns->reserved_count; i++) {
+		causeway__dht__range__init(&p->ranges[i]);
+		p->ranges[i].first = ns->reserved[i].first;
+		p->ranges[i].last = ns->reserved[i].last;
+		p->range_at[i] = &p->ranges[i];
+	}
+	p->ns.n_ntp = ns->ntp_count;
+	p->ns.ntp = p->ntp;
+	memcpy(p->ntp, ns->ntp, sizeof(p->ntp));
+	p->record.value_case = CAUSEWAY__DHT__RECORD__VALUE_NS;
+	p->record.ns = &p->ns;
+}
+
+static void pack_value(const struct record *r, struct packed_record *p)
+{
+	switch (r->kind) {
+	case RECORD_SESSION:
+		causeway__dht__session__init(&p->session);
+		p->session.node = view(r->session.node.b, CW_NODE_ID_BYTES);
+		p->session.sgen = r->session.sgen;
+		p->session.state = r->session.state;
+		p->record.value_case = CAUSEWAY__DHT__RECORD__VALUE_SESSION;
+		p->record.session = &p->session;
+		break;
+	case RECORD_MAPPING:
+		pack_mapping(r, p);
+		break;
+	case RECORD_CLIENT:
+		causeway__dht__client__init(&p->client);
+		p->client.client = view(&r->client, sizeof(r->client));
+		p->client.ip = r->ip;
+		p->record.value_case = CAUSEWAY__DHT__RECORD__VALUE_CLIENT;
+		p->record.client = &p->client;
+		break;
+	case RECORD_NS:
+		pack_ns(&r->ns, p);
+		break;
+	default:
+		break;
+	}
+}
+
+struct packed_record *record_pack(const struct record *r, uint64_t renew_age_ns,
+				  uint64_t open_age_ns, const struct stamp *stamp)
+{
+	struct packed_record *p = calloc(1, sizeof(*p));
+
+	if (p == NULL)
+		return NULL;
+	causeway__dht__record__init(&p->record);
+	p->record.key = view(r->key, KEY_BYTES);
+	p->record.held = r->held;
+	p->record.gen = r->gen;
+	p->record.ver = r->ver;
+	rid_pack(&r->rid, &p->rid);
+	p->record.rid = &p->rid;
+	p->record.hist = p->made_at;
+	for (unsigned int i = 0; i < HIST; i++) {
+		if (r->hist[i].ver == 0)
+			continue;
+		causeway__dht__made__init(&p->made[i]);
+		rid_pack(&r->hist[i].rid, &p->hist_rid[i]);
+		p->made[i].ver = r->hist[i].ver;
+		p->made[i].rid = &p->hist_rid[i];
+		p->made_at[p->record.n_hist++] = &p->made[i];
+	}
+	p->record.renew_age_ns = renew_age_ns;
+	p->record.open_age_ns = open_age_ns;
+	if (stamp != NULL) {
+		causeway__dht__stamp__init(&p->stamp);
+		p->stamp.round = stamp->ballot.round;
+		p->stamp.node = view(stamp->ballot.node.b, CW_NODE_ID_BYTES);
+		p->stamp.seq = stamp->seq;
+		p->record.stamp = &p->stamp;
+	}
+	pack_value(r, p);
+	return p;
+}
+
+Causeway__Dht__Record *packed_record_message(struct packed_record *p)
+{
+	return &p->record;
+}
+
+static bool unpack_mapping(const Causeway__Dht__Mapping *in, struct record *out)
+{
+	struct cw_mapping *m = &out->mapping;
+
+	if (in->n_entries > CW_MAPPING_ENTRIES_MAX || in->client_state > CW_CLIENT_DECLINED ||
+	    in->client.len != sizeof(m->client) || in->mac.len != sizeof(m->mac.b) ||
+	    in->owner_site.len != sizeof(m->owner_site.b) || !node_unpack(&in->owner, &m->owner))
+		return false;
+	out->ip = in->ip;
+	m->client_state = (uint8_t)in->client_state;
+	memcpy(&m->client, in->client.data, sizeof(m->client));
+	memcpy(m->mac.b, in->mac.data, sizeof(m->mac.b));
+	memcpy(m->owner_site.b, in->owner_site.data, sizeof(m->owner_site.b));
+	m->owned = in->owned;
+	for (size_t i = 0; i < in->n_entries; i++) {
+		const Causeway__Dht__Entry *e = in->entries[i];
+		struct cw_mapping_entry *to = &m->entries[m->entry_count];
+
+		if (!node_unpack(&e->node, &to->node) || e->site.len != sizeof(to->site.b))
+			return false;
+		memcpy(to->site.b, e->site.data, sizeof(to->site.b));
+		to->sgen = e->sgen;
+		to->cover_ns = e->cover_ns;
+		to->stopped = e->stopped;
+		m->entry_count++;
+	}
+	m->ver = out->ver;
+	m->gen = out->gen;
+	m->held = out->held;
+	return true;
+}
+
+bool ns_unpack(const Causeway__Dht__Namespace *in, struct cw_namespace_record *out)
+{
+	*out = (struct cw_namespace_record){.subnet = {.ip = in->subnet,
+						       .len = (uint8_t)in->prefix_len},
+					    .lease_s = in->lease_s,
+					    .lease_longest_s = in->lease_longest_s,
+					    .mtu_bytes = (uint16_t)in->mtu_bytes,
+					    .mac_base = (uint16_t)in->mac_base,
+					    .router = in->router};
+	if (in->prefix_len < 1 || in->prefix_len > 30 || in->mtu_bytes > UINT16_MAX ||
+	    in->mac_base > UINT16_MAX || in->n_reserved > CW_NS_RESERVED_MAX ||
+	    in->n_ntp > CW_NS_SERVERS_MAX || strlen(in->name) >= sizeof(out->name) ||
+	    strlen(in->domain) >= sizeof(out->domain) ||
+	    (in->subnet & ~cw_prefix4_mask(out->subnet.len)) != 0 || in->lease_s == 0 ||
+	    in->lease_longest_s < in->lease_s)
+		return false;
+	memcpy(out->name, in->name, strlen(in->name) + 1);
+	memcpy(out->domain, in->domain, strlen(in->domain) + 1);
+	for (size_t i = 0; i < in->n_reserved; i++)
+		out->reserved[out->reserved_count++] = (struct cw_ip4_range){
+			in->reserved[i]->first, in->reserved[i]->last};
+	for (size_t i = 0; i < in->n_ntp; i++)
+		out->ntp[out->ntp_count++] = in->ntp[i];
+	return true;
+}
+
+static bool unpack_value(const Causeway__Dht__Record *in, struct record *out)
+{
+	switch (in->value_case) {
+	case CAUSEWAY__DHT__RECORD__VALUE_SESSION:
+		out->kind = RECORD_SESSION;
+		out->session.sgen = in->session->sgen;
+		out->session.state = (uint8_t)in->session->state;
+		return in->session->state <= SESSION_DEAD &&
+		       node_unpack(&in->session->node, &out->session.node);
+	case CAUSEWAY__DHT__RECORD__VALUE_MAPPING:
+		out->kind = RECORD_MAPPING;
+		return unpack_mapping(in->mapping, out);
+	case CAUSEWAY__DHT__RECORD__VALUE_CLIENT:
+		out->kind = RECORD_CLIENT;
+		out->ip = in->client->ip;
+		if (in->client->client.len != sizeof(out->client))
+			return false;
+		memcpy(&out->client, in->client->client.data, sizeof(out->client));
+		return true;
+	case CAUSEWAY__DHT__RECORD__VALUE_NS:
+		out->kind = RECORD_NS;
+		if (!ns_unpack(in->ns, &out->ns))
+			return false;
+		out->ns.ver = in->ver;
+		return true;
+	default:
+		out->kind = RECORD_NONE;
+		return in->ver == 0;
+	}
+}
+
+bool record_unpack(const Causeway__Dht__Record *in, struct record *out, struct stamp *stamp,
+		   uint64_t *renew_age_ns, uint64_t *open_age_ns)
+{
+	memset(out, 0, sizeof(*out));
+	if (in == NULL || in->key.len != KEY_BYTES || in->n_hist > HIST)
+		return false;
+	memcpy(out->key, in->key.data, KEY_BYTES);
+	out->held = in->held;
+	out->gen = in->gen;
+	out->ver = in->ver;
+	if (in->rid != NULL && !rid_unpack(in->rid, &out->rid))
+		return false;
+	for (size_t i = 0; i < in->n_hist; i++) {
+		out->hist[i].ver = in->hist[i]->ver;
+		if (!rid_unpack(in->hist[i]->rid, &out->hist[i].rid))
+			return false;
+	}
+	if (stamp != NULL) {
+		memset(stamp, 0, sizeof(*stamp));
+		if (in->stamp != NULL) {
+			stamp->ballot.round = in->stamp->round;
+			stamp->seq = in->stamp->seq;
+			if (!node_unpack(&in->stamp->node, &stamp->ballot.node))
+				return false;
+		}
+	}
+	if (renew_age_ns != NULL)
+		*renew_age_ns = in->renew_age_ns;
+	if (open_age_ns != NULL)
+		*open_age_ns = in->open_age_ns;
+	return unpack_value(in, out);
+}
