@@ -13,6 +13,7 @@
 #include <cw_dhcp.h>
 #include <cw_host.h>
 #include <cw_log.h>
+#include <cw_ops.h>
 #include <cw_store.h>
 
 struct cw_lease_engine;
@@ -21,13 +22,13 @@ struct cw_lease_engine;
 #define CW_LEASE_LOG_BYTES_MAX 512u
 
 struct cw_lease_ops {
-	/** DHCP reply for a punted message. `request` is the parsed message it answers; bytes are a BOOTP message without UDP. */
-	void (*reply)(void *ctx, const struct cw_dhcp_message *request, uint16_t vlan,
-		      const uint8_t *bootp, size_t len, uint64_t now_ns);
-	/** Make this host visible to workers (offered, bound, silent) or take it away. Facts valid during the call;
-	 * grant_until_tsc is filled by the op from `grant_until_ns`. */
-	void (*publish)(void *ctx, const struct cw_host *facts, uint64_t grant_until_ns,
-			uint64_t now_ns);
+	/** Answer a punted DHCP message: OFFER, ACK (lease_s 0: to an INFORM), NAK. `request` is valid during the call. */
+	void (*reply)(void *ctx, const struct cw_dhcp_message *request,
+		      const struct cw_mac *ether_src, uint16_t vlan, enum cw_dhcp_type type,
+		      rte_be32_t yiaddr, uint32_t lease_s, uint64_t now_ns);
+	/** Make this host visible to workers (offered, bound, silent) or take it away. Facts valid during the call.
+	 * grant_until_tsc is 0 (every DHCP message to control) or UINT64_MAX (the session's deadline is limit enough). */
+	void (*publish)(void *ctx, const struct cw_host *facts, uint64_t now_ns);
 	void (*retire)(void *ctx, rte_be32_t ip, uint64_t now_ns);
 	/** When workers last sent an ACK in-line to this address, 0 never (own clock). */
 	uint64_t (*acked)(void *ctx, rte_be32_t ip);
