@@ -108,6 +108,8 @@ void cw_control_store_events(struct cw_control *ctl, struct cw_store_events *out
 /** One record of the write-ahead log at start, in order, before the first timer call. */
 CW_MUST_USE int cw_control_replay(struct cw_control *ctl, uint8_t type, const void *data,
 				  size_t len);
+/** After the replay, before the first timer call. */
+void cw_control_start(struct cw_control *ctl, uint64_t now_ns);
 void cw_control_durable(struct cw_control *ctl, uint64_t lsn, int err, uint64_t now_ns);
 /** Every live record, for a snapshot that replaces the log so far. */
 void cw_control_snapshot(struct cw_control *ctl,
@@ -124,7 +126,7 @@ void cw_control_woke(struct cw_control *ctl, uint64_t now_ns);
 
 /** Begin or go on with a clean stop. @return true when nothing is left to wait for. */
 bool cw_control_shutdown(struct cw_control *ctl, uint64_t now_ns);
-/** Take over what is reloadable (bootstrap list, pool marks); the rest needs a restart. */
+/** Take over what is reloadable (the bootstrap list); the rest needs a restart. */
 void cw_control_reload(struct cw_control *ctl, const struct cw_control_config *config,
 		       uint64_t now_ns);
 

@@ -80,6 +80,9 @@ void cw_overlay_input(struct cw_overlay *overlay, const struct cw_node_id *from,
 void cw_overlay_endpoint(struct cw_overlay *overlay, const struct cw_endpoint *seen, uint64_t now_ns);
 /** Replace the forbidden prefixes (a namespace became known). */
 void cw_overlay_forbid(struct cw_overlay *overlay, const struct cw_prefix4 *prefix);
+/** Replace the bootstrap list (reload). */
+void cw_overlay_set_bootstrap(struct cw_overlay *overlay, const struct cw_endpoint *bootstrap,
+			      unsigned int count);
 /** A node remembered from an earlier life. */
 void cw_overlay_remembered(struct cw_overlay *overlay, const struct cw_node_id *node,
 			   const struct cw_endpoint *endpoints, unsigned int count, uint64_t now_ns);

@@ -13,6 +13,18 @@
 #include <errno.h>
 #include <stdlib.h>
 
+void cw_overlay_set_bootstrap(struct cw_overlay *overlay, const struct cw_endpoint *bootstrap,
+			      unsigned int count)
+{
+	overlay->config.bootstrap_count =
+		count < CW_OVERLAY_BOOTSTRAP_MAX ? count : CW_OVERLAY_BOOTSTRAP_MAX;
+	for (unsigned int i = 0; i < overlay->config.bootstrap_count; i++) {
+		overlay->config.bootstrap[i] = bootstrap[i];
+		overlay->bootstrap[i] = (struct bootstrap){.endpoint = bootstrap[i],
+							   .backoff_ns = CONNECT_FIRST_NS};
+	}
+}
+
 int cw_overlay_create(struct cw_overlay **out, const struct cw_overlay_config *config,
 		      const struct cw_overlay_ops *ops, void *ctx)
 {
@@ -24,9 +36,7 @@ int cw_overlay_create(struct cw_overlay **out, const struct cw_overlay_config *c
 	o->ops = *ops;
 	o->ctx = ctx;
 	o->loopback_tail = &o->loopback;
-	for (unsigned int i = 0; i < config->bootstrap_count; i++)
-		o->bootstrap[i] = (struct bootstrap){.endpoint = config->bootstrap[i],
-						     .backoff_ns = CONNECT_FIRST_NS};
+	cw_overlay_set_bootstrap(o, config->bootstrap, config->bootstrap_count);
 	*out = o;
 	return 0;
 }

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef CW_CONTROL_INTERNAL_H
+#define CW_CONTROL_INTERNAL_H
+
+/*
+ * What the files of lib/control share. One struct holds the whole core; each file owns one member and the functions
+ * named after it. All of it runs on the control lcore.
+ */
+#include <cw_host.h>
+#include <cw_link.h>
+#include <cw_route.h>
+
+#include "cw_control.h"
+
+/* The one place for the core's limits, each with its reason. */
+enum {
+	/* WAN neighbours: one router, or the gateways of one underlay segment. */
+	CW_NEIGHBOURS_MAX = 1024,
+	/* Datagrams kept for a neighbour while it is asked for: a DTLS flight. */
+	CW_NEIGHBOUR_QUEUE_MAX = 8,
+	/* Frames kept for one unresolved address: the first packets of a flow until the DHT answers. */
+	CW_HOLD_PER_ADDRESS_MAX = 8,
+	/* Addresses being resolved at once; with full holds of 1,500 bytes about 12 MB. */
+	CW_HOLD_ADDRESSES_MAX = 1024,
+	/* Mappings kept by the resolver. */
+	CW_RESOLUTIONS_MAX = 1 << 20,
+	/* Rows of one reply line to causewayctl. */
+	CW_QUERY_ROWS_MAX = 1000,
+	/* Requests of causewayctl that wait for something. */
+	CW_QUERIES_MAX = 32,
+	/* Lease log records kept before the namespace is known. */
+	CW_REPLAY_MAX = 4 * 65536,
+};
+
+/* How long a frame waits for its destination's mapping or link: TCP's second SYN leaves after 1 s. */
+#define CW_HOLD_NS	   (UINT64_C(3) * CW_NS_PER_S)
+/* Nobody holds an address: believed this long, so a host that appears is reached soon. */
+#define CW_NEGATIVE_NS	   (UINT64_C(2) * CW_NS_PER_S)
+/* A mapping in use is asked for again before its bound of staleness (T_cache) is reached. */
+#define CW_REFRESH_NS	   (UINT64_C(6) * CW_NS_PER_S)
+/* A mapping nobody used for so long is forgotten. */
+#define CW_UNUSED_NS	   (UINT64_C(60) * CW_NS_PER_S)
+/* Housekeeping of peers, resolutions, neighbours. */
+#define CW_HOUSEKEEPING_NS (UINT64_C(100) * CW_NS_PER_MS)
+
+/* Bytes of Ethernet, IPv4 and UDP headers that stand before a control datagram. */
+#define CW_UDP_OVERHEAD_BYTES 42u
+
+struct neighbours;
+struct resolver;
+struct founding;
+
+/* A peer as control knows it; the worker's half is in the peer table under the same index. */
+struct peer_facts {
+	struct cw_node_id node;
+	struct cw_endpoint path;
+	rte_be32_t next_hop_ip;
+	uint64_t up_ns;
+};
+
+/* A request of causewayctl that waits. */
+struct query {
+	cw_control_reply_fn reply; /* NULL: free slot */
+	void *arg;
+};
+
+struct replayed {
+	struct replayed *next;
+	size_t len;
+	uint8_t data[];
+};
+
+struct cw_control {
+	struct cw_control_config config;
+	struct cw_control_ops ops;
+	void *ctx;
+	struct cw_site_id site;
+	uint64_t started_ns, now_ns; /* now_ns: of the call being served, for ops that come without one */
+	uint64_t housekeeping_ns;
+	bool stopping, leaving;
+
+	struct cw_links *links;
+	struct cw_overlay *overlay;
+	struct cw_dht *dht;
+	struct cw_store store;
+	bool have_store;
+	struct cw_lease_engine *lease; /* NULL until the namespace record is known */
+	struct replayed *replayed, **replayed_tail;
+	unsigned int replayed_count;
+
+	struct cw_namespace_record ns;
+	bool have_ns, ns_asking;
+	uint64_t ns_ask_ns;
+	struct cw_ns_view *view;
+	struct cw_ns_deadline deadline;
+	struct cw_host_table *hosts;
+	struct cw_route_table *routes;
+
+	struct neighbours *neighbours;
+	struct resolver *resolver;
+	struct founding *founding;
+	struct peer_facts *peers[CW_PEER_MAX];
+	unsigned int peer_count, peer_cursor;
+
+	struct query queries[CW_QUERIES_MAX];
+	struct {
+		uint64_t handshakes_refused, sa_failures, inject_failures, punts[CW_PUNT_KIND_COUNT];
+		uint64_t holds_expired, holds_refused;
+	} counts;
+	char refused_why[96]; /* the last refused handshake, for status */
+	uint64_t refused_logged_ns;
+};
+
+#define CW_CONTROL_MODULE "control"
+
+/* neighbours.c: who is on the WAN segment, and datagrams through them. */
+int cw_neighbours_create(struct cw_control *ctl);
+void cw_neighbours_destroy(struct cw_control *ctl);
+/* A UDP payload to an underlay endpoint; queued while the neighbour is asked for. */
+void cw_neighbours_send(struct cw_control *ctl, const struct cw_endpoint *to, const void *data,
+			size_t len);
+void cw_neighbours_arp(struct cw_control *ctl, const uint8_t *frame, size_t len);
+void cw_neighbours_icmp(struct cw_control *ctl, const uint8_t *frame, size_t len);
+void cw_neighbours_timer(struct cw_control *ctl);
+rte_be32_t cw_neighbours_next_hop(const struct cw_control *ctl, rte_be32_t ip);
+/* NULL while unknown; asks for it then. */
+const struct cw_mac *cw_neighbours_find(struct cw_control *ctl, rte_be32_t next_hop);
+/* Whether the configured router answers; true without one. */
+bool cw_neighbours_router_known(const struct cw_control *ctl);
+
+/* resolver.c: mappings of other sites, frames that wait for them. */
+int cw_resolver_create(struct cw_control *ctl);
+void cw_resolver_destroy(struct cw_control *ctl);
+/* Keep this frame until `ip` is known, then take it up again as `meta` says (kind of the punt). */
+void cw_resolver_hold(struct cw_control *ctl, rte_be32_t ip, const struct cw_punt_meta *meta,
+		      const uint8_t *data, size_t len);
+/* News about a mapping, from a watch, the lease engine or another gateway. */
+void cw_resolver_news(struct cw_control *ctl, rte_be32_t ip, const struct cw_mapping *mapping);
+/* Our own host: stands before anything the resolver knows. */
+void cw_resolver_local(struct cw_control *ctl, rte_be32_t ip, bool is_local);
+void cw_resolver_peer_up(struct cw_control *ctl, uint16_t peer);
+void cw_resolver_peer_down(struct cw_control *ctl, uint16_t peer);
+void cw_resolver_timer(struct cw_control *ctl);
+unsigned int cw_resolver_waiting(const struct cw_control *ctl);
+
+/* lan.c: what workers punt from the LAN, and frames of our own to it. */
+void cw_lan_punt(struct cw_control *ctl, const struct cw_punt_meta *meta, const uint8_t *data,
+		 size_t len);
+/* An ARP request that waited: answer it if the tables now say so. */
+void cw_lan_arp_again(struct cw_control *ctl, const struct cw_punt_meta *meta,
+		      const uint8_t *frame, size_t len);
+extern const struct cw_lease_ops cw_lan_lease_ops;
+
+/* mesh.c: links and overlay bound to each other and to the peer table. */
+int cw_mesh_create(struct cw_control *ctl);
+void cw_mesh_destroy(struct cw_control *ctl);
+void cw_mesh_poll_peers(struct cw_control *ctl);
+
+/* view.c: the namespace as workers see it. */
+int cw_view_publish(struct cw_control *ctl);
+void cw_view_withdraw(struct cw_control *ctl);
+
+/* membership.c: the namespace record and the lease engine's life. */
+void cw_membership_timer(struct cw_control *ctl);
+void cw_membership_ns(struct cw_control *ctl, const struct cw_namespace_record *ns);
+
+/* founding.c: causewayctl namespace create. */
+void cw_founding_query(struct cw_control *ctl, const json_t *request, cw_control_reply_fn reply,
+		       void *arg);
+void cw_founding_timer(struct cw_control *ctl);
+void cw_founding_cancel(struct cw_control *ctl, void *arg);
+void cw_founding_destroy(struct cw_control *ctl);
+
+/* show.c, show_status.c: JSON for causewayctl. */
+json_t *cw_show_table(struct cw_control *ctl, const char *what, const json_t *request);
+json_t *cw_show_status(struct cw_control *ctl);
+json_t *cw_show_namespace(const struct cw_namespace_record *ns);
+json_t *cw_query_error(const char *code, const char *fmt, ...) CW_PRINTF(2, 3);
+
+/* Hand a frame to the worker that this kind goes through; counts a full ring. */
+void cw_control_inject(struct cw_control *ctl, const struct cw_inject_meta *meta, const void *frame,
+		       size_t len);
+
+#endif /* CW_CONTROL_INTERNAL_H */

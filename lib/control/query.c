@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Requests of causewayctl: a command word and arguments in, one JSON object out. Everything but `namespace create` is answered at once. A table's
+ * reply carries its columns, so the tool needs to know none; pages of at most CW_QUERY_ROWS_MAX rows, the cursor is the number of rows seen.
+ */
+#include "internal.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+json_t *cw_query_error(const char *code, const char *fmt, ...)
+{
+	char text[256];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	return json_pack("{s:b, s:s, s:s}", "ok", 0, "code", code, "error", text);
+}
+
+static json_t *show_namespace(struct cw_control *ctl)
+{
+	if (!ctl->have_ns)
+		return cw_query_error("not-found", "no namespace record is known yet");
+	return json_pack("{s:b, s:o}", "ok", 1, "status", cw_show_namespace(&ctl->ns));
+}
+
+void cw_control_query(struct cw_control *ctl, const json_t *request, cw_control_reply_fn reply,
+		      void *arg, uint64_t now_ns)
+{
+	const char *cmd = json_string_value(json_object_get(request, "cmd"));
+	json_t *answer;
+
+	ctl->now_ns = now_ns;
+	if (cmd == NULL)
+		answer = cw_query_error("usage", "expected an object with a \"cmd\"");
+	else if (strcmp(cmd, "namespace create") == 0) {
+		cw_founding_query(ctl, request, reply, arg);
+		return;
+	} else if (strcmp(cmd, "namespace show") == 0)
+		answer = show_namespace(ctl);
+	else if (strcmp(cmd, "status") == 0)
+		answer = cw_show_status(ctl);
+	else if (strncmp(cmd, "show ", 5) == 0)
+		answer = cw_show_table(ctl, cmd + 5, request);
+	else
+		answer = cw_query_error("usage", "unknown command");
+	reply(arg, answer != NULL ? answer : cw_query_error("memory", "out of memory"));
+}
+
+void cw_control_query_cancel(struct cw_control *ctl, void *arg)
+{
+	cw_founding_cancel(ctl, arg);
+}

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Tables for causewayctl: hosts, leases, routes, peers, drops, workers. Each is a row function over one of the core's own lists; nothing is kept for
+ * showing only.
+ */
+#include "internal.h"
+
+#include <stdlib.h>
+
+#include <cw_drop.h>
+
+struct page {
+	struct cw_control *ctl;
+	json_t *rows;
+	size_t skip, limit, seen;
+};
+
+/* @return true when this row is on the page. */
+static bool take(struct page *p)
+{
+	size_t at = p->seen++;
+
+	return at >= p->skip && at - p->skip < p->limit;
+}
+
+static json_t *text_ip(rte_be32_t ip)
+{
+	char text[CW_IP4_TEXT_BYTES];
+
+	return json_string(cw_ip4_format(ip, text));
+}
+
+static json_t *text_mac(const struct cw_mac *mac)
+{
+	char text[CW_MAC_TEXT_BYTES];
+
+	return json_string(cw_mac_format(mac, text));
+}
+
+static json_t *text_node(const struct cw_node_id *node)
+{
+	char text[CW_NODE_ID_TEXT_BYTES];
+
+	return json_string(cw_node_id_format(node, text));
+}
+
+static json_int_t seconds_left(const struct cw_control *ctl, uint64_t until_ns)
+{
+	return until_ns > ctl->now_ns ? (json_int_t)((until_ns - ctl->now_ns) / CW_NS_PER_S) : 0;
+}
+
+static json_int_t seconds_since(const struct cw_control *ctl, uint64_t then_ns)
+{
+	return then_ns < ctl->now_ns ? (json_int_t)((ctl->now_ns - then_ns) / CW_NS_PER_S) : 0;
+}
+
+static void host_row(void *arg, const struct cw_host *host)
+{
+	static const char *const states[] = {"offered", "bound", "silent"};
+	struct page *p = arg;
+	uint64_t heard = __atomic_load_n(&host->heard_tsc, __ATOMIC_RELAXED);
+
+	if (!take(p))
+		return;
+	json_array_append_new(
+		p->rows,
+		json_pack("{s:o, s:o, s:i, s:s, s:s, s:o}", "ip", text_ip(host->ip), "mac",
+			  text_mac(&host->mac), "vlan", (int)host->vlan, "state",
+			  host->state < 3 ? states[host->state] : "?", "name", host->name,
+			  "heard_s",
+			  heard == 0 ? json_null() :
+				       json_integer(seconds_since(
+					       p->ctl, p->ctl->ops.ns_of_tsc(p->ctl->ctx, heard)))));
+}
+
+static void lease_row(void *arg, const struct cw_lease_info *info)
+{
+	struct page *p = arg;
+	bool pool = strcmp(info->state, "pool") == 0;
+
+	if (!take(p))
+		return;
+	json_array_append_new(
+		p->rows,
+		json_pack("{s:o, s:s, s:o, s:s, s:I, s:I, s:b}", "ip", text_ip(info->ip), "state",
+			  info->state, "mac", pool ? json_null() : text_mac(&info->mac), "name",
+			  info->name, "gen", (json_int_t)info->gen, "left_s",
+			  seconds_left(p->ctl, info->until_ns), "written", info->written));
+}
+
+static void route_row(void *arg, const struct cw_route *route)
+{
+	static const char *const kinds[] = {"remote", "local", "none"};
+	struct page *p = arg;
+	const struct peer_facts *peer =
+		route->peer < CW_PEER_MAX ? p->ctl->peers[route->peer] : NULL;
+
+	if (!take(p))
+		return;
+	json_array_append_new(
+		p->rows,
+		json_pack("{s:o, s:s, s:o, s:I, s:o}", "ip", text_ip(route->ip), "kind",
+			  route->kind < 3 ? kinds[route->kind] : "?", "node",
+			  route->kind == CW_ROUTE_REMOTE && peer != NULL ? text_node(&peer->node) :
+									   json_null(),
+			  "gen", (json_int_t)route->gen, "fresh_s",
+			  route->expires_tsc == UINT64_MAX ?
+				  json_null() :
+				  json_integer(seconds_left(
+					  p->ctl, p->ctl->ops.ns_of_tsc(p->ctl->ctx,
+									route->expires_tsc)))));
+}
+
+static void peer_row(void *arg, const struct cw_link_info *link)
+{
+	struct page *p = arg;
+	char path[CW_ENDPOINT_TEXT_BYTES];
+	struct cw_peer_info info = {0};
+	uint16_t index = cw_peer_find(p->ctl->config.peers, &link->identity.node);
+
+	if (!take(p))
+		return;
+	if (index != CW_PEER_NONE)
+		cw_peer_info(p->ctl->config.peers, index, &info);
+	json_array_append_new(
+		p->rows,
+		json_pack("{s:s, s:o, s:s, s:s, s:s, s:f, s:b, s:I, s:I, s:I, s:I, s:I, s:I}", "name",
+			  link->identity.name, "node", text_node(&link->identity.node), "site",
+			  link->identity.site, "path", "direct", "endpoint",
+			  cw_endpoint_format(&link->path, path), "rtt_ms",
+			  (double)link->rtt_ns / (double)CW_NS_PER_MS, "usable", info.usable,
+			  "sa_generation", (json_int_t)link->sa_generation, "tx_packets",
+			  (json_int_t)info.tx_packets, "tx_bytes", (json_int_t)info.tx_bytes,
+			  "rx_packets", (json_int_t)info.rx_packets, "rx_bytes",
+			  (json_int_t)info.rx_bytes, "age_s",
+			  seconds_since(p->ctl, link->up_since_ns)));
+}
+
+static void drop_rows(struct page *p)
+{
+	for (unsigned int i = 1; i < CW_DROP_COUNT; i++) {
+		uint64_t n = p->ctl->ops.drops(p->ctl->ctx, (enum cw_drop)i);
+
+		if (n != 0 && take(p))
+			json_array_append_new(p->rows,
+					      json_pack("{s:s, s:I, s:s}", "reason",
+							cw_drop_name((enum cw_drop)i), "packets",
+							(json_int_t)n, "meaning",
+							cw_drop_text((enum cw_drop)i)));
+	}
+}
+
+static void worker_rows(struct page *p)
+{
+	for (unsigned int i = 0; i < p->ctl->config.workers; i++) {
+		struct cw_control_worker w = {0};
+		double all;
+
+		p->ctl->ops.worker(p->ctl->ctx, i, &w);
+		all = (double)(w.busy_cycles + w.idle_cycles);
+		if (!take(p))
+			continue;
+		json_array_append_new(
+			p->rows,
+			json_pack("{s:i, s:f, s:f, s:I, s:I, s:I, s:I}", "worker", (int)i,
+				  "busy_percent",
+				  all > 0 ? 100.0 * (double)w.busy_cycles / all : 0.0,
+				  "cycles_per_packet",
+				  w.rx_packets > 0 ? (double)w.busy_cycles / (double)w.rx_packets :
+						     0.0,
+				  "rx_packets", (json_int_t)w.rx_packets, "tx_packets",
+				  (json_int_t)w.tx_packets, "punted", (json_int_t)w.punted,
+				  "injected", (json_int_t)w.injected));
+	}
+}
+
+static void hosts(struct page *p)
+{
+	if (p->ctl->hosts != NULL)
+		cw_host_visit(p->ctl->hosts, host_row, p);
+}
+
+static void leases(struct page *p)
+{
+	if (p->ctl->lease != NULL)
+		cw_lease_visit(p->ctl->lease, lease_row, p);
+}
+
+static void routes(struct page *p)
+{
+	if (p->ctl->routes != NULL)
+		cw_route_visit(p->ctl->routes, route_row, p);
+}
+
+static void peers(struct page *p)
+{
+	cw_links_visit(p->ctl->links, peer_row, p);
+}
+
+static const struct {
+	const char *name;
+	void (*fill)(struct page *p);
+	const char *columns; /* JSON array, in the order to show */
+} tables[] = {
+	{"hosts", hosts, "[\"ip\",\"mac\",\"vlan\",\"state\",\"name\",\"heard_s\"]"},
+	{"leases", leases, "[\"ip\",\"state\",\"mac\",\"name\",\"left_s\",\"gen\",\"written\"]"},
+	{"routes", routes, "[\"ip\",\"kind\",\"node\",\"gen\",\"fresh_s\"]"},
+	{"peers", peers,
+	 "[\"name\",\"node\",\"site\",\"path\",\"endpoint\",\"rtt_ms\",\"usable\",\"sa_generation\","
+	 "\"tx_packets\",\"tx_bytes\",\"rx_packets\",\"rx_bytes\",\"age_s\"]"},
+	{"drops", drop_rows, "[\"reason\",\"packets\",\"meaning\"]"},
+	{"workers", worker_rows,
+	 "[\"worker\",\"busy_percent\",\"cycles_per_packet\",\"rx_packets\",\"tx_packets\",\"punted\","
+	 "\"injected\"]"},
+};
+
+json_t *cw_show_table(struct cw_control *ctl, const char *what, const json_t *request)
+{
+	json_int_t limit = json_integer_value(json_object_get(request, "limit"));
+	const char *cursor = json_string_value(json_object_get(request, "cursor"));
+	struct page p = {.ctl = ctl, .limit = CW_QUERY_ROWS_MAX};
+	json_t *next = json_null();
+	char text[24];
+
+	if (limit > 0 && (size_t)limit < p.limit)
+		p.limit = (size_t)limit;
+	if (cursor != NULL)
+		p.skip = strtoul(cursor, NULL, 10);
+	for (size_t i = 0; i < CW_ARRAY_SIZE(tables); i++) {
+		if (strcmp(tables[i].name, what) != 0)
+			continue;
+		p.rows = json_array();
+		tables[i].fill(&p);
+		if (p.seen > p.skip + p.limit) {
+			snprintf(text, sizeof(text), "%zu", p.skip + p.limit);
+			next = json_string(text);
+		}
+		return json_pack("{s:b, s:o, s:o, s:o}", "ok", 1, "columns",
+				 json_loads(tables[i].columns, 0, NULL), "rows", p.rows, "next",
+				 next);
+	}
+	return cw_query_error("usage", "show: hosts, leases, routes, peers, drops or workers");
+}

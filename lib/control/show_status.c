@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* `status`: who this node is, how it stands, and if it is not well, why. */
+#include "internal.h"
+
+#include <cw_dht.h>
+
+json_t *cw_show_namespace(const struct cw_namespace_record *ns)
+{
+	char ip[CW_IP4_TEXT_BYTES], service[CW_IP4_TEXT_BYTES], subnet[CW_IP4_TEXT_BYTES + 4];
+	json_t *reserved = json_array();
+
+	for (unsigned int i = 0; i < ns->reserved_count; i++) {
+		char first[CW_IP4_TEXT_BYTES], last[CW_IP4_TEXT_BYTES],
+			range[2 * CW_IP4_TEXT_BYTES + 1];
+
+		snprintf(range, sizeof(range), "%s-%s",
+			 cw_ip4_format(ns->reserved[i].first, first),
+			 cw_ip4_format(ns->reserved[i].last, last));
+		json_array_append_new(reserved, json_string(range));
+	}
+	snprintf(subnet, sizeof(subnet), "%s/%u", cw_ip4_format(ns->subnet.ip, ip),
+		 ns->subnet.len);
+	return json_pack("{s:s, s:s, s:s, s:i, s:i, s:i, s:s, s:o, s:I}", "name", ns->name, "subnet",
+			 subnet, "service_address",
+			 cw_ip4_format(cw_namespace_service_ip(ns), service), "lease_s",
+			 (int)ns->lease_s, "lease_longest_s", (int)ns->lease_longest_s, "mtu",
+			 (int)ns->mtu_bytes, "domain", ns->domain, "reserved", reserved, "version",
+			 (json_int_t)ns->ver);
+}
+
+/* What hangs on the voters (dht.md section 7). */
+static const char *voters_note(const struct cw_store_health *h)
+{
+	if (!h->founded)
+		return "no network yet: run `causewayctl namespace create` on one gateway";
+	if (h->voters == 1)
+		return h->voter_here ?
+			       "this gateway is the only voter: while it is down nobody gets a new address, and its disk is the only copy" :
+			       "one voter elsewhere: while it is down nobody gets a new address";
+	return h->voters == 3 ? "three voters: any one of them may fail" :
+				"five voters: any two of them may fail";
+}
+
+static json_t *show_store(struct cw_control *ctl, const struct cw_store_health *h)
+{
+	return json_pack("{s:s, s:b, s:b, s:i, s:i, s:b, s:i, s:s}", "driver",
+			 ctl->have_store ? ctl->store.ops->name : "none", "founded", h->founded,
+			 "quorum", h->quorum, "voters", (int)h->voters, "voters_reachable",
+			 (int)h->voters_reachable, "voter_here", h->voter_here, "records",
+			 ctl->dht != NULL ? (int)cw_dht_record_count(ctl->dht) : 0, "note",
+			 voters_note(h));
+}
+
+static json_t *reasons(struct cw_control *ctl, const struct cw_store_health *h,
+		       const struct cw_lease_status *lease)
+{
+	json_t *list = json_array();
+	bool serves = ctl->config.has_lan;
+
+	if (ctl->stopping)
+		json_array_append_new(list, json_string("stopping"));
+	if (!h->founded)
+		json_array_append_new(list, json_string("not part of a network yet"));
+	else if (!h->quorum)
+		json_array_append_new(list, json_string("no majority of voters is reachable"));
+	if (serves && !ctl->have_ns)
+		json_array_append_new(list, json_string("namespace record not known yet"));
+	if (serves && ctl->have_ns && ctl->now_ns >= lease->session_deadline_ns)
+		json_array_append_new(list, json_string("no session: hosts are not served"));
+	if (serves && ctl->have_ns && lease->pool == 0)
+		json_array_append_new(list, json_string("pool of addresses is empty"));
+	if (!cw_neighbours_router_known(ctl))
+		json_array_append_new(list, json_string("WAN router does not answer ARP"));
+	if (ctl->peer_count == 0 && ctl->config.bootstrap_count > 0)
+		json_array_append_new(list, json_string("no peer is linked"));
+	return list;
+}
+
+static json_t *show_session(struct cw_control *ctl, const struct cw_lease_status *s)
+{
+	uint64_t left = s->session_deadline_ns > ctl->now_ns ?
+				(s->session_deadline_ns - ctl->now_ns) / CW_NS_PER_S :
+				0;
+
+	return json_pack("{s:I, s:I, s:b}", "generation", (json_int_t)s->sgen, "left_s",
+			 (json_int_t)left, "isolated", s->isolated);
+}
+
+static json_t *show_counts(struct cw_control *ctl, const struct cw_lease_status *s)
+{
+	return json_pack("{s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:I, s:I, s:I}", "hosts",
+			 ctl->hosts != NULL ? (int)cw_host_count(ctl->hosts) : 0, "bound",
+			 (int)s->bound, "offered", (int)s->offered, "pool", (int)s->pool, "peers",
+			 (int)ctl->peer_count, "routes",
+			 ctl->routes != NULL ? (int)cw_route_count(ctl->routes) : 0, "resolving",
+			 (int)cw_resolver_waiting(ctl), "handshakes_refused",
+			 (json_int_t)ctl->counts.handshakes_refused, "holds_expired",
+			 (json_int_t)ctl->counts.holds_expired, "inject_failures",
+			 (json_int_t)ctl->counts.inject_failures);
+}
+
+json_t *cw_show_status(struct cw_control *ctl)
+{
+	const struct cw_control_config *c = &ctl->config;
+	struct cw_lease_status lease = {0};
+	struct cw_store_health health = {0};
+	char node[CW_NODE_ID_TEXT_BYTES], address[CW_ENDPOINT_TEXT_BYTES],
+		router[CW_IP4_TEXT_BYTES];
+	struct cw_endpoint wan = {
+		.family = CW_FAMILY_IPV4, .port = c->wan_port, .ip4 = c->wan_ip};
+	json_t *why, *status;
+	bool degraded;
+
+	if (ctl->have_store)
+		ctl->store.ops->health(ctl->store.self, &health);
+	if (ctl->lease != NULL)
+		cw_lease_status(ctl->lease, &lease);
+	why = reasons(ctl, &health, &lease);
+	degraded = json_array_size(why) > 0;
+	status = json_pack(
+		"{s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:{s:s, s:s, s:s, s:b}, s:{s:s}, s:o, s:I, s:s, s:o}",
+		"version", c->version, "name", c->identity.name, "node",
+		cw_node_id_format(&c->identity.node, node), "site", c->identity.site, "namespace",
+		c->namespace_name, "state", degraded ? "degraded" : "ok", "session",
+		show_session(ctl, &lease), "store", show_store(ctl, &health), "wan", "port",
+		c->wan_text, "address", cw_endpoint_format(&wan, address), "next_hop",
+		c->wan_gateway != 0 ? cw_ip4_format(c->wan_gateway, router) : "on-link",
+		"next_hop_known", cw_neighbours_router_known(ctl), "lan", "port",
+		c->has_lan ? c->lan_text : "none", "counts", show_counts(ctl, &lease), "uptime_s",
+		(json_int_t)((ctl->now_ns - ctl->started_ns) / CW_NS_PER_S), "last_refusal",
+		ctl->refused_why, "reasons", why);
+	return json_pack("{s:b, s:o, s:b}", "ok", 1, "status", status, "degraded", degraded);
+}

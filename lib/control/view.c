@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The namespace record turned into what workers read: addresses, times and DHCP options as ready bytes.
+ *
+ * A view is built whole and published whole; the old one lives until the grace period is over. Nothing here is looked up per packet
+ * that could have been computed once.
+ *
+ * Invariant: ctl->view is the published one or NULL, and tables and deadline that it points to outlive it.
+ */
+#include "internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* RFC 2132 codes of the options that are the same for every client. */
+enum {
+	OPT_SUBNET_MASK = 1,
+	OPT_ROUTER = 3,
+	OPT_DOMAIN = 15,
+	OPT_MTU = 26,
+	OPT_BROADCAST = 28,
+	OPT_NTP = 42,
+	OPT_DOMAIN_SEARCH = 119,
+};
+
+static void put_option(struct cw_ns_view *view, uint8_t code, const void *data, size_t len)
+{
+	if (len == 0 || len > UINT8_MAX || view->option_bytes + 2 + len > sizeof(view->options))
+		return;
+	view->options[view->option_bytes++] = code;
+	view->options[view->option_bytes++] = (uint8_t)len;
+	memcpy(view->options + view->option_bytes, data, len);
+	view->option_bytes = (uint16_t)(view->option_bytes + len);
+}
+
+/* A domain name as RFC 3397 wants it: labels, root. @return bytes, 0 if it is no name. */
+static size_t encode_name(const char *name, uint8_t *out, size_t size)
+{
+	size_t at = 0;
+
+	while (*name != '\0') {
+		size_t label = strcspn(name, ".");
+
+		if (label == 0 || label > 63 || at + label + 2 > size)
+			return 0;
+		out[at++] = (uint8_t)label;
+		memcpy(out + at, name, label);
+		at += label;
+		name += label + (name[label] == '.');
+	}
+	if (at == 0)
+		return 0;
+	out[at++] = 0;
+	return at;
+}
+
+/* Option 6 is not announced before the service address answers DNS: a host would lose the names it has. */
+static void put_options(struct cw_ns_view *view, const struct cw_namespace_record *ns)
+{
+	rte_be32_t mask = cw_prefix4_mask(ns->subnet.len);
+	rte_be16_t mtu = rte_cpu_to_be_16(ns->mtu_bytes);
+	uint8_t search[CW_NS_DOMAIN_BYTES + 2];
+
+	put_option(view, OPT_SUBNET_MASK, &mask, sizeof(mask));
+	if (ns->router != 0)
+		put_option(view, OPT_ROUTER, &ns->router, sizeof(ns->router));
+	put_option(view, OPT_DOMAIN, ns->domain, strnlen(ns->domain, sizeof(ns->domain)));
+	put_option(view, OPT_MTU, &mtu, sizeof(mtu));
+	put_option(view, OPT_BROADCAST, &view->broadcast, sizeof(view->broadcast));
+	put_option(view, OPT_NTP, ns->ntp, ns->ntp_count * sizeof(ns->ntp[0]));
+	put_option(view, OPT_DOMAIN_SEARCH, search,
+		   encode_name(ns->domain, search, sizeof(search)));
+}
+
+static void free_view(struct cw_rcu_head *head)
+{
+	free(CW_CONTAINER_OF(head, struct cw_ns_view, rcu));
+}
+
+static int create_tables(struct cw_control *ctl)
+{
+	int err;
+
+	if (ctl->hosts == NULL) {
+		err = cw_host_table_create(&ctl->hosts, ctl->config.rcu, CW_HOST_MAX);
+		if (err < 0)
+			return err;
+	}
+	if (ctl->routes == NULL)
+		return cw_route_table_create(&ctl->routes, ctl->config.rcu,
+					     ctl->config.routes_hint);
+	return 0;
+}
+
+int cw_view_publish(struct cw_control *ctl)
+{
+	const struct cw_namespace_record *ns = &ctl->ns;
+	struct cw_ns_view *old = ctl->view, *view = calloc(1, sizeof(*view));
+	int err;
+
+	if (view == NULL)
+		return -ENOMEM;
+	err = create_tables(ctl);
+	if (err < 0) {
+		free(view);
+		return err;
+	}
+	view->vlan = ctl->config.vlan;
+	view->subnet = ns->subnet;
+	view->broadcast = ns->subnet.ip | ~cw_prefix4_mask(ns->subnet.len);
+	view->service_ip = cw_namespace_service_ip(ns);
+	view->mac_base = ns->mac_base;
+	cw_ns_slot_mac(ns->mac_base, 0, &view->service_mac);
+	view->virtual_mac_slots = ctl->config.virtual_mac_slots;
+	view->mtu_bytes = ns->mtu_bytes;
+	view->lease_s = ns->lease_s;
+	view->t1_s = ns->lease_s / 2;
+	view->t2_s = (uint32_t)((uint64_t)ns->lease_s * 7 / 8);
+	memcpy(view->site, ctl->site.b, sizeof(view->site));
+	view->deadline = &ctl->deadline;
+	view->hosts = ctl->hosts;
+	view->routes = ctl->routes;
+	put_options(view, ns);
+
+	ctl->view = view;
+	ctl->ops.publish_view(ctl->ctx, view->vlan, view);
+	if (old != NULL)
+		cw_rcu_retire(ctl->config.rcu, &old->rcu, free_view);
+	return 0;
+}
+
+void cw_view_withdraw(struct cw_control *ctl)
+{
+	struct cw_ns_view *old = ctl->view;
+
+	if (old == NULL)
+		return;
+	ctl->view = NULL;
+	ctl->ops.publish_view(ctl->ctx, old->vlan, NULL);
+	cw_rcu_retire(ctl->config.rcu, &old->rcu, free_view);
+}
