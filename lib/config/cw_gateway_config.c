@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The keys of causewayd's configuration, one row each, and the checks that concern more than one of them. */
+#include "cw_gateway_config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define AT(field) offsetof(struct cw_gateway_config, field), sizeof(((struct cw_gateway_config *)0)->field)
+
+const char *const cw_port_words[] = {"ethdev", "af_xdp", "af_packet", "tap",
+				     "memif",  "ring",	 "pcap",      "null", NULL};
+static const char *const idle_words[] = {"spin", "pause", "sleep", NULL};
+static const char *const store_words[] = {"dht", "static", NULL};
+static const char *const crypto_words[] = {"auto", "ipsec_mb", "openssl", NULL};
+static const char *const level_words[] = {"error", "warn", "notice", "info", "debug", NULL};
+
+static const struct cw_option rows[] = {
+	{"node.state_dir", CW_OPT_STRING, AT(node.state_dir), 0, 0, NULL, NULL, false,
+	 "Directory of this gateway's own memory: log, remembered peers, lock. One per gateway; losing it makes a new voter of it."},
+	{"node.certificate", CW_OPT_STRING, AT(node.certificate), 0, 0, NULL, NULL, false,
+	 "PEM file of the node's certificate (causewayctl pki issue)."},
+	{"node.key", CW_OPT_STRING, AT(node.key), 0, 0, NULL, NULL, false,
+	 "PEM file of its private key, readable by the daemon only."},
+	{"node.ca", CW_OPT_STRING, AT(node.ca), 0, 0, NULL, NULL, false,
+	 "PEM file of the operator's CA certificate."},
+	{"lan.driver", CW_OPT_CHOICE, AT(lan.driver), 0, 0, NULL, cw_port_words, false,
+	 "How the port towards the switch is driven. Leave the whole group out for a node without a LAN (witness, bootstrap)."},
+	{"lan.device", CW_OPT_STRING, AT(lan.device), 0, 0, "", NULL, false,
+	 "PCI address (ethdev), netdev (af_packet, af_xdp), socket (memif), file (pcap)."},
+	{"lan.options", CW_OPT_STRING, AT(lan.options), 0, 0, "", NULL, false,
+	 "Further device arguments for DPDK's driver."},
+	{"lan.queues", CW_OPT_UINT, AT(lan.queues), 0, 62, "0", NULL, false,
+	 "Receive queues; 0: one per worker."},
+	{"lan.mtu", CW_OPT_UINT, AT(lan.mtu), 576, 1500, "1500", NULL, false,
+	 "Largest IP packet on the LAN."},
+	{"lan.vlan", CW_OPT_UINT, AT(lan_vlan), 0, 4094, "0", NULL, false,
+	 "VLAN ID of the namespace on this port; 0: untagged."},
+	{"wan.driver", CW_OPT_CHOICE, AT(wan.driver), 0, 0, NULL, cw_port_words, false,
+	 "How the port towards the other sites is driven."},
+	{"wan.device", CW_OPT_STRING, AT(wan.device), 0, 0, "", NULL, false,
+	 "As lan.device."},
+	{"wan.options", CW_OPT_STRING, AT(wan.options), 0, 0, "", NULL, false,
+	 "As lan.options."},
+	{"wan.queues", CW_OPT_UINT, AT(wan.queues), 0, 62, "0", NULL, false,
+	 "As lan.queues."},
+	{"wan.mtu", CW_OPT_UINT, AT(wan.mtu), 1280, 1500, "1500", NULL, false,
+	 "Largest IP packet of the WAN path."},
+	{"wan.address", CW_OPT_PREFIX, AT(wan_address), 0, 0, "", NULL, false,
+	 "Underlay address \"a.b.c.d/len\"; empty: the netdev's own."},
+	{"wan.gateway", CW_OPT_IP4, AT(wan_gateway), 0, 0, "", NULL, false,
+	 "Next hop; empty: the netdev's default route, or everything on-link."},
+	{"wan.port", CW_OPT_UINT, AT(wan_port), 1024, 65535, "7845", NULL, false,
+	 "UDP port that carries everything between gateways. Not 4500: analysers would read all of it as ESP."},
+	{"namespace", CW_OPT_STRING, AT(ns_name), 0, 0, "", NULL, false,
+	 "Name of the virtual network that the LAN belongs to."},
+	{"bootstrap", CW_OPT_ENDPOINTS, AT(bootstrap), 0, 0, "", NULL, true,
+	 "Gateways to join through: ( \"a.b.c.d:port\", ... ). Empty on the first one."},
+	{"workers", CW_OPT_UINT, AT(workers), 1, 62, "1", NULL, false,
+	 "Worker lcores that move packets."},
+	{"idle", CW_OPT_CHOICE, AT(idle), 0, 0, "sleep", idle_words, true,
+	 "What a worker without packets does: spin (lowest latency, a whole core), pause, sleep."},
+	{"idle_ceiling", CW_OPT_DURATION, AT(idle_ceiling_ns), CW_NS_PER_US, 10 * CW_NS_PER_MS,
+	 "1ms", NULL, true, "Longest sleep of an idle worker."},
+	{"virtual_mac_slots", CW_OPT_UINT, AT(virtual_mac_slots), 1, 1, "1", NULL, false,
+	 "Virtual MAC addresses that stand for remote hosts."},
+	{"pool.low", CW_OPT_UINT, AT(pool_low), 1, 4096, "4", NULL, false,
+	 "Claim more addresses when fewer are in the pool."},
+	{"pool.high", CW_OPT_UINT, AT(pool_high), 1, 8192, "16", NULL, false,
+	 "Addresses claimed ahead for new hosts."},
+	{"store", CW_OPT_CHOICE, AT(store), 0, 0, "dht", store_words, false,
+	 "Where registers live: dht, or static (this process only; a lab with one gateway)."},
+	{"crypto", CW_OPT_CHOICE, AT(crypto), 0, 0, "auto", crypto_words, false,
+	 "AES-GCM engine; auto: ipsec_mb where the CPU has AES instructions."},
+	{"control_socket", CW_OPT_STRING, AT(control_socket), 0, 0, "/run/causeway/control.sock",
+	 NULL, false, "UNIX socket of causewayctl."},
+	{"log.level", CW_OPT_CHOICE, AT(log_level), 0, 0, "notice", level_words, true,
+	 "error, warn, notice, info or debug."},
+	{"log.file", CW_OPT_STRING, AT(log_file), 0, 0, "", NULL, false,
+	 "Log file; empty: standard error."},
+	{"log.leases", CW_OPT_STRING, AT(lease_log), 0, 0, "", NULL, false,
+	 "File with one line per lease event; empty: none."},
+	{"eal.hugepages", CW_OPT_BOOL, AT(eal_hugepages), 0, 0, "true", NULL, false,
+	 "Packet memory in hugepages. false: plain memory, slower, needs no set-up."},
+	{"eal.memory_mb", CW_OPT_UINT, AT(eal_memory_mb), 32, 65536, "128", NULL, false,
+	 "Packet memory."},
+	{"eal.file_prefix", CW_OPT_STRING, AT(eal_file_prefix), 0, 0, "", NULL, false,
+	 "DPDK's file prefix; empty: derived from the state directory."},
+	{"eal.lcores", CW_OPT_STRING, AT(eal_lcores), 0, 0, "", NULL, false,
+	 "DPDK's --lcores; empty: control and workers float over all allowed CPUs."},
+	{"debug.esp_key_log", CW_OPT_STRING, AT(debug_esp_key_log), 0, 0, "", NULL, false,
+	 "TEST ONLY: write the keys of every SA to this file. Whoever reads it reads all traffic."},
+	{"debug.sa_rekey", CW_OPT_DURATION, AT(debug_sa_rekey_ns), CW_NS_PER_S,
+	 3600 * CW_NS_PER_S, "120s", NULL, false, "Lifetime of a security association."},
+	{NULL, 0, 0, 0, 0, 0, NULL, NULL, false, NULL},
+};
+
+const struct cw_option *cw_gateway_options(void)
+{
+	return rows;
+}
+
+static uint64_t bit_of(const char *path)
+{
+	for (unsigned int i = 0; rows[i].path != NULL; i++)
+		if (strcmp(rows[i].path, path) == 0)
+			return UINT64_C(1) << i;
+	return 0;
+}
+
+int cw_gateway_config_read(const char *text, const char *file, const char *include_dir,
+			   struct cw_gateway_config *out, char *err, size_t err_size)
+{
+	uint64_t present;
+	int rc;
+
+	memset(out, 0, sizeof(*out));
+	rc = cw_config_read(text, file, include_dir, rows, out, &present, err, err_size);
+	if (rc < 0)
+		return rc;
+	out->has_lan = present & bit_of("lan.driver");
+	if (!(present & bit_of("node.state_dir"))) {
+		snprintf(err, err_size, "%s: node: the group is missing", file);
+		return -EINVAL;
+	}
+	if (!(present & bit_of("wan.driver"))) {
+		snprintf(err, err_size, "%s: wan: the group is missing", file);
+		return -EINVAL;
+	}
+	if (out->has_lan && out->ns_name[0] == '\0') {
+		snprintf(err, err_size, "%s: namespace: is missing (a LAN port serves one)", file);
+		return -EINVAL;
+	}
+	if (out->pool_low > out->pool_high) {
+		snprintf(err, err_size, "%s: pool.low: expected at most pool.high (%u), got %u",
+			 file, out->pool_high, out->pool_low);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+bool cw_gateway_config_changed(const struct cw_gateway_config *old,
+			       const struct cw_gateway_config *new, const char **fixed)
+{
+	uint64_t diff = cw_config_diff(rows, old, new);
+
+	*fixed = NULL;
+	for (unsigned int i = 0; rows[i].path != NULL && *fixed == NULL; i++)
+		if ((diff & UINT64_C(1) << i) && !rows[i].reloadable)
+			*fixed = rows[i].path;
+	if (old->has_lan != new->has_lan)
+		*fixed = "lan.driver";
+	return diff != 0;
+}

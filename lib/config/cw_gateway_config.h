@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef CW_GATEWAY_CONFIG_H
+#define CW_GATEWAY_CONFIG_H
+
+/**
+ * @file
+ * causewayd's configuration: one immutable struct, read whole. config/gateway.conf explains every key. [any]
+ */
+#include "cw_config.h"
+
+#define CW_CONFIG_PATH_BYTES 256
+
+struct cw_port_config {
+	uint8_t driver; /* index of cw_port_words */
+	char device[CW_CONFIG_PATH_BYTES];
+	char options[CW_CONFIG_PATH_BYTES];
+	uint32_t queues; /* 0: one per worker */
+	uint32_t mtu;
+};
+
+struct cw_gateway_config {
+	struct {
+		char state_dir[CW_CONFIG_PATH_BYTES];
+		char certificate[CW_CONFIG_PATH_BYTES], key[CW_CONFIG_PATH_BYTES],
+			ca[CW_CONFIG_PATH_BYTES];
+	} node;
+	bool has_lan;
+	struct cw_port_config lan;
+	uint32_t lan_vlan;
+	struct cw_port_config wan;
+	struct cw_host_prefix wan_address; /* ip 0: from the netdev */
+	rte_be32_t wan_gateway;		   /* 0: from the netdev, or on-link */
+	uint32_t wan_port;
+	char ns_name[64];
+	struct cw_endpoint_list bootstrap;
+	uint32_t workers;
+	uint8_t idle; /* spin, pause, sleep: enum cw_idle */
+	uint64_t idle_ceiling_ns;
+	uint32_t virtual_mac_slots;
+	uint32_t pool_low, pool_high;
+	uint8_t store;	/* dht, static */
+	uint8_t crypto; /* auto, ipsec_mb, openssl */
+	char control_socket[CW_CONFIG_PATH_BYTES];
+	uint8_t log_level;
+	char log_file[CW_CONFIG_PATH_BYTES];
+	char lease_log[CW_CONFIG_PATH_BYTES];
+	bool eal_hugepages;
+	uint32_t eal_memory_mb;
+	char eal_file_prefix[64];
+	char eal_lcores[CW_CONFIG_PATH_BYTES];
+	char debug_esp_key_log[CW_CONFIG_PATH_BYTES];
+	uint64_t debug_sa_rekey_ns;
+};
+
+/** Words of lan.driver and wan.driver, in the order of drivers/port's kinds. */
+extern const char *const cw_port_words[];
+
+/** The rows, ending with path NULL. */
+const struct cw_option *cw_gateway_options(void);
+
+/** @return 0 or -EINVAL with one line in @p err. */
+CW_MUST_USE int cw_gateway_config_read(const char *text, const char *file, const char *include_dir,
+				       struct cw_gateway_config *out, char *err, size_t err_size);
+
+/**
+ * What a reload would change.
+ * @param fixed out: the first changed key that needs a restart, or NULL
+ */
+bool cw_gateway_config_changed(const struct cw_gateway_config *old,
+			       const struct cw_gateway_config *new, const char **fixed);
+
+#endif /* CW_GATEWAY_CONFIG_H */
