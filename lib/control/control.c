@@ -239,6 +239,12 @@ void cw_control_snapshot(struct cw_control *ctl,
 		cw_lease_snapshot(ctl->lease, emit_lease, &e);
 }
 
+void cw_control_send_datagram(struct cw_control *ctl, const struct cw_endpoint *to, const void *data,
+			      size_t len)
+{
+	cw_neighbours_send(ctl, to, data, len);
+}
+
 /* -- steps */
 
 static void hold_inner(struct cw_control *ctl, const struct cw_punt_meta *meta, const uint8_t *data,

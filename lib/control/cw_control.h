@@ -116,6 +116,10 @@ void cw_control_snapshot(struct cw_control *ctl,
 			 void (*emit)(void *arg, uint8_t type, const void *data, size_t len),
 			 void *arg);
 
+/** One UDP payload to an underlay endpoint, for the DTLS engine. */
+void cw_control_send_datagram(struct cw_control *ctl, const struct cw_endpoint *to, const void *data,
+			      size_t len);
+
 /** A punted frame; the bytes are copied where they are kept. */
 void cw_control_punt(struct cw_control *ctl, const struct cw_punt_meta *meta, const uint8_t *data,
 		     size_t len, uint64_t now_ns);

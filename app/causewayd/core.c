@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The control core bound to the world: identity, log, store, rings. Copies bytes between mbufs and the core, so that neither knows the other.
+ */
+#include "daemon.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <time.h>
+
+#include <rte_cycles.h>
+#include <rte_mbuf.h>
+
+#define PEERS_FILE_BYTES_MAX (1u << 20)
+/* Punted packets taken per ring and pass of the loop. */
+#define PUNT_BURST 64u
+#define REMEMBER_NS (UINT64_C(5) * CW_NS_PER_S)
+
+static void dtls_send(void *ctx, const struct cw_endpoint *to, const void *data, size_t len)
+{
+	struct daemon *d = ctx;
+
+	if (d->control != NULL)
+		cw_control_send_datagram(d->control, to, data, len);
+}
+
+int identity_open(struct daemon *d)
+{
+	struct cw_dtls_openssl_params params = {.certificate = d->config.node.certificate,
+						.key = d->config.node.key,
+						.ca = d->config.node.ca,
+						.send = dtls_send,
+						.send_ctx = d};
+
+	if (cw_dtls_openssl_create(&d->dtls, &params, &d->identity, d->error, sizeof(d->error)) < 0)
+		return -1;
+	if (d->config.ns_name[0] != '\0' && d->config.has_lan &&
+	    !cw_identity_in_namespace(&d->identity, d->config.ns_name))
+		return FAIL(d, "%s: does not name namespace \"%s\" (pki issue --namespace)",
+			    d->config.node.certificate, d->config.ns_name);
+	if (d->config.has_lan && !(d->identity.roles & (CW_ROLE_GATEWAY | CW_ROLE_WORKSTATION)))
+		return FAIL(d, "%s: has neither role gateway nor workstation, but a LAN port is configured",
+			    d->config.node.certificate);
+	return 0;
+}
+
+void identity_close(struct daemon *d)
+{
+	cw_dtls_openssl_destroy(d->dtls);
+}
+
+/* -- the core's ops */
+
+static bool op_inject(void *ctx, const struct cw_inject_meta *meta, const void *frame, size_t len)
+{
+	struct daemon *d = ctx;
+	unsigned int worker = meta->worker < d->workers ? meta->worker : 0;
+	struct rte_mbuf *m = rte_pktmbuf_alloc(d->pool);
+	char *data;
+
+	if (m == NULL)
+		return false;
+	data = rte_pktmbuf_append(m, (uint16_t)len);
+	if (data != NULL)
+		memcpy(data, frame, len);
+	if (data == NULL || !cw_inject_enqueue(d->worker[worker].inject, m, meta)) {
+		rte_pktmbuf_free(m);
+		return false;
+	}
+	return true;
+}
+
+static void op_publish_view(void *ctx, uint16_t vlan, const struct cw_ns_view *view)
+{
+	struct daemon *d = ctx;
+
+	(void)vlan;
+	__atomic_store_n(&d->view.view, view, __ATOMIC_RELEASE);
+}
+
+static uint64_t op_append(void *ctx, uint8_t type, const void *data, size_t len)
+{
+	return writer_append(ctx, type, data, len);
+}
+
+static uint64_t op_tsc_of_ns(void *ctx, uint64_t ns)
+{
+	return clock_tsc_of_ns(ctx, ns);
+}
+
+static uint64_t op_ns_of_tsc(void *ctx, uint64_t tsc)
+{
+	return clock_ns_of_tsc(ctx, tsc);
+}
+
+static void op_remember(void *ctx)
+{
+	struct daemon *d = ctx;
+
+	d->remember = true;
+}
+
+static void op_lease_event(void *ctx, const char *what, rte_be32_t ip, const struct cw_mac *mac,
+			   uint32_t seconds)
+{
+	struct daemon *d = ctx;
+	char ip_text[CW_IP4_TEXT_BYTES], mac_text[CW_MAC_TEXT_BYTES], now[40];
+	time_t t = time(NULL);
+	struct tm tm;
+
+	cw_ip4_format(ip, ip_text);
+	cw_mac_format(mac, mac_text);
+	cw_log(&d->log.log, CW_LOG_INFO, "lease", "%s %s %s %us", what, ip_text, mac_text, seconds);
+	if (d->log.leases == NULL)
+		return;
+	gmtime_r(&t, &tm);
+	strftime(now, sizeof(now), "%Y-%m-%dT%H:%M:%SZ", &tm);
+	fprintf(d->log.leases, "%s event=%s ip=%s mac=%s seconds=%u\n", now, what, ip_text,
+		mac_text, seconds);
+	fflush(d->log.leases);
+}
+
+/* One line per SA as tshark's esp_sa table wants it: addresses, SPI, key with salt. */
+static void op_key_log(void *ctx, const struct cw_endpoint *src, const struct cw_endpoint *dst,
+		       uint32_t spi, const uint8_t key[36])
+{
+	struct daemon *d = ctx;
+	char a[CW_IP4_TEXT_BYTES], b[CW_IP4_TEXT_BYTES];
+
+	if (d->key_log == NULL)
+		return;
+	fprintf(d->key_log, "\"IPv4\",\"%s\",\"%s\",\"0x%08x\",\"AES-GCM with 16 octet ICV [RFC4106]\",\"0x",
+		cw_ip4_format(src->ip4, a), cw_ip4_format(dst->ip4, b), spi);
+	for (unsigned int i = 0; i < 36; i++)
+		fprintf(d->key_log, "%02x", key[i]);
+	fputs("\",\"NULL\",\"\"\n", d->key_log);
+	fflush(d->key_log);
+}
+
+static uint64_t op_drops(void *ctx, enum cw_drop reason)
+{
+	struct daemon *d = ctx;
+	uint64_t sum = 0;
+
+	for (unsigned int i = 0; i < d->workers; i++)
+		sum += __atomic_load_n(&d->worker[i].stats->drops[reason], __ATOMIC_RELAXED);
+	return sum;
+}
+
+static void op_worker(void *ctx, unsigned int worker, struct cw_control_worker *out)
+{
+	struct daemon *d = ctx;
+	struct cw_stats s = {0};
+
+	cw_stats_add(&s, d->worker[worker].stats);
+	*out = (struct cw_control_worker){
+		.rx_packets = s.rx_packets[CW_SIDE_LAN] + s.rx_packets[CW_SIDE_WAN],
+		.tx_packets = s.tx_packets[CW_SIDE_LAN] + s.tx_packets[CW_SIDE_WAN],
+		.punted = s.punted,
+		.injected = s.injected,
+		.busy_cycles = s.busy_cycles,
+		.idle_cycles = rte_rdtsc() - d->tsc_base - s.busy_cycles,
+		.bursts = s.turns};
+}
+
+/* -- life */
+
+static void fill_config(struct daemon *d, struct cw_control_config *out)
+{
+	const struct cw_gateway_config *c = &d->config;
+	struct cw_port_facts wan;
+
+	cw_port_facts(d->wan, &wan);
+	*out = (struct cw_control_config){.identity = d->identity,
+					  .log = &d->log.log,
+					  .random = cw_os_random,
+					  .digest = cw_digest_openssl,
+					  .kdf = cw_kdf_openssl,
+					  .dtls = &cw_dtls_openssl_ops,
+					  .engine = d->dtls,
+					  .rcu = d->rcu,
+					  .peers = d->peers,
+					  .workers = d->workers,
+					  .boot_id = cw_os_boot_id(),
+					  .version = CW_DAEMON_VERSION,
+					  .has_lan = c->has_lan,
+					  .vlan = (uint16_t)c->lan_vlan,
+					  .virtual_mac_slots = (uint16_t)c->virtual_mac_slots,
+					  .pool_low = c->pool_low,
+					  .pool_high = c->pool_high,
+					  .routes_hint = 65536,
+					  .wan_mac = wan.mac,
+					  .wan_ip = d->wan_ip,
+					  .wan_prefix_len = d->wan_prefix_len,
+					  .wan_gateway = d->wan_gateway,
+					  .wan_port = rte_cpu_to_be_16((uint16_t)c->wan_port),
+					  .wan_mtu_bytes = (uint16_t)c->wan.mtu,
+					  .wan_owns_address = !wan.shares_kernel,
+					  .bootstrap_count = c->bootstrap.count,
+					  .sa_rekey_ns = c->debug_sa_rekey_ns,
+					  .use_dht = c->store == 0};
+	memcpy(out->bootstrap, c->bootstrap.at, sizeof(c->bootstrap.at));
+	memcpy(out->namespace_name, c->ns_name, sizeof(out->namespace_name));
+	snprintf(out->lan_text, sizeof(out->lan_text), "%s %.40s",
+		 cw_port_kind_name((enum cw_port_kind)c->lan.driver), c->lan.device);
+	snprintf(out->wan_text, sizeof(out->wan_text), "%s %.40s",
+		 cw_port_kind_name((enum cw_port_kind)c->wan.driver), c->wan.device);
+}
+
+static void peers_path(const struct daemon *d, char *out, size_t size)
+{
+	snprintf(out, size, "%s/peers.json", d->config.node.state_dir);
+}
+
+static int make_store(struct daemon *d, uint64_t now_ns)
+{
+	struct cw_store_events events;
+	struct cw_site_id site;
+
+	if (d->config.store == 0) {
+		cw_store_dht(&d->store, cw_control_dht(d->control));
+	} else {
+		cw_control_store_events(d->control, &events);
+		cw_identity_site_id(&cw_digest_openssl, &d->identity, site.b);
+		if (cw_store_static_create(&d->static_store) < 0 ||
+		    cw_store_static_attach(d->static_store, &d->identity.node, &site, &events,
+					   &d->store) < 0)
+			return -1;
+	}
+	return cw_control_set_store(d->control, &d->store, now_ns);
+}
+
+int core_open(struct daemon *d)
+{
+	static const struct cw_control_ops ops = {.inject = op_inject,
+						  .publish_view = op_publish_view,
+						  .append = op_append,
+						  .tsc_of_ns = op_tsc_of_ns,
+						  .ns_of_tsc = op_ns_of_tsc,
+						  .remember = op_remember,
+						  .lease_event = op_lease_event,
+						  .key_log = op_key_log,
+						  .drops = op_drops,
+						  .worker = op_worker};
+	uint64_t now_ns = cw_os_now_ns();
+	struct cw_control_config config;
+	char path[512], *text;
+	int rc;
+
+	if (d->config.debug_esp_key_log[0] != '\0') {
+		d->key_log = fopen(d->config.debug_esp_key_log, "we");
+		if (d->key_log == NULL)
+			return FAIL(d, "debug.esp_key_log %s: %s", d->config.debug_esp_key_log,
+				    strerror(errno));
+		cw_log(&d->log.log, CW_LOG_WARN, "main",
+		       "debug.esp_key_log is on: every SA's key is written to a file. For tests only");
+	}
+	fill_config(d, &config);
+	rc = cw_control_create(&d->control, &config, &ops, d, now_ns);
+	if (rc < 0)
+		return FAIL(d, "the control core does not start: %s", strerror(-rc));
+	if (make_store(d, now_ns) < 0)
+		return FAIL(d, "no memory for the store");
+	if (writer_open(d) < 0)
+		return -1;
+	cw_control_start(d->control, now_ns);
+	peers_path(d, path, sizeof(path));
+	text = cw_os_read_file(path, PEERS_FILE_BYTES_MAX, NULL);
+	if (text != NULL && cw_control_peers_load(d->control, text, now_ns) < 0)
+		cw_log(&d->log.log, CW_LOG_WARN, "main", "%s: not understood, ignored", path);
+	free(text);
+	return 0;
+}
+
+void core_close(struct daemon *d)
+{
+	cw_control_destroy(d->control);
+	d->control = NULL;
+	cw_store_static_destroy(d->static_store);
+	writer_close(d);
+	if (d->key_log != NULL)
+		fclose(d->key_log);
+}
+
+void core_punts(struct daemon *d, unsigned int *handled)
+{
+	uint64_t now_ns = cw_os_now_ns();
+
+	for (unsigned int i = 0; i < d->workers; i++) {
+		struct rte_mbuf *pkts[PUNT_BURST];
+		unsigned int n = cw_punt_dequeue(d->worker[i].punt, pkts, PUNT_BURST);
+
+		for (unsigned int p = 0; p < n; p++) {
+			struct cw_punt_meta meta = *cw_punt_meta_of(pkts[p]);
+
+			cw_control_punt(d->control, &meta,
+					rte_pktmbuf_mtod(pkts[p], const uint8_t *),
+					pkts[p]->data_len, now_ns);
+			rte_pktmbuf_free(pkts[p]);
+		}
+		*handled += n;
+	}
+	if (d->remember && now_ns >= d->remember_ns) {
+		char path[512], *text = cw_control_peers_json(d->control);
+
+		d->remember = false;
+		d->remember_ns = now_ns + REMEMBER_NS;
+		peers_path(d, path, sizeof(path));
+		if (text != NULL && cw_os_write_file(path, text, strlen(text), 0600) < 0)
+			cw_log(&d->log.log, CW_LOG_WARN, "main", "%s: cannot be written", path);
+		free(text);
+	}
+}

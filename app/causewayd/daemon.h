@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef CW_DAEMON_H
+#define CW_DAEMON_H
+
+/*
+ * What the files of causewayd share: one struct for the process. Parts are brought up in the order of main.c's list and taken down in
+ * reverse; a part that was not reached is zero.
+ */
+#include <pthread.h>
+#include <signal.h>
+
+#include <jansson.h>
+#include <rte_mempool.h>
+#include <rte_ring.h>
+
+#include <cw_control.h>
+#include <cw_datapath.h>
+#include <cw_dtls_openssl.h>
+#include <cw_gateway_config.h>
+#include <cw_os.h>
+#include <cw_port.h>
+#include <cw_stats.h>
+#include <cw_store_drivers.h>
+#include <cw_wal.h>
+
+#define CW_DAEMON_VERSION "0.1.0"
+#define ERROR_BYTES	  512
+#define WORKERS_MAX	  62u
+
+/* Exit codes: 0 stopped cleanly, 1 failed while running, 2 configuration, usage or a resource that is not there. */
+enum { EXIT_RUN = 1, EXIT_USAGE = 2 };
+
+struct options {
+	const char *config_file;
+	bool check, help, help_config, version;
+	int eal_argc;
+	char **eal_argv; /* behind "--" */
+};
+
+struct log_sink {
+	struct cw_log log;
+	FILE *file, *leases;
+};
+
+struct worker_slot {
+	struct cw_worker *worker;
+	struct rte_ring *punt, *inject;
+	struct cw_stats *stats;
+	unsigned int lcore;
+	struct daemon *daemon;
+};
+
+struct client;
+
+struct daemon {
+	struct options options;
+	struct cw_gateway_config config;
+	char error[ERROR_BYTES];
+	struct log_sink log;
+
+	int lock_fd;
+	char file_prefix[64];
+	bool eal_up;
+
+	struct cw_os_netdev wan_netdev;
+	rte_be32_t wan_ip, wan_gateway;
+	uint8_t wan_prefix_len;
+	int quiet_fd;
+	int lan_arp_before; /* what cw_os_restore_arp puts back */
+	bool lan_arp_changed;
+
+	struct rte_mempool *pool;
+	struct cw_port *lan, *wan;
+	struct cw_rcu *rcu;
+	void *crypto_engine;
+	const struct cw_crypto_ops *crypto;
+	struct cw_peer_table *peers;
+	struct cw_view_slot view;
+	unsigned int workers;
+	struct worker_slot worker[WORKERS_MAX];
+	struct rte_ring **handover;
+	volatile bool workers_stop; /* control: w, workers: r, once per turn */
+	bool workers_running;
+
+	struct cw_dtls *dtls;
+	struct cw_identity identity;
+	struct cw_control *control;
+	struct cw_store_static *static_store;
+	struct cw_store store;
+
+	struct cw_wal *wal;
+	pthread_t writer;
+	bool writer_running;
+	int writer_wake_fd, writer_done_fd;
+	volatile bool writer_stop;
+	uint64_t durable_lsn; /* writer: w, control: r */
+	int writer_error;     /* the same */
+
+	uint64_t tsc_hz, tsc_base, ns_base;
+	FILE *key_log;
+	bool remember;
+	uint64_t remember_ns;
+
+	int epoll_fd, signal_fd, listen_fd;
+	struct client *clients;
+	unsigned int client_count;
+	bool stopping, reload;
+};
+
+/* Each brings its part up: 0, or -1 with d->error set. Its counterpart takes down whatever there is. */
+int options_parse(struct options *o, int argc, char **argv, char *err, size_t err_size);
+void options_usage(FILE *to);
+int options_load(struct daemon *d, struct cw_gateway_config *config);
+
+int log_open(struct daemon *d);
+void log_close(struct daemon *d);
+
+int state_open(struct daemon *d);
+void state_close(struct daemon *d);
+int identity_open(struct daemon *d);
+void identity_close(struct daemon *d);
+int eal_open(struct daemon *d);
+void eal_close(struct daemon *d);
+int ports_check(struct daemon *d);
+int ports_open(struct daemon *d);
+void ports_close(struct daemon *d);
+int workers_open(struct daemon *d);
+int workers_start(struct daemon *d);
+void workers_stop(struct daemon *d);
+void workers_close(struct daemon *d);
+int core_open(struct daemon *d);
+void core_close(struct daemon *d);
+int writer_open(struct daemon *d);
+void writer_close(struct daemon *d);
+int socket_open(struct daemon *d);
+void socket_close(struct daemon *d);
+void socket_accept(struct daemon *d);
+void socket_ready(struct daemon *d, struct client *c, uint32_t events);
+int loop_open(struct daemon *d);
+int loop_run(struct daemon *d);
+void loop_close(struct daemon *d);
+
+/* The state directory's log, replayed into the core and cut by a snapshot. */
+int core_replay(struct daemon *d);
+void core_punts(struct daemon *d, unsigned int *handled);
+uint64_t writer_append(struct daemon *d, uint8_t type, const void *data, size_t len);
+
+uint64_t clock_tsc_of_ns(const struct daemon *d, uint64_t ns);
+uint64_t clock_ns_of_tsc(const struct daemon *d, uint64_t tsc);
+
+/* systemd's notify protocol; nothing without NOTIFY_SOCKET. */
+void notify(const char *state);
+
+#define FAIL(d, ...) (snprintf((d)->error, sizeof((d)->error), __VA_ARGS__), -1)
+
+#endif /* CW_DAEMON_H */

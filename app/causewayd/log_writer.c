@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The write-ahead log and its thread. Control appends to memory and kicks the thread; the thread writes, syncs and kicks back with the lsn up to which
+ * everything is durable. An fdatasync takes milliseconds: control never waits for one.
+ *
+ * At start the log is replayed into the core and replaced by a snapshot, so it does not grow over restarts.
+ */
+#include "daemon.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+static int replay(void *arg, uint8_t type, const void *data, size_t len)
+{
+	struct daemon *d = arg;
+
+	return cw_control_replay(d->control, type, data, len);
+}
+
+static void add(void *arg, uint8_t type, const void *data, size_t len)
+{
+	cw_wal_snapshot_add(arg, type, data, len);
+}
+
+static void kick(int fd)
+{
+	uint64_t one = 1;
+
+	/* Full means it is awake already. */
+	if (write(fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
+		abort();
+}
+
+static void *writer_main(void *arg)
+{
+	struct daemon *d = arg;
+	uint64_t unused, lsn;
+
+	while (!__atomic_load_n(&d->writer_stop, __ATOMIC_ACQUIRE)) {
+		int rc;
+
+		if (read(d->writer_wake_fd, &unused, sizeof(unused)) < 0 && errno != EINTR)
+			break;
+		while ((rc = cw_wal_sync(d->wal, &lsn)) > 0) {
+			__atomic_store_n(&d->durable_lsn, lsn, __ATOMIC_RELEASE);
+			kick(d->writer_done_fd);
+		}
+		if (rc < 0) {
+			__atomic_store_n(&d->writer_error, rc, __ATOMIC_RELEASE);
+			kick(d->writer_done_fd);
+			break;
+		}
+	}
+	return NULL;
+}
+
+int writer_open(struct daemon *d)
+{
+	char path[512];
+
+	snprintf(path, sizeof(path), "%s/log", d->config.node.state_dir);
+	if (cw_wal_open(&d->wal, path, replay, d, d->error, sizeof(d->error)) < 0)
+		return -1;
+	if (cw_wal_snapshot_begin(d->wal) < 0)
+		return FAIL(d, "%s: no memory for a snapshot", path);
+	cw_control_snapshot(d->control, add, d->wal);
+	if (cw_wal_snapshot_commit(d->wal) < 0)
+		return FAIL(d, "%s: the snapshot cannot be written: %s", path, strerror(errno));
+	d->writer_wake_fd = eventfd(0, EFD_CLOEXEC);
+	d->writer_done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (d->writer_wake_fd < 0 || d->writer_done_fd < 0 ||
+	    pthread_create(&d->writer, NULL, writer_main, d) != 0)
+		return FAIL(d, "the log's thread does not start: %s", strerror(errno));
+	d->writer_running = true;
+	return 0;
+}
+
+uint64_t writer_append(struct daemon *d, uint8_t type, const void *data, size_t len)
+{
+	uint64_t lsn = cw_wal_append(d->wal, type, data, len);
+
+	if (lsn != 0 && d->writer_wake_fd >= 0)
+		kick(d->writer_wake_fd);
+	return lsn;
+}
+
+void writer_close(struct daemon *d)
+{
+	uint64_t lsn;
+
+	if (d->writer_running) {
+		__atomic_store_n(&d->writer_stop, true, __ATOMIC_RELEASE);
+		kick(d->writer_wake_fd);
+		pthread_join(d->writer, NULL);
+	}
+	if (d->wal != NULL && cw_wal_sync(d->wal, &lsn) < 0)
+		fprintf(stderr, "causewayd: the log's last records were not written\n");
+	cw_wal_close(d->wal);
+	if (d->writer_wake_fd >= 0)
+		close(d->writer_wake_fd);
+	if (d->writer_done_fd >= 0)
+		close(d->writer_done_fd);
+}
