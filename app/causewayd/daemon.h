@@ -24,7 +24,7 @@
 #include <cw_wal.h>
 
 #define CW_DAEMON_VERSION "0.1.0"
-#define ERROR_BYTES	  512
+#define ERROR_BYTES	  1024
 #define WORKERS_MAX	  62u
 
 /* Exit codes: 0 stopped cleanly, 1 failed while running, 2 configuration, usage or a resource that is not there. */

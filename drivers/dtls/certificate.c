@@ -42,7 +42,7 @@ static uint64_t not_after(const X509 *certificate)
 	return t < 0 ? 0 : (uint64_t)t;
 }
 
-int cw_dtls_identity(X509 *certificate, struct cw_identity *out, char *err, size_t err_size)
+int cw_certificate_identity(X509 *certificate, struct cw_identity *out, char *err, size_t err_size)
 {
 	unsigned char *spki = NULL;
 	int len = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(certificate), &spki);

@@ -51,7 +51,7 @@ static int check_own(SSL_CTX *ctx, const struct cw_dtls_openssl_params *p,
 	if (X509_verify_cert(store) != 1)
 		snprintf(err, err_size, "%s: %s (CA file %s)", p->certificate,
 			 cw_dtls_verify_reason(X509_STORE_CTX_get_error(store)), p->ca);
-	else if (cw_dtls_identity(own, self, why, sizeof(why)) < 0)
+	else if (cw_certificate_identity(own, self, why, sizeof(why)) < 0)
 		snprintf(err, err_size, "%s: %s", p->certificate, why);
 	else
 		rc = 0;

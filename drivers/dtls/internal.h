@@ -5,6 +5,7 @@
 /* What the files of drivers/dtls share. */
 #include <openssl/ssl.h>
 
+#include "cw_certificate.h"
 #include "cw_dtls_openssl.h"
 
 /* Largest datagram we hand to the network: fits a 1500-byte path with room for a relay's header. */
@@ -45,8 +46,7 @@ SSL *cw_dtls_ssl_new(struct cw_dtls *engine, struct io **io);
 /* cookie.c */
 int cw_dtls_cookie_generate(SSL *ssl, unsigned char *cookie, unsigned int *len);
 int cw_dtls_cookie_verify(SSL *ssl, const unsigned char *cookie, unsigned int len);
-/* certificate.c: identity of a verified certificate. */
-int cw_dtls_identity(X509 *certificate, struct cw_identity *out, char *err, size_t err_size);
+/* certificate.c */
 const char *cw_dtls_verify_reason(long verify_result);
 
 #endif /* CW_DTLS_INTERNAL_H */

@@ -50,7 +50,7 @@ static void finish_handshake(struct cw_dtls_session *s)
 		fail(s, "no extended master secret");
 	else if (certificate == NULL || SSL_get_verify_result(s->ssl) != X509_V_OK)
 		fail(s, cw_dtls_verify_reason(SSL_get_verify_result(s->ssl)));
-	else if (cw_dtls_identity(certificate, &s->peer, why, sizeof(why)) < 0)
+	else if (cw_certificate_identity(certificate, &s->peer, why, sizeof(why)) < 0)
 		fail(s, why);
 	else
 		s->status = CW_DTLS_ESTABLISHED;

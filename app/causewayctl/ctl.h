@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef CW_CTL_H
+#define CW_CTL_H
+
+/* What the files of causewayctl share. */
+#include <stdbool.h>
+
+#include <jansson.h>
+
+/* Exit codes, the same for every command. */
+enum {
+	CTL_OK = 0,
+	CTL_FAILURE = 1,
+	CTL_USAGE = 2,
+	CTL_DEGRADED = 3,
+	CTL_UNREACHABLE = 4,
+};
+
+struct ctl {
+	const char *socket;
+	bool json;
+	int fd;
+};
+
+/* One request, one answer line. @return CTL_OK with *reply, or the exit code after a message on stderr. */
+int ctl_ask(struct ctl *ctl, json_t *request, json_t **reply);
+void ctl_close(struct ctl *ctl);
+
+/* Rows under an upper-case header, columns aligned. */
+void ctl_print_table(const json_t *columns, const json_t *rows);
+/* An object as "key: value" lines, nested ones indented. */
+void ctl_print_object(const json_t *object, unsigned int indent);
+
+int ctl_namespace(struct ctl *ctl, int argc, char **argv);
+int ctl_pki(int argc, char **argv);
+
+#endif /* CW_CTL_H */

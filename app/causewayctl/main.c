@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * causewayctl: the operator's tool. A table of commands; words may be shortened as long as they are unique. Everything that is shown can be had as
+ * JSON; exit codes: 0 ok, 1 failure, 2 usage, 3 degraded, 4 daemon unreachable.
+ */
+#include "ctl.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DEFAULT_SOCKET "/run/causeway/control.sock"
+#define PAGE_ROWS      1000
+
+static const char *const tables[] = {"hosts", "leases", "routes", "peers", "drops", "workers", NULL};
+
+static void usage(FILE *to)
+{
+	fputs("usage: causewayctl [-s SOCKET] [--json] COMMAND\n"
+	      "  status                                  how this gateway stands (exit 3: degraded)\n"
+	      "  show hosts|leases|routes|peers|drops|workers\n"
+	      "  namespace create NAME --subnet A.B.C.D/LEN [--lease S] [--longest-lease S]\n"
+	      "            [--domain D] [--mtu N] [--mac-base N] [--reserve A[-B]]...\n"
+	      "            [--voters NODE[,NODE,NODE]]   found the network if there is none\n"
+	      "  namespace show                          the namespace record\n"
+	      "  reload                                  read the configuration again\n"
+	      "  pki init|issue|show ...                 CA and node certificates (pki --help)\n"
+	      "  version\n"
+	      "SOCKET: " DEFAULT_SOCKET ", or $CAUSEWAY_SOCKET\n"
+	      "exit: 0 ok, 1 failure, 2 usage, 3 degraded, 4 daemon unreachable\n",
+	      to);
+}
+
+/* The word that this is, or a unique beginning of. */
+static const char *match(const char *word, const char *const *words)
+{
+	const char *found = NULL;
+
+	for (; *words != NULL; words++) {
+		if (strcmp(*words, word) == 0)
+			return *words;
+		if (strncmp(*words, word, strlen(word)) == 0) {
+			if (found != NULL)
+				return NULL;
+			found = *words;
+		}
+	}
+	return found;
+}
+
+static int show_table(struct ctl *ctl, const char *what)
+{
+	json_t *all = json_array(), *columns = NULL, *cursor = NULL;
+	char cmd[32];
+	int rc;
+
+	snprintf(cmd, sizeof(cmd), "show %s", what);
+	do {
+		json_t *reply = NULL;
+		json_t *request = json_pack("{s:s, s:i}", "cmd", cmd, "limit", PAGE_ROWS);
+
+		if (cursor != NULL)
+			json_object_set(request, "cursor", cursor);
+		rc = ctl_ask(ctl, request, &reply);
+		if (rc != CTL_OK) {
+			json_decref(all);
+			json_decref(columns);
+			json_decref(cursor);
+			return rc;
+		}
+		json_array_extend(all, json_object_get(reply, "rows"));
+		json_decref(columns);
+		columns = json_incref(json_object_get(reply, "columns"));
+		json_decref(cursor);
+		cursor = json_incref(json_object_get(reply, "next"));
+		json_decref(reply);
+	} while (json_is_string(cursor));
+	json_decref(cursor);
+	if (ctl->json) {
+		json_dumpf(all, stdout, JSON_INDENT(1));
+		putchar('\n');
+	} else {
+		ctl_print_table(columns, all);
+	}
+	json_decref(all);
+	json_decref(columns);
+	return CTL_OK;
+}
+
+static int show(struct ctl *ctl, int argc, char **argv)
+{
+	const char *what = argc == 1 ? match(argv[0], tables) : NULL;
+
+	if (what == NULL) {
+		fputs("causewayctl: show hosts, leases, routes, peers, drops or workers\n", stderr);
+		return CTL_USAGE;
+	}
+	return show_table(ctl, what);
+}
+
+static int print_status(struct ctl *ctl, const char *cmd)
+{
+	json_t *reply = NULL;
+	int rc = ctl_ask(ctl, json_pack("{s:s}", "cmd", cmd), &reply);
+
+	if (rc != CTL_OK)
+		return rc;
+	if (ctl->json) {
+		json_dumpf(json_object_get(reply, "status"), stdout, JSON_INDENT(1));
+		putchar('\n');
+	} else {
+		ctl_print_object(json_object_get(reply, "status"), 0);
+	}
+	rc = json_is_true(json_object_get(reply, "degraded")) ? CTL_DEGRADED : CTL_OK;
+	json_decref(reply);
+	return rc;
+}
+
+static int status(struct ctl *ctl, int argc, char **argv)
+{
+	(void)argv;
+	return argc == 0 ? print_status(ctl, "status") : CTL_USAGE;
+}
+
+static int reload(struct ctl *ctl, int argc, char **argv)
+{
+	(void)argv;
+	return argc == 0 ? print_status(ctl, "reload") : CTL_USAGE;
+}
+
+static int version(struct ctl *ctl, int argc, char **argv)
+{
+	(void)ctl;
+	(void)argc;
+	(void)argv;
+	puts("causewayctl 0.1.0");
+	return CTL_OK;
+}
+
+static int pki(struct ctl *ctl, int argc, char **argv)
+{
+	(void)ctl;
+	return ctl_pki(argc, argv);
+}
+
+static const struct command {
+	const char *name;
+	int (*run)(struct ctl *ctl, int argc, char **argv);
+} commands[] = {
+	{"status", status}, {"show", show},	  {"namespace", ctl_namespace},
+	{"reload", reload}, {"pki", pki},	  {"version", version},
+};
+
+static const struct command *find(const char *word)
+{
+	const struct command *found = NULL;
+
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+		if (strcmp(commands[i].name, word) == 0)
+			return &commands[i];
+		if (strncmp(commands[i].name, word, strlen(word)) != 0)
+			continue;
+		if (found != NULL)
+			return NULL;
+		found = &commands[i];
+	}
+	return found;
+}
+
+int main(int argc, char **argv)
+{
+	const char *env = getenv("CAUSEWAY_SOCKET");
+	struct ctl ctl = {.socket = env != NULL ? env : DEFAULT_SOCKET, .fd = -1};
+	const struct command *command = NULL;
+	int at = 1, kept = 0, rc = CTL_USAGE;
+
+	/* --json and -s may stand anywhere before a "--". */
+	for (int i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "--json") == 0 && (kept == 0 || strcmp(argv[1], "pki") != 0))
+			ctl.json = true;
+		else if (strcmp(argv[i], "-s") == 0 && i + 1 < argc)
+			ctl.socket = argv[++i];
+		else
+			argv[++kept] = argv[i];
+	}
+	argc = kept + 1;
+	if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
+		usage(stdout);
+		return CTL_OK;
+	}
+	if (argc > 1)
+		command = find(argv[at++]);
+	if (command != NULL)
+		rc = command->run(&ctl, argc - at, argv + at);
+	else
+		usage(stderr);
+	ctl_close(&ctl);
+	return rc;
+}
