@@ -24,6 +24,13 @@ void cw_control_inject(struct cw_control *ctl, const struct cw_inject_meta *meta
 		ctl->counts.inject_failures++;
 }
 
+/* Time never runs backwards for the core, whatever order its caller read the clock in. */
+static uint64_t enter(struct cw_control *ctl, uint64_t now_ns)
+{
+	ctl->now_ns = cw_max_u64(ctl->now_ns, now_ns);
+	return ctl->now_ns;
+}
+
 /* -- the DHT's ops */
 
 static void dht_send(void *ctx, const struct cw_node_id *to, const void *data, size_t len,
@@ -159,7 +166,7 @@ struct cw_dht *cw_control_dht(struct cw_control *ctl)
 
 int cw_control_set_store(struct cw_control *ctl, const struct cw_store *store, uint64_t now_ns)
 {
-	ctl->now_ns = now_ns;
+	now_ns = enter(ctl, now_ns);
 	if (ctl->have_store)
 		return -EALREADY;
 	ctl->store = *store;
@@ -199,14 +206,14 @@ int cw_control_replay(struct cw_control *ctl, uint8_t type, const void *data, si
 
 void cw_control_start(struct cw_control *ctl, uint64_t now_ns)
 {
-	ctl->now_ns = now_ns;
+	now_ns = enter(ctl, now_ns);
 	if (ctl->dht != NULL)
 		cw_dht_start(ctl->dht, now_ns);
 }
 
 void cw_control_durable(struct cw_control *ctl, uint64_t lsn, int err, uint64_t now_ns)
 {
-	ctl->now_ns = now_ns;
+	now_ns = enter(ctl, now_ns);
 	if (ctl->dht != NULL)
 		cw_dht_durable(ctl->dht, lsn, err, now_ns);
 	if (ctl->lease != NULL)
@@ -261,7 +268,7 @@ static void hold_inner(struct cw_control *ctl, const struct cw_punt_meta *meta, 
 void cw_control_punt(struct cw_control *ctl, const struct cw_punt_meta *meta, const uint8_t *data,
 		     size_t len, uint64_t now_ns)
 {
-	ctl->now_ns = now_ns;
+	now_ns = enter(ctl, now_ns);
 	if (meta->kind < CW_PUNT_KIND_COUNT)
 		ctl->counts.punts[meta->kind]++;
 	switch (meta->kind) {
@@ -287,7 +294,7 @@ uint64_t cw_control_timer(struct cw_control *ctl, uint64_t now_ns)
 {
 	uint64_t next;
 
-	ctl->now_ns = now_ns;
+	now_ns = enter(ctl, now_ns);
 	next = cw_links_timer(ctl->links, now_ns);
 	next = cw_min_u64(next, cw_overlay_timer(ctl->overlay, now_ns));
 	if (ctl->have_store)
@@ -307,14 +314,14 @@ uint64_t cw_control_timer(struct cw_control *ctl, uint64_t now_ns)
 
 void cw_control_woke(struct cw_control *ctl, uint64_t now_ns)
 {
-	ctl->now_ns = now_ns;
+	now_ns = enter(ctl, now_ns);
 	if (ctl->lease != NULL)
 		cw_lease_woke(ctl->lease, now_ns);
 }
 
 bool cw_control_shutdown(struct cw_control *ctl, uint64_t now_ns)
 {
-	ctl->now_ns = now_ns;
+	now_ns = enter(ctl, now_ns);
 	ctl->stopping = true;
 	if (ctl->lease != NULL && !cw_lease_shutdown(ctl->lease, now_ns))
 		return false;
@@ -328,6 +335,6 @@ bool cw_control_shutdown(struct cw_control *ctl, uint64_t now_ns)
 void cw_control_reload(struct cw_control *ctl, const struct cw_control_config *config,
 		       uint64_t now_ns)
 {
-	ctl->now_ns = now_ns;
+	now_ns = enter(ctl, now_ns);
 	cw_overlay_set_bootstrap(ctl->overlay, config->bootstrap, config->bootstrap_count);
 }

@@ -32,7 +32,7 @@ void cw_control_query(struct cw_control *ctl, const json_t *request, cw_control_
 	const char *cmd = json_string_value(json_object_get(request, "cmd"));
 	json_t *answer;
 
-	ctl->now_ns = now_ns;
+	ctl->now_ns = cw_max_u64(ctl->now_ns, now_ns);
 	if (cmd == NULL)
 		answer = cw_query_error("usage", "expected an object with a \"cmd\"");
 	else if (strcmp(cmd, "namespace create") == 0) {

@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* drivers/dtls: two engines joined in memory. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cw_dtls_openssl.h>
+#include <pki.h>
+
+#include "cw_test.h"
+
+#define QUEUE 64
+
+struct datagram {
+	size_t len;
+	uint8_t data[2048];
+};
+
+struct wire {
+	unsigned int count;
+	struct datagram queue[QUEUE];
+};
+
+struct end {
+	struct wire out;
+	struct cw_dtls *engine;
+	struct cw_identity self;
+	struct cw_dtls_session *session;
+	struct cw_endpoint at;
+};
+
+static char dir[] = "/tmp/cw-test-dtls-XXXXXX";
+static const struct cw_dtls_ops *dtls = &cw_dtls_openssl_ops;
+
+static void send_datagram(void *ctx, const struct cw_endpoint *to, const void *data, size_t len)
+{
+	struct end *e = ctx;
+
+	(void)to;
+	if (e->out.count < QUEUE && len <= sizeof(e->out.queue[0].data)) {
+		memcpy(e->out.queue[e->out.count].data, data, len);
+		e->out.queue[e->out.count++].len = len;
+	}
+}
+
+static void make_pki(const char *ca_name, const char *node, int days)
+{
+	struct pki_subject ca = {.name = ca_name, .days = 10};
+	struct pki_subject subject = {.name = node,
+				      .days = days,
+				      .uri_count = 2,
+				      .uris = {"causeway:role:gateway", "causeway:namespace:demo"}};
+	char path[256];
+	EVP_PKEY *ca_key, *key = pki_key_new();
+	X509 *ca_crt, *crt;
+
+	snprintf(path, sizeof(path), "%s/%s.ca.key", dir, ca_name);
+	ca_key = pki_read_key(path);
+	if (ca_key == NULL) {
+		ca_key = pki_key_new();
+		pki_write_key(path, ca_key, true);
+		ca_crt = pki_certificate(&ca, ca_key, NULL, NULL);
+		snprintf(path, sizeof(path), "%s/%s.ca.crt", dir, ca_name);
+		pki_write_certificate(path, ca_crt, true);
+	} else {
+		snprintf(path, sizeof(path), "%s/%s.ca.crt", dir, ca_name);
+		ca_crt = pki_read_certificate(path);
+	}
+	crt = pki_certificate(&subject, key, ca_crt, ca_key);
+	snprintf(path, sizeof(path), "%s/%s.key", dir, node);
+	pki_write_key(path, key, true);
+	snprintf(path, sizeof(path), "%s/%s.crt", dir, node);
+	pki_write_certificate(path, crt, true);
+	X509_free(crt);
+	X509_free(ca_crt);
+	EVP_PKEY_free(key);
+	EVP_PKEY_free(ca_key);
+}
+
+static void open_end(struct end *e, const char *node, const char *ca, uint32_t ip)
+{
+	char crt[256], key[256], ca_crt[256], err[256] = "";
+	struct cw_dtls_openssl_params params = {.certificate = crt,
+						.key = key,
+						.ca = ca_crt,
+						.send = send_datagram,
+						.send_ctx = e};
+
+	memset(e, 0, sizeof(*e));
+	snprintf(crt, sizeof(crt), "%s/%s.crt", dir, node);
+	snprintf(key, sizeof(key), "%s/%s.key", dir, node);
+	snprintf(ca_crt, sizeof(ca_crt), "%s/%s.ca.crt", dir, ca);
+	e->at = (struct cw_endpoint){
+		.family = CW_FAMILY_IPV4, .port = rte_cpu_to_be_16(7845), .ip4 = ip};
+	CU_ASSERT_EQUAL_FATAL(
+		cw_dtls_openssl_create(&e->engine, &params, &e->self, err, sizeof(err)), 0);
+}
+
+static void close_end(struct end *e)
+{
+	if (e->session != NULL)
+		dtls->close(e->session);
+	cw_dtls_openssl_destroy(e->engine);
+}
+
+/* Carry what `from` sent to `to`. @return datagrams carried. */
+static unsigned int carry(struct end *from, struct end *to)
+{
+	struct wire w = from->out;
+	uint8_t plain[2048];
+
+	from->out.count = 0;
+	for (unsigned int i = 0; i < w.count; i++) {
+		if (to->session == NULL)
+			to->session = dtls->accept(to->engine, &from->at, w.queue[i].data,
+						   w.queue[i].len, 0);
+		else
+			dtls->input(to->session, w.queue[i].data, w.queue[i].len, plain,
+				    sizeof(plain), 0);
+	}
+	return w.count;
+}
+
+static void shake(struct end *client, struct end *server)
+{
+	client->session = dtls->connect(client->engine, &server->at, 0);
+	for (unsigned int round = 0; round < 20; round++)
+		if (carry(client, server) + carry(server, client) == 0)
+			break;
+}
+
+static void test_handshake_gives_both_ends_equal_exporters(void)
+{
+	struct end a, b;
+	uint8_t ka[32], kb[32];
+
+	open_end(&a, "node-a", "ca1", 1);
+	open_end(&b, "node-b", "ca1", 2);
+	shake(&a, &b);
+	CU_ASSERT_EQUAL_FATAL(dtls->status(a.session), CW_DTLS_ESTABLISHED);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(b.session);
+	CU_ASSERT_EQUAL_FATAL(dtls->status(b.session), CW_DTLS_ESTABLISHED);
+	CU_ASSERT_EQUAL(dtls->exporter(a.session, "EXPORTER-x", ka, sizeof(ka)), 0);
+	CU_ASSERT_EQUAL(dtls->exporter(b.session, "EXPORTER-x", kb, sizeof(kb)), 0);
+	CU_ASSERT_EQUAL(memcmp(ka, kb, sizeof(ka)), 0);
+	CU_ASSERT_TRUE(cw_node_id_equal(&dtls->peer(a.session)->node, &b.self.node));
+	CU_ASSERT_TRUE(cw_node_id_equal(&dtls->peer(b.session)->node, &a.self.node));
+	CU_ASSERT_TRUE(cw_identity_in_namespace(dtls->peer(a.session), "demo"));
+	close_end(&a);
+	close_end(&b);
+}
+
+static void test_a_record_goes_through_and_a_long_one_is_refused(void)
+{
+	struct end a, b;
+	uint8_t big[4096] = {0}, out[2048];
+
+	open_end(&a, "node-a", "ca1", 1);
+	open_end(&b, "node-b", "ca1", 2);
+	shake(&a, &b);
+	CU_ASSERT_EQUAL_FATAL(dtls->write(a.session, "hello", 5), 0);
+	CU_ASSERT_EQUAL_FATAL(a.out.count, 1);
+	CU_ASSERT_EQUAL(dtls->input(b.session, a.out.queue[0].data, a.out.queue[0].len, out,
+				    sizeof(out), 0),
+			5);
+	CU_ASSERT_EQUAL(memcmp(out, "hello", 5), 0);
+	CU_ASSERT_EQUAL(dtls->input(b.session, NULL, 0, out, sizeof(out), 0), 0);
+	CU_ASSERT_TRUE(dtls->write(a.session, big, sizeof(big)) < 0);
+	close_end(&a);
+	close_end(&b);
+}
+
+static void test_a_foreign_ca_is_refused_by_name(void)
+{
+	struct end a, b;
+
+	open_end(&a, "node-x", "ca2", 1);
+	open_end(&b, "node-b", "ca1", 2);
+	shake(&a, &b);
+	CU_ASSERT_NOT_EQUAL(dtls->status(a.session), CW_DTLS_ESTABLISHED);
+	CU_ASSERT_TRUE(b.session == NULL || dtls->status(b.session) != CW_DTLS_ESTABLISHED);
+	CU_ASSERT_EQUAL(dtls->status(a.session), CW_DTLS_FAILED);
+	CU_ASSERT_PTR_NOT_NULL(strstr(dtls->reason(a.session), "CA"));
+	close_end(&a);
+	close_end(&b);
+}
+
+static void test_hellos_from_forged_addresses_leave_nothing(void)
+{
+	struct end a, b;
+
+	open_end(&a, "node-a", "ca1", 1);
+	open_end(&b, "node-b", "ca1", 2);
+	for (uint32_t i = 0; i < 200; i++) {
+		struct cw_endpoint forged = {.family = CW_FAMILY_IPV4, .port = 1, .ip4 = i + 10};
+
+		a.out.count = b.out.count = 0;
+		a.session = dtls->connect(a.engine, &b.at, 0);
+		CU_ASSERT_PTR_NULL(dtls->accept(b.engine, &forged, a.out.queue[0].data,
+						a.out.queue[0].len, 0));
+		CU_ASSERT_TRUE(b.out.count <= 1);
+		dtls->close(a.session);
+		a.session = NULL;
+	}
+	close_end(&a);
+	close_end(&b);
+}
+
+static void test_a_forged_alert_does_not_end_a_handshake(void)
+{
+	static const uint8_t alert[] = {21, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 9, 0, 2, 2, 40};
+	struct end a, b;
+	uint8_t out[64];
+
+	open_end(&a, "node-a", "ca1", 1);
+	open_end(&b, "node-b", "ca1", 2);
+	a.session = dtls->connect(a.engine, &b.at, 0);
+	dtls->input(a.session, alert, sizeof(alert), out, sizeof(out), 0);
+	CU_ASSERT_EQUAL(dtls->status(a.session), CW_DTLS_HANDSHAKE);
+	for (unsigned int round = 0; round < 20; round++)
+		if (carry(&a, &b) + carry(&b, &a) == 0)
+			break;
+	CU_ASSERT_EQUAL(dtls->status(a.session), CW_DTLS_ESTABLISHED);
+	close_end(&a);
+	close_end(&b);
+}
+
+static void test_garbage_is_ignored(void)
+{
+	struct end a, b;
+	uint8_t junk[200], out[2048];
+
+	open_end(&a, "node-a", "ca1", 1);
+	open_end(&b, "node-b", "ca1", 2);
+	shake(&a, &b);
+	srandom(7);
+	for (unsigned int i = 0; i < 500; i++) {
+		size_t len = (size_t)random() % sizeof(junk) + 1;
+
+		for (size_t k = 0; k < len; k++)
+			junk[k] = (uint8_t)random();
+		CU_ASSERT_EQUAL(dtls->input(b.session, junk, len, out, sizeof(out), 0), 0);
+		b.out.count = 0;
+		CU_ASSERT_PTR_NULL(dtls->accept(b.engine, &a.at, junk, len, 0));
+	}
+	CU_ASSERT_EQUAL(dtls->status(b.session), CW_DTLS_ESTABLISHED);
+	close_end(&a);
+	close_end(&b);
+}
+
+static void test_close_is_seen_by_the_other_end(void)
+{
+	struct end a, b;
+
+	open_end(&a, "node-a", "ca1", 1);
+	open_end(&b, "node-b", "ca1", 2);
+	shake(&a, &b);
+	dtls->close(a.session);
+	a.session = NULL;
+	carry(&a, &b);
+	CU_ASSERT_EQUAL(dtls->status(b.session), CW_DTLS_CLOSED);
+	close_end(&a);
+	close_end(&b);
+}
+
+static void test_a_wrong_key_is_named(void)
+{
+	struct cw_dtls *engine;
+	struct cw_identity self;
+	char crt[256], key[256], ca[256], err[256];
+	struct cw_dtls_openssl_params p = {
+		.certificate = crt, .key = key, .ca = ca, .send = send_datagram};
+
+	snprintf(crt, sizeof(crt), "%s/node-a.crt", dir);
+	snprintf(key, sizeof(key), "%s/node-b.key", dir);
+	snprintf(ca, sizeof(ca), "%s/ca1.ca.crt", dir);
+	CU_ASSERT_TRUE(cw_dtls_openssl_create(&engine, &p, &self, err, sizeof(err)) < 0);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err, "node-b.key"));
+	snprintf(key, sizeof(key), "%s/node-a.key", dir);
+	snprintf(ca, sizeof(ca), "%s/ca2.ca.crt", dir);
+	CU_ASSERT_TRUE(cw_dtls_openssl_create(&engine, &p, &self, err, sizeof(err)) < 0);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err, "not signed by our CA"));
+}
+
+int main(void)
+{
+	CU_TestInfo tests[] = {
+		{"a handshake gives both ends equal exporters",
+		 test_handshake_gives_both_ends_equal_exporters},
+		{"a record goes through and a long one is refused",
+		 test_a_record_goes_through_and_a_long_one_is_refused},
+		{"a foreign CA is refused by name", test_a_foreign_ca_is_refused_by_name},
+		{"hellos from forged addresses leave nothing",
+		 test_hellos_from_forged_addresses_leave_nothing},
+		{"a forged alert does not end a handshake",
+		 test_a_forged_alert_does_not_end_a_handshake},
+		{"garbage is ignored", test_garbage_is_ignored},
+		{"a close is seen by the other end", test_close_is_seen_by_the_other_end},
+		{"a wrong key or CA is named", test_a_wrong_key_is_named},
+		CU_TEST_INFO_NULL,
+	};
+	CU_SuiteInfo suites[] = {CW_SUITE("dtls", tests), CU_SUITE_INFO_NULL};
+	char command[64];
+	int rc;
+
+	if (mkdtemp(dir) == NULL)
+		return 1;
+	make_pki("ca1", "node-a", 5);
+	make_pki("ca1", "node-b", 5);
+	make_pki("ca2", "node-x", 5);
+	rc = cw_test_run(suites);
+	snprintf(command, sizeof(command), "rm -rf %s", dir);
+	return system(command) != 0 ? 1 : rc;
+}
