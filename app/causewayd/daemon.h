@@ -136,6 +136,7 @@ int socket_open(struct daemon *d);
 void socket_close(struct daemon *d);
 void socket_accept(struct daemon *d);
 void socket_ready(struct daemon *d, struct client *c, uint32_t events);
+int signals_block(struct daemon *d);
 int loop_open(struct daemon *d);
 int loop_run(struct daemon *d);
 void loop_close(struct daemon *d);

@@ -21,18 +21,33 @@
 /* A clean stop that takes longer is cut short: systemd would kill us after 90 s. */
 #define STOP_NS	    (UINT64_C(15) * CW_NS_PER_S)
 
+static void signals_of_ours(sigset_t *set)
+{
+	sigemptyset(set);
+	sigaddset(set, SIGTERM);
+	sigaddset(set, SIGINT);
+	sigaddset(set, SIGHUP);
+	sigaddset(set, SIGUSR1);
+}
+
+int signals_block(struct daemon *d)
+{
+	sigset_t set;
+
+	(void)d;
+	/* Before EAL makes threads: they inherit the mask, and a signal to the process is for the signalfd alone. */
+	signals_of_ours(&set);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	return 0;
+}
+
 int loop_open(struct daemon *d)
 {
 	struct epoll_event ev = {.events = EPOLLIN, .data.ptr = &d->signal_fd};
 	sigset_t set;
 
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGHUP);
-	sigaddset(&set, SIGUSR1);
-	pthread_sigmask(SIG_BLOCK, &set, NULL);
-	signal(SIGPIPE, SIG_IGN);
+	signals_of_ours(&set);
 	d->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	d->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (d->epoll_fd < 0 || d->signal_fd < 0 ||

@@ -14,6 +14,7 @@ static const struct part {
 	void (*close)(struct daemon *d);
 	bool checked; /* also by --check */
 } parts[] = {
+	{"signals", signals_block, NULL, false},
 	{"log", log_open, log_close, false},
 	{"ports' names", ports_check, NULL, true},
 	{"identity", identity_open, identity_close, true},

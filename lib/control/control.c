@@ -143,9 +143,10 @@ void cw_control_destroy(struct cw_control *ctl)
 	cw_view_withdraw(ctl);
 	cw_lease_destroy(ctl->lease);
 	ctl->lease = NULL;
+	/* Links that go take their peers' routes along, so the resolver outlives them. */
+	cw_mesh_destroy(ctl);
 	if (ctl->resolver != NULL)
 		cw_resolver_destroy(ctl);
-	cw_mesh_destroy(ctl);
 	cw_dht_destroy(ctl->dht);
 	cw_neighbours_destroy(ctl);
 	while (ctl->replayed != NULL) {

@@ -4,8 +4,10 @@
  * the service address. DF clear: the inner packet is fragmented (RFC 791 section 3.2), since the outer one never is. TCP SYNs get
  * their MSS clamped, so that hosts which never learnt the MTU do not run into either.
  *
+ * The limit is the path's inner MTU or the namespace's, whichever is smaller: a host at the other end that follows option 26 takes no more.
+ *
  * Also takes the Ethernet header off: from here on a packet begins with its inner IPv4 header.
- * Invariant: every packet that goes on fits its peer's inner MTU, and its peer exists.
+ * Invariant: every packet that goes on fits that limit, and its peer exists.
  */
 #include "internal.h"
 
@@ -97,24 +99,26 @@ void stage_mtu(struct cw_worker *w, struct lane *l)
 		struct facts *f = facts_of(m);
 		const struct cw_peer *peer = cw_peer_at(w->params.peers, f->peer);
 		unsigned int bytes = m->data_len - f->eth_bytes;
+		uint16_t mtu;
 		uint8_t *ip;
 
 		if (CW_UNLIKELY(peer == NULL)) {
 			drop(w, m, CW_DROP_NO_SA);
 			continue;
 		}
-		if (CW_UNLIKELY(bytes > peer->mtu_bytes) &&
+		mtu = peer->mtu_bytes < w->view->mtu_bytes ? peer->mtu_bytes : w->view->mtu_bytes;
+		if (CW_UNLIKELY(bytes > mtu) &&
 		    (f->ip.fragment & rte_cpu_to_be_16(CW_IP4_DF))) {
-			answer_too_big(w, m, peer->mtu_bytes);
+			answer_too_big(w, m, mtu);
 			continue;
 		}
 		ip = (uint8_t *)rte_pktmbuf_adj(m, f->eth_bytes);
 		if (f->ip.proto == CW_IP_PROTO_TCP &&
 		    !(f->ip.fragment & rte_cpu_to_be_16(CW_IP4_OFFSET)))
 			cw_tcp_clamp_mss(ip + CW_IP4_BYTES, bytes - CW_IP4_BYTES,
-					 (uint16_t)(peer->mtu_bytes - 40));
-		if (CW_UNLIKELY(bytes > peer->mtu_bytes))
-			split(w, m, peer->mtu_bytes, &out);
+					 (uint16_t)(mtu - 40));
+		if (CW_UNLIKELY(bytes > mtu))
+			split(w, m, mtu, &out);
 		else if (CW_LIKELY(out.n < LANE_MAX))
 			lane_add(&out, m);
 		else

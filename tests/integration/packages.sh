@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Debian packages by purpose, installed when they are missing.
+
+packages_of() {
+	case $1 in
+	build) echo gcc meson ninja-build pkg-config libdpdk-dev liburcu-dev libssl-dev libconfig-dev libcunit1-dev \
+		libprotobuf-c-dev protobuf-c-compiler libjansson-dev libmnl-dev libpcap-dev libipsec-mb-dev ;;
+	demo) echo iproute2 ethtool iputils-ping iperf3 isc-dhcp-client udhcpc busybox procps util-linux ;;
+	tests) echo clang libclang-rt-14-dev dhcpcd-base tshark tcpdump python3-scapy python3 nftables jq openssl binutils ;;
+	esac
+}
+
+# install_packages PURPOSE...
+install_packages() {
+	local purpose package missing=()
+	for purpose in "$@"; do
+		for package in $(packages_of "$purpose"); do
+			dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' ||
+				missing+=("$package")
+		done
+	done
+	if [ ${#missing[@]} = 0 ]; then
+		echo "all packages are there"
+		return 0
+	fi
+	echo "installing: ${missing[*]}"
+	apt-get update -qq
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+}
