@@ -155,6 +155,8 @@ void cw_control_destroy(struct cw_control *ctl)
 		free(ctl->replayed);
 		ctl->replayed = next;
 	}
+	/* Retired entries live inside the tables: they must be through before the tables go. */
+	cw_rcu_drain(ctl->config.rcu);
 	cw_host_table_destroy(ctl->hosts);
 	cw_route_table_destroy(ctl->routes);
 	free(ctl);

@@ -47,10 +47,8 @@ void cw_peer_table_destroy(struct cw_peer_table *table)
 	for (unsigned int i = 0; i < CW_PEER_MAX; i++)
 		if (table->peers[i] != NULL)
 			cw_peer_make_dead(table, (uint16_t)i);
-	/* No worker is left: the grace period of what was just retired ends at once. */
-	while (table->count > 0)
-		if (cw_rcu_reap(table->rcu) == 0)
-			cw_rcu_quiescent();
+	/* No worker is left: the grace period of what was just retired ends soon. */
+	cw_rcu_drain(table->rcu);
 	for (unsigned int w = 0; w < table->workers; w++)
 		free(table->slots[w]);
 	free(table);

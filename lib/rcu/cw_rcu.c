@@ -113,15 +113,20 @@ unsigned int cw_rcu_reap(struct cw_rcu *rcu)
 	return count;
 }
 
-void cw_rcu_destroy(struct cw_rcu *rcu)
+void cw_rcu_drain(struct cw_rcu *rcu)
 {
-	if (rcu == NULL)
-		return;
 	/* A free function may retire further things: until nothing is left. */
 	while (rcu->pending > 0) {
 		urcu_qsbr_barrier();
 		cw_rcu_reap(rcu);
 	}
+}
+
+void cw_rcu_destroy(struct cw_rcu *rcu)
+{
+	if (rcu == NULL)
+		return;
+	cw_rcu_drain(rcu);
 	free(rcu);
 }
 

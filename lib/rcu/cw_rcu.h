@@ -22,7 +22,9 @@ struct cw_rcu_head {
 typedef void (*cw_rcu_free_fn)(struct cw_rcu_head *head);
 
 CW_MUST_USE int cw_rcu_create(struct cw_rcu **out);
-/** [control] Waits for all retired things and frees them; no reader may be left. */
+/** [control] Waits until all retired things are freed. Only at a stop: workers must be gone or go on quiescing. */
+void cw_rcu_drain(struct cw_rcu *rcu);
+/** [control] Drains and frees the domain. */
 void cw_rcu_destroy(struct cw_rcu *rcu);
 
 /** [control] After a grace period @p free is called from cw_rcu_reap, in control's thread. */
