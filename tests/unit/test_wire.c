@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* lib/base's values and lib/wire's formats: vectors of the RFCs, and tables of what must be refused. */
+#include <stdlib.h>
+#include <string.h>
+
+#include <cw_arp.h>
+#include <cw_channel.h>
+#include <cw_dhcp.h>
+#include <cw_esp.h>
+#include <cw_icmp.h>
+#include <cw_stun.h>
+#include <cw_tcp.h>
+#include <cw_udp.h>
+
+#include "cw_test.h"
+
+static void test_text_forms_are_strict(void)
+{
+	static const char *const bad_ip[] = {"", "1.2.3", "1.2.3.4.5", "256.1.1.1", "1.2.3.4 ",
+					     "01.2.3.4", "1..2.3", "a.b.c.d", "+1.2.3.4"};
+	static const char *const bad_prefix[] = {"10.0.0.0", "10.0.0.1/8", "10.0.0.0/33",
+						 "10.0.0.0/", "10.0.0.0/8x"};
+	char text[CW_ENDPOINT_TEXT_BYTES];
+	struct cw_prefix4 prefix;
+	struct cw_endpoint ep;
+	struct cw_mac mac;
+	rte_be32_t ip;
+
+	for (size_t i = 0; i < CW_ARRAY_SIZE(bad_ip); i++)
+		CU_ASSERT_TRUE(cw_ip4_parse(bad_ip[i], &ip) < 0);
+	for (size_t i = 0; i < CW_ARRAY_SIZE(bad_prefix); i++)
+		CU_ASSERT_TRUE(cw_prefix4_parse(bad_prefix[i], &prefix) < 0);
+	CU_ASSERT_EQUAL(cw_ip4_parse("10.128.0.1", &ip), 0);
+	CU_ASSERT_STRING_EQUAL(cw_ip4_format(ip, text), "10.128.0.1");
+	CU_ASSERT_EQUAL(cw_endpoint_parse("1.2.3.4:7845", 0, &ep), 0);
+	CU_ASSERT_STRING_EQUAL(cw_endpoint_format(&ep, text), "1.2.3.4:7845");
+	CU_ASSERT_TRUE(cw_endpoint_parse("1.2.3.4", 0, &ep) < 0);
+	CU_ASSERT_TRUE(cw_endpoint_parse("1.2.3.4:0", 0, &ep) < 0);
+	CU_ASSERT_EQUAL(cw_mac_parse("fe:fd:00:00:00:0a", &mac), 0);
+	CU_ASSERT_STRING_EQUAL(cw_mac_format(&mac, text), "fe:fd:00:00:00:0a");
+	CU_ASSERT_TRUE(cw_mac_parse("fe:fd:00:00:00", &mac) < 0);
+}
+
+static void test_ip4_headers_are_checked_in_every_field(void)
+{
+	uint8_t ip[64];
+	struct cw_ip4_header h;
+
+	cw_ip4_write(ip, 0, 20, 1, 0, 64, 17, 0x01020304, 0x05060708);
+	CU_ASSERT_EQUAL(cw_ip4_parse_header(ip, 40, &h), CW_DROP_NONE);
+	CU_ASSERT_EQUAL(cw_ip4_parse_header(ip, 39, &h), CW_DROP_IP_LENGTH);
+	CU_ASSERT_EQUAL(cw_ip4_parse_header(ip, 19, &h), CW_DROP_TRUNCATED);
+	ip[8]--;
+	CU_ASSERT_EQUAL(cw_ip4_parse_header(ip, 40, &h), CW_DROP_IP_CHECKSUM);
+	ip[0] = 0x46;
+	CU_ASSERT_EQUAL(cw_ip4_parse_header(ip, 40, &h), CW_DROP_IP_OPTIONS);
+	ip[0] = 0x65;
+	CU_ASSERT_EQUAL(cw_ip4_parse_header(ip, 40, &h), CW_DROP_IP_VERSION);
+	ip[0] = 0x44;
+	CU_ASSERT_EQUAL(cw_ip4_parse_header(ip, 40, &h), CW_DROP_IP_LENGTH);
+}
+
+static void test_incremental_checksums_equal_full_ones(void)
+{
+	uint8_t data[40];
+	uint16_t word, old, checksum;
+
+	srandom(3);
+	for (unsigned int round = 0; round < 1000; round++) {
+		for (size_t i = 0; i < sizeof(data); i++)
+			data[i] = (uint8_t)random();
+		data[0] = data[1] = 0;
+		checksum = cw_checksum_fold(cw_checksum_add(0, data, sizeof(data)));
+		memcpy(&old, data + 10, 2);
+		word = (uint16_t)random();
+		memcpy(data + 10, &word, 2);
+		checksum = cw_checksum_update16(checksum, old, word);
+		CU_ASSERT_EQUAL(checksum,
+				cw_checksum_fold(cw_checksum_add(0, data, sizeof(data))));
+	}
+}
+
+static void test_udp_is_written_as_it_is_read(void)
+{
+	uint8_t packet[64] = {0};
+	struct cw_ip4_header ip;
+	struct cw_udp_header udp;
+
+	memcpy(packet + 28, "payload", 7);
+	cw_udp_write_ip4(packet, 0, 0, 0, 0x0100000a, 0x0200000a, rte_cpu_to_be_16(1),
+			 rte_cpu_to_be_16(2), 7);
+	CU_ASSERT_EQUAL(cw_ip4_parse_header(packet, 35, &ip), CW_DROP_NONE);
+	CU_ASSERT_EQUAL(cw_udp_parse(&ip, packet + 20, 15, &udp), CW_DROP_NONE);
+	packet[30] ^= 1;
+	CU_ASSERT_EQUAL(cw_udp_parse(&ip, packet + 20, 15, &udp), CW_DROP_UDP_CHECKSUM);
+	CU_ASSERT_EQUAL(cw_udp_parse(&ip, packet + 20, 7, &udp), CW_DROP_TRUNCATED);
+}
+
+static void test_the_first_byte_tells_datagrams_apart(void)
+{
+	static const struct {
+		uint8_t first;
+		size_t len;
+		enum cw_wan_kind kind;
+	} cases[] = {{0, 20, CW_WAN_STUN},	  {3, 20, CW_WAN_STUN},	    {4, 20, CW_WAN_UNKNOWN},
+		     {19, 20, CW_WAN_UNKNOWN}, {20, 20, CW_WAN_DTLS},	    {63, 20, CW_WAN_DTLS},
+		     {64, 20, CW_WAN_CHANNEL}, {79, 20, CW_WAN_CHANNEL},    {80, 20, CW_WAN_UNKNOWN},
+		     {127, 20, CW_WAN_UNKNOWN}, {128, 20, CW_WAN_ESP},	    {254, 20, CW_WAN_ESP},
+		     {255, 1, CW_WAN_KEEPALIVE}, {255, 2, CW_WAN_UNKNOWN}, {128, 0, CW_WAN_UNKNOWN}};
+
+	for (size_t i = 0; i < CW_ARRAY_SIZE(cases); i++)
+		CU_ASSERT_EQUAL(cw_wan_classify(&cases[i].first, cases[i].len), cases[i].kind);
+}
+
+/* RFC 5769 section 2.2: sample IPv4 response. */
+static const uint8_t rfc5769_response[] = {
+	0x01, 0x01, 0x00, 0x3c, 0x21, 0x12, 0xa4, 0x42, 0xb7, 0xe7, 0xa7, 0x01, 0xbc, 0x34, 0xd6, 0x86,
+	0xfa, 0x87, 0xdf, 0xae, 0x80, 0x22, 0x00, 0x0b, 0x74, 0x65, 0x73, 0x74, 0x20, 0x76, 0x65, 0x63,
+	0x74, 0x6f, 0x72, 0x20, 0x00, 0x20, 0x00, 0x08, 0x00, 0x01, 0xa1, 0x47, 0xe1, 0x12, 0xa6, 0x43,
+	0x00, 0x08, 0x00, 0x14, 0x2b, 0x91, 0xf5, 0x99, 0xfd, 0x9e, 0x90, 0xc3, 0x8c, 0x74, 0x89, 0xf9,
+	0x2a, 0xf9, 0xba, 0x53, 0xf0, 0x6b, 0xe7, 0xd7, 0x80, 0x28, 0x00, 0x04, 0xc0, 0x7d, 0x4c, 0x96};
+
+static void test_stun_reads_the_rfc_5769_response(void)
+{
+	uint8_t bad[sizeof(rfc5769_response)];
+	char text[CW_ENDPOINT_TEXT_BYTES];
+	struct cw_stun_message m;
+
+	CU_ASSERT_EQUAL_FATAL(cw_stun_parse(rfc5769_response, sizeof(rfc5769_response), &m), 0);
+	CU_ASSERT_EQUAL(m.class, CW_STUN_SUCCESS);
+	CU_ASSERT_EQUAL(m.method, 1);
+	CU_ASSERT_TRUE(m.has_mapped);
+	CU_ASSERT_TRUE(m.has_fingerprint);
+	CU_ASSERT_STRING_EQUAL(cw_endpoint_format(&m.mapped, text), "192.0.2.1:32853");
+	memcpy(bad, rfc5769_response, sizeof(bad));
+	bad[30] ^= 1;
+	CU_ASSERT_TRUE(cw_stun_parse(bad, sizeof(bad), &m) < 0);
+	for (size_t len = 0; len < sizeof(bad); len++)
+		CU_ASSERT_TRUE(cw_stun_parse(rfc5769_response, len, &m) < 0);
+}
+
+static void test_stun_reads_what_it_writes(void)
+{
+	const uint8_t transaction[12] = {1, 2, 3};
+	struct cw_endpoint seen = {
+		.family = CW_FAMILY_IPV4, .port = rte_cpu_to_be_16(999), .ip4 = 0x01020304};
+	struct cw_stun_message m;
+	uint8_t out[CW_STUN_BYTES_MAX];
+
+	CU_ASSERT_EQUAL(cw_stun_parse(out, cw_stun_write_request(out, transaction), &m), 0);
+	CU_ASSERT_EQUAL(m.class, CW_STUN_REQUEST);
+	CU_ASSERT_EQUAL(cw_stun_parse(out, cw_stun_write_response(out, transaction, &seen), &m), 0);
+	CU_ASSERT_TRUE(m.has_mapped && cw_endpoint_equal(&m.mapped, &seen));
+	seen.family = CW_FAMILY_IPV6;
+	memset(seen.ip6, 7, 16);
+	CU_ASSERT_EQUAL(cw_stun_parse(out, cw_stun_write_response(out, transaction, &seen), &m), 0);
+	CU_ASSERT_TRUE(cw_endpoint_equal(&m.mapped, &seen));
+}
+
+static size_t dhcp_message(uint8_t *out, const uint8_t *options, size_t len)
+{
+	struct cw_dhcp_fixed f = {.op = 1,
+				  .htype = 1,
+				  .hlen = 6,
+				  .xid = 7,
+				  .flags = rte_cpu_to_be_16(CW_DHCP_BROADCAST),
+				  .chaddr = {2, 0, 0, 0, 0, 1},
+				  .cookie = rte_cpu_to_be_32(CW_DHCP_COOKIE)};
+
+	memcpy(out, &f, sizeof(f));
+	memcpy(out + sizeof(f), options, len);
+	return sizeof(f) + len;
+}
+
+static void test_dhcp_reads_options_overload_and_refuses_the_malformed(void)
+{
+	static const uint8_t options[] = {53, 1, 3,   50, 4, 10, 0, 0, 9, 61, 3, 1, 2, 3,
+					  55, 2, 1,   26, 52, 1, 1, 82, 2, 1, 0, 255};
+	static const uint8_t bad[][8] = {
+		{53, 1, 0, 255}, {53, 1, 9, 255}, {53, 2, 1, 1, 255}, {50, 3, 1, 1, 1, 255},
+		{61, 1, 0, 255}, {12, 200, 1, 255}, {52, 1, 4, 255}, {53},
+	};
+	static const size_t bad_len[] = {4, 4, 5, 6, 4, 4, 4, 1};
+	struct cw_dhcp_message m;
+	uint8_t data[600];
+	size_t len = dhcp_message(data, options, sizeof(options));
+
+	/* Overloaded file field: host name. */
+	memcpy(data + 108, (const uint8_t[]){12, 2, 'a', 'b', 255}, 5);
+	CU_ASSERT_EQUAL_FATAL(cw_dhcp_parse(data, len, &m), CW_DROP_NONE);
+	CU_ASSERT_EQUAL(m.type, CW_DHCP_REQUEST);
+	CU_ASSERT_TRUE(m.broadcast);
+	CU_ASSERT_EQUAL(m.requested_ip, rte_cpu_to_be_32(0x0a000009));
+	CU_ASSERT_EQUAL(m.client_id.len, 3);
+	CU_ASSERT_EQUAL(m.relay_info.len, 2);
+	CU_ASSERT_EQUAL_FATAL(m.host_name.len, 2);
+	CU_ASSERT_EQUAL(memcmp(m.host_name.data, "ab", 2), 0);
+	CU_ASSERT_TRUE(cw_dhcp_wants(&m, 26));
+	CU_ASSERT_FALSE(cw_dhcp_wants(&m, 15));
+	for (size_t i = 0; i < CW_ARRAY_SIZE(bad); i++) {
+		len = dhcp_message(data, bad[i], bad_len[i]);
+		CU_ASSERT_EQUAL(cw_dhcp_parse(data, len, &m), CW_DROP_DHCP_MALFORMED);
+	}
+	CU_ASSERT_EQUAL(cw_dhcp_parse(data, 100, &m), CW_DROP_DHCP_MALFORMED);
+}
+
+static void test_a_dhcp_reply_echoes_relay_information_last(void)
+{
+	static const uint8_t options[] = {53, 1, 1, 82, 3, 1, 1, 9, 255};
+	struct cw_dhcp_message m, r;
+	struct cw_dhcp_writer w;
+	uint8_t data[600], out[600], big[255] = {0};
+	size_t len = dhcp_message(data, options, sizeof(options));
+
+	CU_ASSERT_EQUAL_FATAL(cw_dhcp_parse(data, len, &m), CW_DROP_NONE);
+	cw_dhcp_reply_begin(&w, out, 400, &m, CW_DHCP_OFFER, rte_cpu_to_be_32(0x0a000009));
+	for (unsigned int i = 0; i < 3; i++)
+		cw_dhcp_put(&w, 43, big, sizeof(big)); /* more than fits */
+	CU_ASSERT_TRUE(w.full);
+	len = cw_dhcp_reply_end(&w, &m);
+	CU_ASSERT_TRUE(len >= CW_DHCP_MIN_BYTES && len <= 400);
+	CU_ASSERT_EQUAL_FATAL(cw_dhcp_parse(out, len, &r), CW_DROP_NONE);
+	CU_ASSERT_EQUAL(r.type, CW_DHCP_OFFER);
+	CU_ASSERT_EQUAL(r.relay_info.len, 3);
+	CU_ASSERT_EQUAL(r.xid, m.xid);
+	CU_ASSERT_EQUAL(r.flags, m.flags);
+}
+
+static void test_icmp_answers_echo_and_never_errors(void)
+{
+	uint8_t ip[64] = {0}, out[CW_ICMP_TOO_BIG_BYTES];
+	struct cw_ip4_header h;
+	uint16_t sum;
+
+	ip[20] = CW_ICMP_ECHO;
+	ip[24] = 5;
+	sum = cw_checksum_fold(cw_checksum_add(0, ip + 20, 16));
+	memcpy(ip + 22, &sum, 2);
+	cw_ip4_write(ip, 0, 16, 1, 0, 64, CW_IP_PROTO_ICMP, rte_cpu_to_be_32(0x0a000001),
+		     rte_cpu_to_be_32(0x0a000002));
+	CU_ASSERT_EQUAL(cw_icmp_too_big(ip, 36, 9, 1400, out), CW_IP4_BYTES + 8 + 28);
+	CU_ASSERT_TRUE(cw_icmp_echo_reply(ip, 36));
+	CU_ASSERT_EQUAL(ip[20], CW_ICMP_ECHO_REPLY);
+	CU_ASSERT_EQUAL(cw_checksum_fold(cw_checksum_add(0, ip + 20, 16)), 0);
+	CU_ASSERT_EQUAL(cw_ip4_parse_header(ip, 36, &h), CW_DROP_NONE);
+	CU_ASSERT_EQUAL(h.dst, rte_cpu_to_be_32(0x0a000001));
+	CU_ASSERT_FALSE(cw_icmp_echo_reply(ip, 36)); /* a reply is not answered */
+	ip[20] = CW_ICMP_UNREACHABLE;
+	CU_ASSERT_EQUAL(cw_icmp_too_big(ip, 36, 9, 1400, out), 0);
+}
+
+static void test_mss_is_lowered_and_the_checksum_kept(void)
+{
+	uint8_t tcp[28] = {0};
+	uint32_t before;
+
+	tcp[12] = 7 << 4;
+	tcp[13] = 0x02;
+	memcpy(tcp + 20, (const uint8_t[]){1, 1, 1, 1, 2, 4, 0x05, 0xb4}, 8);
+	before = cw_checksum_add(0, tcp, sizeof(tcp));
+	CU_ASSERT_TRUE(cw_tcp_clamp_mss(tcp, sizeof(tcp), 1380));
+	CU_ASSERT_EQUAL(tcp[26] << 8 | tcp[27], 1380);
+	CU_ASSERT_EQUAL(cw_checksum_fold(cw_checksum_add(0, tcp, sizeof(tcp))),
+			cw_checksum_fold(before));
+	CU_ASSERT_FALSE(cw_tcp_clamp_mss(tcp, sizeof(tcp), 1380));
+	tcp[13] = 0x10;
+	CU_ASSERT_FALSE(cw_tcp_clamp_mss(tcp, sizeof(tcp), 100));
+	tcp[13] = 0x02;
+	tcp[21] = 2; /* a length that runs out */
+	tcp[20] = 8;
+	tcp[21] = 200;
+	CU_ASSERT_FALSE(cw_tcp_clamp_mss(tcp, sizeof(tcp), 100));
+}
+
+static void test_esp_spi_padding_and_sequence_numbers(void)
+{
+	uint8_t plain[8] = {9, 9, 9, 1, 2, 3, 3, 4}, next;
+	unsigned int bytes;
+
+	for (unsigned int worker = 0; worker <= CW_SPI_WORKER_MAX; worker++) {
+		uint32_t spi = cw_spi_make(worker, 54321, 300);
+
+		CU_ASSERT_EQUAL(cw_spi_worker(spi), worker);
+		CU_ASSERT_EQUAL(cw_spi_index(spi), 54321);
+		CU_ASSERT_EQUAL(cw_spi_tag(spi), 300);
+		CU_ASSERT_TRUE(spi >> 24 >= 128 && spi >> 24 < 255);
+	}
+	for (unsigned int n = 0; n < 100; n++)
+		CU_ASSERT_EQUAL((n + cw_esp_padding(n) + 2) % 4, 0);
+	CU_ASSERT_EQUAL(cw_esp_bytes(1420) + 28, 1484);
+	CU_ASSERT_EQUAL(cw_esp_trim(plain, 8, &next, &bytes), CW_DROP_NONE);
+	CU_ASSERT_EQUAL(bytes, 3);
+	CU_ASSERT_EQUAL(next, 4);
+	plain[4] = 9;
+	CU_ASSERT_EQUAL(cw_esp_trim(plain, 8, &next, &bytes), CW_DROP_ESP_PADDING);
+	plain[6] = 200;
+	CU_ASSERT_EQUAL(cw_esp_trim(plain, 8, &next, &bytes), CW_DROP_ESP_PADDING);
+	/* ESN: the high half is found around the wrap (RFC 4303 appendix A2.2). */
+	CU_ASSERT_EQUAL(cw_esp_seq(5, UINT64_C(0xfffffff0), 1984), UINT64_C(0x100000005));
+	CU_ASSERT_EQUAL(cw_esp_seq(0xfffffff0, UINT64_C(0x100000005), 1984), UINT64_C(0xfffffff0));
+	CU_ASSERT_EQUAL(cw_esp_seq(7, 5, 1984), 7);
+}
+
+int main(void)
+{
+	CU_TestInfo tests[] = {
+		{"text forms are strict", test_text_forms_are_strict},
+		{"IPv4 headers are checked in every field",
+		 test_ip4_headers_are_checked_in_every_field},
+		{"incremental checksums equal full ones", test_incremental_checksums_equal_full_ones},
+		{"UDP is written as it is read", test_udp_is_written_as_it_is_read},
+		{"the first byte tells datagrams apart", test_the_first_byte_tells_datagrams_apart},
+		{"STUN reads the RFC 5769 response", test_stun_reads_the_rfc_5769_response},
+		{"STUN reads what it writes", test_stun_reads_what_it_writes},
+		{"DHCP reads options, overload, and refuses the malformed",
+		 test_dhcp_reads_options_overload_and_refuses_the_malformed},
+		{"a DHCP reply echoes relay information last",
+		 test_a_dhcp_reply_echoes_relay_information_last},
+		{"ICMP answers echo and never errors", test_icmp_answers_echo_and_never_errors},
+		{"MSS is lowered and the checksum kept", test_mss_is_lowered_and_the_checksum_kept},
+		{"ESP: SPI, padding and sequence numbers", test_esp_spi_padding_and_sequence_numbers},
+		CU_TEST_INFO_NULL,
+	};
+	CU_SuiteInfo suites[] = {CW_SUITE("wire", tests), CU_SUITE_INFO_NULL};
+
+	return cw_test_run(suites);
+}
