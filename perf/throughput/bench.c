@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The bench's tables: 256 hosts, 64 k mappings spread over the peers, an SA in each direction per peer, known on both sides. */
+#include "bench.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <rte_cycles.h>
+#include <rte_ring.h>
+
+#include <cw_eth.h>
+#include <cw_udp.h>
+
+static const struct cw_mac host_mac = {{2, 0, 0, 0, 0, 1}};
+
+unsigned int bench_frame_bytes(const char *name, unsigned int i)
+{
+	/* 7:4:1 of 64, 570 and 1420 bytes, mixed. */
+	static const unsigned short imix[12] = {64, 570, 64, 64, 570, 64, 1420, 64, 570, 64, 570, 64};
+
+	return strcmp(name, "imix") == 0 ? imix[i % 12] : (unsigned int)atoi(name);
+}
+
+void bench_inner(uint8_t *ip, unsigned int ip_bytes, uint32_t src, uint32_t dst, unsigned int i)
+{
+	memset(ip, (int)(i * 31), ip_bytes);
+	cw_udp_write_ip4(ip, 0, (uint16_t)i, 0, rte_cpu_to_be_32(src), rte_cpu_to_be_32(dst),
+			 rte_cpu_to_be_16((uint16_t)(1024 + i % 60000)), rte_cpu_to_be_16(9),
+			 (uint16_t)(ip_bytes - 28));
+}
+
+static int add_hosts(struct bench *b)
+{
+	for (uint32_t i = 0; i < HOSTS; i++) {
+		struct cw_host h = {.ip = rte_cpu_to_be_32(LOCAL_IP + i),
+				    .mac = host_mac,
+				    .state = CW_HOST_BOUND,
+				    .heard_tsc = UINT64_MAX / 2};
+
+		if (cw_host_publish(b->hosts, &h) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int add_sa_pair(struct bench *b, unsigned int p)
+{
+	struct cw_sa_params sa = {.peer = b->peer_index[p], .generation = 1};
+	uint32_t ours, theirs;
+
+	memset(sa.key, (int)p + 1, sizeof(sa.key));
+	/* Outbound: the SPI is the twin's, who could open it. */
+	if (cw_sa_spi_alloc(b->twins, 0, p * 977, &theirs) < 0 ||
+	    cw_sa_spi_alloc(b->peers, 0, p * 977, &ours) < 0)
+		return -1;
+	sa.spi = theirs;
+	if (cw_sa_add_outbound(b->peers, &sa, 1) < 0 || cw_sa_switch(b->peers, sa.peer, 1) < 0)
+		return -1;
+	/* Inbound: what the twin seals. */
+	memset(sa.key, (int)p + 101, sizeof(sa.key));
+	sa.spi = ours;
+	if (cw_sa_add_inbound(b->peers, &sa) < 0)
+		return -1;
+	sa.peer = b->twin_index[p];
+	return cw_sa_add_outbound(b->twins, &sa, 1) < 0 || cw_sa_switch(b->twins, sa.peer, 1) < 0 ?
+		       -1 :
+		       0;
+}
+
+static int add_peers(struct bench *b)
+{
+	struct cw_underlay us = {.port_mac = {{4, 0, 0, 0, 0, 1}},
+				 .ip = rte_cpu_to_be_32(0xc6336402),
+				 .port = rte_cpu_to_be_16(7845)};
+	struct cw_underlay them = {.port_mac = {{4, 0, 0, 0, 0, 2}},
+				   .ip = rte_cpu_to_be_32(0xcb007102),
+				   .port = rte_cpu_to_be_16(7845)};
+
+	cw_peer_set_underlay(b->peers, &us);
+	cw_peer_set_underlay(b->twins, &them);
+	for (unsigned int p = 0; p < b->peer_count; p++) {
+		struct cw_peer_params params = {.node = {{(uint8_t)p, (uint8_t)(p >> 8), 1}},
+						.site = {(uint8_t)p, 7},
+						.path = {.family = CW_FAMILY_IPV4,
+							 .port = them.port,
+							 .ip4 = them.ip},
+						.next_hop = them.port_mac,
+						.have_next_hop = true,
+						.mtu_bytes = 1438};
+
+		if (cw_peer_add(b->peers, &params, &b->peer_index[p]) < 0)
+			return -1;
+		params.path.ip4 = us.ip;
+		params.next_hop = us.port_mac;
+		if (cw_peer_add(b->twins, &params, &b->twin_index[p]) < 0 || add_sa_pair(b, p) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int add_routes(struct bench *b)
+{
+	for (uint32_t i = 0; i < MAPPINGS; i++) {
+		unsigned int p = i % b->peer_count;
+		struct cw_route r = {.ip = rte_cpu_to_be_32(REMOTE_IP + i),
+				     .kind = CW_ROUTE_REMOTE,
+				     .peer = b->peer_index[p],
+				     .expires_tsc = UINT64_MAX,
+				     .site = {(uint8_t)p, 7},
+				     .used_tsc = UINT64_MAX / 2};
+
+		if (cw_route_publish(b->routes, &r) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int bench_open(struct bench *b, unsigned int peers)
+{
+	memset(b, 0, sizeof(*b));
+	b->peer_count = peers;
+	b->tsc_hz = rte_get_tsc_hz();
+	b->engine = cw_crypto_ipsec_mb_open();
+	b->crypto = b->engine != NULL ? &cw_crypto_ipsec_mb : &cw_crypto_openssl;
+	b->pool = rte_pktmbuf_pool_create("bench", 2 * WORK - 1, 256, CW_MBUF_PRIVATE_BYTES,
+					  RTE_PKTMBUF_HEADROOM + 2048, SOCKET_ID_ANY);
+	b->punt = rte_ring_create("bench_punt", CW_RING_ENTRIES, SOCKET_ID_ANY, 0);
+	b->inject = rte_ring_create("bench_inject", CW_RING_ENTRIES, SOCKET_ID_ANY, 0);
+	if (b->pool == NULL || b->punt == NULL || b->inject == NULL || cw_rcu_create(&b->rcu) < 0 ||
+	    cw_host_table_create(&b->hosts, b->rcu, CW_HOST_MAX) < 0 ||
+	    cw_route_table_create(&b->routes, b->rcu, MAPPINGS) < 0 ||
+	    cw_peer_table_create(&b->peers, b->rcu, b->crypto, b->engine, 1) < 0 ||
+	    cw_peer_table_create(&b->twins, b->rcu, b->crypto, b->engine, 1) < 0)
+		return -1;
+	b->deadline.session_tsc = UINT64_MAX;
+	b->view = (struct cw_ns_view){.subnet = {.ip = rte_cpu_to_be_32(SUBNET_IP), .len = 15},
+				      .broadcast = rte_cpu_to_be_32(0x0a81ffff),
+				      .service_ip = rte_cpu_to_be_32(SUBNET_IP + 1),
+				      .virtual_mac_slots = 1,
+				      .mtu_bytes = 1420,
+				      .lease_s = 3600,
+				      .deadline = &b->deadline,
+				      .hosts = b->hosts,
+				      .routes = b->routes};
+	b->slot.view = &b->view;
+	return add_hosts(b) < 0 || add_peers(b) < 0 || add_routes(b) < 0 ? -1 : 0;
+}
+
+int bench_worker(struct bench *b, const struct cw_burst_ops *lan, void *lan_queue,
+		 const struct cw_burst_ops *wan, void *wan_queue, bool stages)
+{
+	struct cw_worker_params params = {
+		.workers = 1,
+		.lan = {.ops = lan, .queue = lan_queue},
+		.wan = {.ops = wan, .queue = wan_queue, .mac = {{4, 0, 0, 0, 0, 1}}},
+		.wan_ip = rte_cpu_to_be_32(0xc6336402),
+		.wan_port = rte_cpu_to_be_16(7845),
+		.pool = b->pool,
+		.peers = b->peers,
+		.crypto = b->crypto,
+		.engine = b->engine,
+		.view = &b->slot,
+		.stats = &b->stats,
+		.punt = b->punt,
+		.inject = b->inject,
+		.tsc_hz = b->tsc_hz,
+		.measure_stages = stages};
+
+	memset(&b->stats, 0, sizeof(b->stats));
+	return cw_worker_create(&b->worker, &params);
+}
+
+void bench_close(struct bench *b)
+{
+	cw_rcu_drain(b->rcu);
+	cw_peer_table_destroy(b->peers);
+	cw_peer_table_destroy(b->twins);
+	cw_host_table_destroy(b->hosts);
+	cw_route_table_destroy(b->routes);
+	cw_rcu_destroy(b->rcu);
+	rte_ring_free(b->punt);
+	rte_ring_free(b->inject);
+	rte_mempool_free(b->pool);
+	cw_crypto_ipsec_mb_close(b->engine);
+}
