@@ -35,7 +35,7 @@ struct arguments {
 	const char *file;
 };
 
-static int complain(int code, const char *fmt, ...)
+__attribute__((format(printf, 2, 3))) static int complain(int code, const char *fmt, ...)
 {
 	va_list args;
 

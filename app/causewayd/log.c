@@ -22,8 +22,8 @@ static void stamp(FILE *to)
 	fprintf(to, "%s.%03ldZ ", text, now.tv_nsec / 1000000);
 }
 
-static void write_line(void *ctx, enum cw_log_level level, const char *module, const char *fmt,
-		       va_list args)
+__attribute__((format(printf, 4, 0))) static void
+write_line(void *ctx, enum cw_log_level level, const char *module, const char *fmt, va_list args)
 {
 	static const char *const priorities[] = {"<3>", "<4>", "<5>", "<6>", "<7>"};
 	struct log_sink *sink = ctx;

@@ -37,6 +37,7 @@ static void finish(struct cw_dht *dht, struct request *r, struct cw_store_answer
 
 	answer->first_send_ns = r->first_ns;
 	r->used = false;
+	dht->request_count--;
 	done(arg, answer, dht->now_ns);
 }
 
@@ -66,6 +67,7 @@ int cw_dht_submit(struct cw_dht *dht, const struct cw_store_request *request,
 			      .request = *request,
 			      .done = done,
 			      .arg = arg};
+	dht->request_count++;
 	if (dht->founded && request->verb != CW_STORE_MAP_WATCH &&
 	    request->verb != CW_STORE_MAP_UNWATCH)
 		attempt(dht, r);
@@ -106,13 +108,15 @@ void client_redirect(struct cw_dht *dht, const Causeway__Dht__Redirect *in)
 uint64_t client_timer(struct cw_dht *dht)
 {
 	uint64_t next = CW_NEVER;
+	unsigned int left = dht->request_count;
 
-	for (unsigned int i = 0; i < OPS_MAX; i++) {
+	for (unsigned int i = 0; i < OPS_MAX && left > 0; i++) {
 		struct request *r = &dht->requests[i];
 		struct cw_store_answer answer = {.result = CW_STORE_TIMEOUT};
 
 		if (!r->used)
 			continue;
+		left--;
 		if (r->request.verb == CW_STORE_MAP_WATCH ||
 		    r->request.verb == CW_STORE_MAP_UNWATCH) {
 			answer.result = CW_STORE_OK;

@@ -159,6 +159,7 @@ struct leader {
 	uint64_t heard_ns[CW_DHT_VOTERS_MAX];
 	struct lead **table; /* BUCKETS */
 	struct call *calls;  /* CALLS_MAX */
+	unsigned int call_count;
 	struct confirm *reads, **reads_tail; /* for the next check */
 	bool checking;
 };
@@ -213,6 +214,7 @@ struct cw_dht {
 	uint64_t incarnation, counter;
 	bool started;
 	struct request *requests; /* OPS_MAX */
+	unsigned int request_count;
 	struct cw_dht_peer *neighbours;
 	unsigned int neighbour_count;
 	uint64_t answered_ns;

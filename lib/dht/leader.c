@@ -70,6 +70,12 @@ static void send_call(struct cw_dht *dht, struct call *c, uint64_t lsn)
 	free(p);
 }
 
+static void call_done(struct cw_dht *dht, struct call *c)
+{
+	c->used = false;
+	dht->leader.call_count--;
+}
+
 static struct call *call_new(struct cw_dht *dht, enum call_kind kind)
 {
 	struct leader *lead = &dht->leader;
@@ -82,6 +88,7 @@ static struct call *call_new(struct cw_dht *dht, enum call_kind kind)
 		*c = (struct call){.used = true, .kind = (uint8_t)kind, .n = ++lead->call_counter};
 		/* The slot is found again by its number. */
 		c->n = c->n * CALLS_MAX + i;
+		lead->call_count++;
 		return c;
 	}
 	return NULL;
@@ -166,7 +173,7 @@ static void clear(struct cw_dht *dht)
 		op_free(c->op);
 		free(c->answer);
 		confirms_free(c->confirms);
-		c->used = false;
+		call_done(dht, c);
 	}
 	confirms_free(lead->reads);
 	lead->reads = NULL;
@@ -330,7 +337,7 @@ static void on_written(struct cw_dht *dht, struct call *c)
 	else if (c->op != NULL)
 		op_free(c->op);
 	free(c->answer);
-	c->used = false;
+	call_done(dht, c);
 	if (changed)
 		tell_watchers(dht, l);
 	wake(dht, l);
@@ -346,7 +353,7 @@ static void on_read(struct cw_dht *dht, struct call *c)
 	l->renew = c->best_renew;
 	l->open = c->best_open;
 	memcpy(l->record.key, l->key, KEY_BYTES);
-	c->used = false;
+	call_done(dht, c);
 	if (c->best.ver == 0 || dht->config.mutate == CW_DHT_MUT_NOWB) {
 		l->known = true;
 		wake(dht, l);
@@ -383,7 +390,7 @@ static void on_checked(struct cw_dht *dht, struct call *c)
 {
 	struct confirm *list = c->confirms;
 
-	c->used = false;
+	call_done(dht, c);
 	c->confirms = NULL;
 	dht->leader.checking = false;
 	while (list != NULL) {
@@ -427,7 +434,7 @@ void lead_confirm(struct cw_dht *dht, struct op *op, const struct cw_store_answe
 
 static void on_elected(struct cw_dht *dht, struct call *c)
 {
-	c->used = false;
+	call_done(dht, c);
 	dht->leader.phase = LEADER_SERVE;
 	dht->leader.hb_ns = 0;
 	dht->guide = dht->config.self;
@@ -555,9 +562,13 @@ void leader_timer(struct cw_dht *dht)
 	struct leader *lead = &dht->leader;
 	unsigned int alive = 0;
 
-	for (unsigned int i = 0; i < CALLS_MAX; i++)
-		if (lead->calls[i].used && dht->now_ns - lead->calls[i].sent_ns >= CALL_RETRY_NS)
+	for (unsigned int i = 0, left = lead->call_count; i < CALLS_MAX && left > 0; i++) {
+		if (!lead->calls[i].used)
+			continue;
+		left--;
+		if (dht->now_ns - lead->calls[i].sent_ns >= CALL_RETRY_NS)
 			send_call(dht, &lead->calls[i], dht->durable_lsn);
+	}
 	if (lead->phase == LEADER_SERVE && dht->now_ns >= lead->hb_ns)
 		beat(dht);
 	for (unsigned int i = 0; i < dht->genesis.voter_count; i++)

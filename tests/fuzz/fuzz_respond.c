@@ -33,6 +33,7 @@ static void set_up(void)
 	view.subnet = (struct cw_prefix4){.ip = rte_cpu_to_be_32(0x0a800000), .len = 16};
 	view.service_ip = rte_cpu_to_be_32(0x0a800001);
 	view.virtual_mac_slots = 1;
+	cw_ns_slot_mac(0, 0, &view.service_mac);
 	view.lease_s = 3600;
 	view.deadline = &deadline;
 	view.option_bytes = 6;
