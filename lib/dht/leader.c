@@ -254,7 +254,8 @@ bool lead_ready(struct cw_dht *dht, struct lead *l, struct op *op)
 
 	if (l->known && !l->busy)
 		return true;
-	if (!l->known && !l->asking) {
+	/* While the write-back of a first touch is out, the register is known to be read: not a second time. */
+	if (!l->known && !l->asking && !l->busy) {
 		c = call_new(dht, CALL_RREAD);
 		if (c == NULL) {
 			op_free(op);
