@@ -21,11 +21,24 @@ struct header {
 
 _Static_assert(sizeof(struct header) == CW_WAL_HEADER_BYTES, "as documented");
 
+/* CRC32C of bytes at any alignment. */
+static uint32_t crc_of(const void *data, size_t len, uint32_t crc)
+{
+	const uint8_t *at = data;
+	uint64_t word;
+
+	for (; len >= sizeof(word); len -= sizeof(word), at += sizeof(word)) {
+		memcpy(&word, at, sizeof(word));
+		crc = rte_hash_crc_8byte(word, crc);
+	}
+	for (; len > 0; len--, at++)
+		crc = rte_hash_crc_1byte(*at, crc);
+	return crc;
+}
+
 static uint32_t checksum(const struct header *h, const void *payload)
 {
-	uint32_t crc = rte_hash_crc(h, offsetof(struct header, crc), UINT32_MAX);
-
-	return rte_hash_crc(payload, h->len, crc);
+	return crc_of(payload, h->len, crc_of(h, offsetof(struct header, crc), UINT32_MAX));
 }
 
 void cw_wal_encode(uint8_t header[CW_WAL_HEADER_BYTES], uint8_t type, uint64_t lsn,

@@ -7,12 +7,13 @@
 
 #include <stdlib.h>
 
-/* A record's message with everything it points to, in one allocation. */
+/* A record's message with everything that is not the record's own, in one allocation; the record must outlive it. */
 struct packed_record {
 	Causeway__Dht__Record record;
 	Causeway__Dht__Rid rid, hist_rid[HIST];
 	Causeway__Dht__Made made[HIST], *made_at[HIST];
 	Causeway__Dht__Stamp stamp;
+	struct cw_node_id stamp_node;
 	Causeway__Dht__Session session;
 	Causeway__Dht__Mapping mapping;
 	Causeway__Dht__Entry entries[CW_MAPPING_ENTRIES_MAX], *entry_at[CW_MAPPING_ENTRIES_MAX];
@@ -167,7 +168,8 @@ struct packed_record *record_pack(const struct record *r, uint64_t renew_age_ns,
 	if (stamp != NULL) {
 		causeway__dht__stamp__init(&p->stamp);
 		p->stamp.round = stamp->ballot.round;
-		p->stamp.node = view(stamp->ballot.node.b, CW_NODE_ID_BYTES);
+		p->stamp_node = stamp->ballot.node;
+		p->stamp.node = view(p->stamp_node.b, CW_NODE_ID_BYTES);
 		p->stamp.seq = stamp->seq;
 		p->record.stamp = &p->stamp;
 	}
