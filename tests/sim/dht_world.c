@@ -35,6 +35,7 @@ struct disk_record {
 };
 
 struct world;
+struct call;
 
 struct holding {
 	bool believed; /* the claim was acknowledged under sgen */
@@ -49,7 +50,6 @@ struct node {
 	struct cw_dht *dht;
 	bool up, paused;
 	uint64_t back_ns; /* when down or paused: until */
-	unsigned int life; /* of the process: answers of an earlier one are void */
 	int64_t skew_ns;
 	unsigned int rate; /* of its clock, per 100,000: 100,000 +- 200 */
 	/* disk */
@@ -60,11 +60,12 @@ struct node {
 	bool opening;
 	struct holding holds[ADDRESSES];
 	bool answered; /* since healing */
+	struct call *calls; /* of this process; they die with it */
 };
 
 struct call {
+	struct call *next;
 	struct node *node;
-	unsigned int life;
 	unsigned int address;
 	uint64_t sgen, ver;
 	uint8_t verb;
@@ -188,6 +189,16 @@ static bool op_site_of(void *ctx, const struct cw_node_id *node, struct cw_site_
 
 /* -- life of a node */
 
+static void call_free(struct call *c)
+{
+	struct call **at = &c->node->calls;
+
+	while (*at != c)
+		at = &(*at)->next;
+	*at = c->next;
+	free(c);
+}
+
 static void start(struct node *n)
 {
 	static const struct cw_dht_ops ops = {
@@ -206,7 +217,6 @@ static void start(struct node *n)
 	for (const struct disk_record *r = n->disk; r != NULL; r = r->next)
 		CW_ASSERT(cw_dht_replay(n->dht, r->type, r->data, r->len, clock_of(n)) == 0);
 	n->up = true;
-	n->life++;
 	n->told_lsn = 0;
 	cw_dht_start(n->dht, clock_of(n));
 	for (unsigned int i = 0; i < w->count; i++)
@@ -221,6 +231,8 @@ static void crash(struct node *n)
 
 	cw_dht_destroy(n->dht);
 	n->dht = NULL;
+	while (n->calls != NULL)
+		call_free(n->calls);
 	n->up = false;
 	n->sgen = 0;
 	n->opening = false;
@@ -258,11 +270,12 @@ static void ask(struct node *n, struct cw_store_request *q, unsigned int address
 	struct call *c = malloc(sizeof(*c));
 
 	CW_ASSERT(c != NULL);
-	*c = (struct call){.node = n, .life = n->life, .address = address, .sgen = n->sgen,
+	*c = (struct call){.next = n->calls, .node = n, .address = address, .sgen = n->sgen,
 			   .ver = ver, .verb = q->verb};
 	q->ip = rte_cpu_to_be_32(0x0a800010 + address);
+	n->calls = c;
 	if (cw_dht_submit(n->dht, q, on_answer, c, clock_of(n)) < 0)
-		free(c);
+		call_free(c);
 	else if (q->verb == CW_STORE_SESSION_OPEN)
 		n->opening = true;
 	else if (address < ADDRESSES)
@@ -308,15 +321,13 @@ static void on_answer(void *arg, const struct cw_store_answer *a, uint64_t now_n
 	struct node *n = c->node;
 
 	(void)now_ns;
-	if (c->life == n->life && n->up) {
-		if (a->result != CW_STORE_TIMEOUT)
-			n->answered = n->answered || n->world->healed;
-		if (c->verb <= CW_STORE_SESSION_CLOSE)
-			on_session(n, c, a);
-		else
-			on_mapping(n, c, a);
-	}
-	free(c);
+	if (a->result != CW_STORE_TIMEOUT)
+		n->answered = n->answered || n->world->healed;
+	if (c->verb <= CW_STORE_SESSION_CLOSE)
+		on_session(n, c, a);
+	else
+		on_mapping(n, c, a);
+	call_free(c);
 }
 
 static void act(struct node *n)
@@ -487,6 +498,8 @@ static void take_down(struct world *w)
 		struct node *n = &w->nodes[i];
 
 		cw_dht_destroy(n->dht);
+		while (n->calls != NULL)
+			call_free(n->calls);
 		while (n->disk != NULL) {
 			struct disk_record *next = n->disk->next;
 
