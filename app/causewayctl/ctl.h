@@ -22,7 +22,8 @@ struct ctl {
 	int fd;
 };
 
-/* One request, one answer line. @return CTL_OK with *reply, or the exit code after a message on stderr. */
+/* One request, one answer line. @return CTL_OK with *reply, or the exit code after a message on
+ * stderr. */
 int ctl_ask(struct ctl *ctl, json_t *request, json_t **reply);
 void ctl_close(struct ctl *ctl);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * causewayctl: the operator's tool. A table of commands; words may be shortened as long as they are unique. Everything that is shown can be had as
- * JSON; exit codes: 0 ok, 1 failure, 2 usage, 3 degraded, 4 daemon unreachable.
+ * causewayctl: the operator's tool. A table of commands; words may be shortened as long as they are
+ * unique. Everything that is shown can be had as JSON; exit codes: 0 ok, 1 failure, 2 usage, 3
+ * degraded, 4 daemon unreachable.
  */
 #include "ctl.h"
 
@@ -12,7 +13,8 @@
 #define DEFAULT_SOCKET "/run/causeway/control.sock"
 #define PAGE_ROWS      1000
 
-static const char *const tables[] = {"hosts", "leases", "routes", "peers", "drops", "workers", NULL};
+static const char *const tables[] = {"hosts", "leases",	 "routes", "peers",
+				     "drops", "workers", NULL};
 
 static void usage(FILE *to)
 {
@@ -147,8 +149,8 @@ static const struct command {
 	const char *name;
 	int (*run)(struct ctl *ctl, int argc, char **argv);
 } commands[] = {
-	{"status", status}, {"show", show},	  {"namespace", ctl_namespace},
-	{"reload", reload}, {"pki", pki},	  {"version", version},
+	{"status", status}, {"show", show}, {"namespace", ctl_namespace},
+	{"reload", reload}, {"pki", pki},   {"version", version},
 };
 
 static const struct command *find(const char *word)

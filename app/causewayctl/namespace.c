@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* `namespace create` and `namespace show`: arguments into a request; the daemon judges what they mean. */
+/* `namespace create` and `namespace show`: arguments into a request; the daemon judges what they
+ * mean. */
 #include "ctl.h"
 
 #include <stdio.h>
@@ -33,9 +34,9 @@ static bool option(json_t *args, const char *name, const char *value)
 		const char *option, *key;
 		bool is_number;
 	} options[] = {
-		{"--subnet", "subnet", false},	{"--domain", "domain", false},
-		{"--lease", "lease_s", true},	{"--longest-lease", "lease_longest_s", true},
-		{"--mtu", "mtu", true},		{"--mac-base", "mac_base", true},
+		{"--subnet", "subnet", false}, {"--domain", "domain", false},
+		{"--lease", "lease_s", true},  {"--longest-lease", "lease_longest_s", true},
+		{"--mtu", "mtu", true},	       {"--mac-base", "mac_base", true},
 	};
 	json_t *item;
 

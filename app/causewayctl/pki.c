@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * `pki init|issue|show`: the operator's CA and the nodes' certificates. Works on files only, needs no daemon. An existing key is never overwritten
- * without --force: a new key is a new node.
+ * `pki init|issue|show`: the operator's CA and the nodes' certificates. Works on files only, needs
+ * no daemon. An existing key is never overwritten without --force: a new key is a new node.
  */
 #include "pki.h"
 
@@ -19,11 +19,10 @@
 
 #include "ctl.h"
 
-
-#define DAYS_MAX      (100 * 366)
-#define CA_DAYS	      3650
-#define NODE_DAYS     825
-#define URI_BYTES     128
+#define DAYS_MAX  (100 * 366)
+#define CA_DAYS	  3650
+#define NODE_DAYS 825
+#define URI_BYTES 128
 
 struct arguments {
 	const char *dir, *name, *site, *out;
@@ -100,14 +99,20 @@ static int parse(struct arguments *a, int argc, char **argv)
 				return complain(CTL_USAGE, "pki: --days: 1 to %d", DAYS_MAX);
 		} else if (strcmp(opt, "--role") == 0) {
 			if (!known_role(value) || !add_uri(a, "role", value))
-				return complain(CTL_USAGE, "pki: --role %s: gateway, witness, relay, workstation or operator", value);
+				return complain(
+					CTL_USAGE,
+					"pki: --role %s: gateway, witness, relay, workstation or operator",
+					value);
 			a->has_role = true;
 		} else if (strcmp(opt, "--site") == 0) {
 			if (!add_uri(a, "site", value))
-				return complain(CTL_USAGE, "pki: --site %s: 1 to 63 of a-z 0-9 - . _", value);
+				return complain(CTL_USAGE,
+						"pki: --site %s: 1 to 63 of a-z 0-9 - . _", value);
 		} else if (strcmp(opt, "--namespace") == 0) {
 			if (!add_uri(a, "namespace", value))
-				return complain(CTL_USAGE, "pki: --namespace %s: 1 to 63 of a-z 0-9 - . _", value);
+				return complain(CTL_USAGE,
+						"pki: --namespace %s: 1 to 63 of a-z 0-9 - . _",
+						value);
 		} else {
 			return complain(CTL_USAGE, "pki: %s: unknown option", opt);
 		}
@@ -157,8 +162,8 @@ static int write_node(struct arguments *a, EVP_PKEY *key, X509 *certificate)
 		return complain(CTL_FAILURE, "%s: %s", a->name, why);
 	if (!pki_write_key(key_path, key, a->force))
 		return complain(CTL_FAILURE, "%s: %s%s", key_path, strerror(errno),
-				errno == EEXIST ? " (a new key is a new node; --force overwrites)" :
-						  "");
+				errno == EEXIST ? " (a new key is a new node; --force overwrites)"
+						: "");
 	if (!pki_write_certificate(crt_path, certificate, true))
 		return complain(CTL_FAILURE, "%s: %s", crt_path, strerror(errno));
 	printf("%s\n%s\nnode %s\n", crt_path, key_path, cw_node_id_format(&id.node, node));
@@ -174,8 +179,9 @@ static int issue(struct arguments *a)
 	int rc;
 
 	if (a->dir == NULL || a->name == NULL)
-		return complain(CTL_USAGE,
-				"pki issue --dir DIR --name NODE [--site S] [--namespace NS]... [--role R]...");
+		return complain(
+			CTL_USAGE,
+			"pki issue --dir DIR --name NODE [--site S] [--namespace NS]... [--role R]...");
 	if (!cw_identity_name_valid(a->name))
 		return complain(CTL_USAGE, "pki: --name %s: 1 to 63 of a-z 0-9 - . _", a->name);
 	if (!a->has_role && !add_uri(a, "role", "gateway"))
@@ -192,9 +198,9 @@ static int issue(struct arguments *a)
 	} else {
 		key = pki_key_new();
 		certificate = key != NULL ? pki_certificate(&subject, key, ca, ca_key) : NULL;
-		rc = certificate != NULL ?
-			     write_node(a, key, certificate) :
-			     complain(CTL_FAILURE, "the certificate could not be made");
+		rc = certificate != NULL
+			     ? write_node(a, key, certificate)
+			     : complain(CTL_FAILURE, "the certificate could not be made");
 	}
 	X509_free(certificate);
 	EVP_PKEY_free(key);
@@ -226,8 +232,8 @@ static int show(struct arguments *a)
 
 	if (x == NULL)
 		return complain(a->file == NULL ? CTL_USAGE : CTL_FAILURE, "%s",
-				a->file == NULL ? "pki show FILE" :
-						  "pki show: no certificate (PEM) in that file");
+				a->file == NULL ? "pki show FILE"
+						: "pki show: no certificate (PEM) in that file");
 	if (X509_check_ca(x) > 0)
 		memset(&id, 0, sizeof(id));
 	else if (cw_certificate_identity(x, &id, why, sizeof(why)) < 0) {
@@ -246,7 +252,7 @@ static int show(struct arguments *a)
 	object = json_pack("{s:s, s:s, s:s, s:o, s:o, s:s, s:s, s:b, s:b}", "name", id.name, "node",
 			   cw_node_id_format(&id.node, node), "site", id.site, "namespaces",
 			   namespaces, "roles", roles_of(&id), "issuer", issuer, "not_after", until,
-			   "expired", end < time(NULL), "ca", X509_check_ca(x) > 0);
+			   "expired", end<time(NULL), "ca", X509_check_ca(x)> 0);
 	if (a->json) {
 		json_dumpf(object, stdout, JSON_INDENT(1));
 		putchar('\n');

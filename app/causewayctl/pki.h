@@ -2,7 +2,8 @@
 #ifndef CW_PKI_H
 #define CW_PKI_H
 
-/* Certificates as the operator makes them: a CA, node certificates with causeway: URIs in their SAN. */
+/* Certificates as the operator makes them: a CA, node certificates with causeway: URIs in their
+ * SAN. */
 #include <stdbool.h>
 #include <stddef.h>
 

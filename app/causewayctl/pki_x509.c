@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * X.509 by OpenSSL's API: P-256 keys, SHA-256 signatures, random 159-bit serial numbers, an hour of grace for clocks that are behind.
- * Key files are made with mode 0600 before anything is in them.
+ * X.509 by OpenSSL's API: P-256 keys, SHA-256 signatures, random 159-bit serial numbers, an hour of
+ * grace for clocks that are behind. Key files are made with mode 0600 before anything is in them.
  */
 #include "pki.h"
 
@@ -61,8 +61,7 @@ static bool add_uris(X509 *x, const struct pki_subject *subject)
 		GENERAL_NAME *name = GENERAL_NAME_new();
 		ASN1_IA5STRING *uri = ASN1_IA5STRING_new();
 
-		ok = name != NULL && uri != NULL &&
-		     ASN1_STRING_set(uri, subject->uris[i], -1) == 1;
+		ok = name != NULL && uri != NULL && ASN1_STRING_set(uri, subject->uris[i], -1) == 1;
 		if (ok) {
 			GENERAL_NAME_set0_value(name, GEN_URI, uri);
 			ok = sk_GENERAL_NAME_push(names, name) > 0;
@@ -80,13 +79,14 @@ X509 *pki_certificate(const struct pki_subject *subject, EVP_PKEY *key, X509 *is
 	X509 *x = X509_new();
 	bool ca = issuer == NULL;
 	X509_NAME *name = x != NULL ? X509_get_subject_name(x) : NULL;
-	bool ok = name != NULL && X509_set_version(x, X509_VERSION_3) == 1 && set_serial(x) &&
-		  X509_gmtime_adj(X509_getm_notBefore(x), -GRACE_S) != NULL &&
-		  X509_time_adj_ex(X509_getm_notAfter(x), subject->days, 0, NULL) != NULL &&
-		  X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8,
-					     (const unsigned char *)subject->name, -1, -1, 0) == 1 &&
-		  X509_set_issuer_name(x, ca ? name : X509_get_subject_name(issuer)) == 1 &&
-		  X509_set_pubkey(x, key) == 1;
+	bool ok =
+		name != NULL && X509_set_version(x, X509_VERSION_3) == 1 && set_serial(x) &&
+		X509_gmtime_adj(X509_getm_notBefore(x), -GRACE_S) != NULL &&
+		X509_time_adj_ex(X509_getm_notAfter(x), subject->days, 0, NULL) != NULL &&
+		X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8,
+					   (const unsigned char *)subject->name, -1, -1, 0) == 1 &&
+		X509_set_issuer_name(x, ca ? name : X509_get_subject_name(issuer)) == 1 &&
+		X509_set_pubkey(x, key) == 1;
 
 	if (ok && ca)
 		ok = add_extension(x, x, NID_basic_constraints, "critical,CA:TRUE,pathlen:0") &&

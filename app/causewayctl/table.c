@@ -45,7 +45,8 @@ void ctl_print_table(const json_t *columns, const json_t *rows)
 		count = COLUMNS_MAX;
 	for (c = 0; c < count; c++)
 		width[c] = strlen(json_string_value(json_array_get(columns, c)));
-	json_array_foreach (rows, i, row) {
+	json_array_foreach(rows, i, row)
+	{
 		for (c = 0; c < count; c++) {
 			cell(json_object_get(row, json_string_value(json_array_get(columns, c))),
 			     text, sizeof(text));
@@ -57,9 +58,11 @@ void ctl_print_table(const json_t *columns, const json_t *rows)
 		snprintf(text, sizeof(text), "%s", json_string_value(json_array_get(columns, c)));
 		for (char *p = text; *p != '\0'; p++)
 			*p = (char)toupper((unsigned char)*p);
-		printf("%-*s%s", c + 1 < count ? (int)width[c] : 0, text, c + 1 < count ? "  " : "\n");
+		printf("%-*s%s", c + 1 < count ? (int)width[c] : 0, text,
+		       c + 1 < count ? "  " : "\n");
 	}
-	json_array_foreach (rows, i, row) {
+	json_array_foreach(rows, i, row)
+	{
 		for (c = 0; c < count; c++) {
 			cell(json_object_get(row, json_string_value(json_array_get(columns, c))),
 			     text, sizeof(text));
@@ -76,14 +79,16 @@ void ctl_print_object(const json_t *object, unsigned int indent)
 	char text[CELL_BYTES];
 	size_t i;
 
-	json_object_foreach ((json_t *)(uintptr_t)object, key, value) {
+	json_object_foreach((json_t *)(uintptr_t)object, key, value)
+	{
 		printf("%*s%s:", (int)indent, "", key);
 		if (json_is_object(value)) {
 			putchar('\n');
 			ctl_print_object(value, indent + 2);
 		} else if (json_is_array(value)) {
 			putchar('\n');
-			json_array_foreach (value, i, item) {
+			json_array_foreach(value, i, item)
+			{
 				cell(item, text, sizeof(text));
 				printf("%*s- %s\n", (int)indent + 2, "", text);
 			}

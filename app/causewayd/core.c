@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The control core bound to the world: identity, log, store, rings. Copies bytes between mbufs and the core, so that neither knows the other.
+ * The control core bound to the world: identity, log, store, rings. Copies bytes between mbufs and
+ * the core, so that neither knows the other.
  */
 #include "daemon.h"
 
@@ -15,7 +16,7 @@
 
 #define PEERS_FILE_BYTES_MAX (1u << 20)
 /* Punted packets taken per ring and pass of the loop. */
-#define PUNT_BURST 64u
+#define PUNT_BURST  64u
 #define REMEMBER_NS (UINT64_C(5) * CW_NS_PER_S)
 
 static void dtls_send(void *ctx, const struct cw_endpoint *to, const void *data, size_t len)
@@ -41,8 +42,10 @@ int identity_open(struct daemon *d)
 		return FAIL(d, "%s: does not name namespace \"%s\" (pki issue --namespace)",
 			    d->config.node.certificate, d->config.ns_name);
 	if (d->config.has_lan && !(d->identity.roles & (CW_ROLE_GATEWAY | CW_ROLE_WORKSTATION)))
-		return FAIL(d, "%s: has neither role gateway nor workstation, but a LAN port is configured",
-			    d->config.node.certificate);
+		return FAIL(
+			d,
+			"%s: has neither role gateway nor workstation, but a LAN port is configured",
+			d->config.node.certificate);
 	return 0;
 }
 
@@ -131,7 +134,8 @@ static void op_key_log(void *ctx, const struct cw_endpoint *src, const struct cw
 
 	if (d->key_log == NULL)
 		return;
-	fprintf(d->key_log, "\"IPv4\",\"%s\",\"%s\",\"0x%08x\",\"AES-GCM with 16 octet ICV [RFC4106]\",\"0x",
+	fprintf(d->key_log,
+		"\"IPv4\",\"%s\",\"%s\",\"0x%08x\",\"AES-GCM with 16 octet ICV [RFC4106]\",\"0x",
 		cw_ip4_format(src->ip4, a), cw_ip4_format(dst->ip4, b), spi);
 	for (unsigned int i = 0; i < 36; i++)
 		fprintf(d->key_log, "%02x", key[i]);

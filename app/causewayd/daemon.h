@@ -3,8 +3,8 @@
 #define CW_DAEMON_H
 
 /*
- * What the files of causewayd share: one struct for the process. Parts are brought up in the order of main.c's list and taken down in
- * reverse; a part that was not reached is zero.
+ * What the files of causewayd share: one struct for the process. Parts are brought up in the order
+ * of main.c's list and taken down in reverse; a part that was not reached is zero.
  */
 #include <pthread.h>
 #include <signal.h>
@@ -27,7 +27,8 @@
 #define ERROR_BYTES	  1024
 #define WORKERS_MAX	  62u
 
-/* Exit codes: 0 stopped cleanly, 1 failed while running, 2 configuration, usage or a resource that is not there. */
+/* Exit codes: 0 stopped cleanly, 1 failed while running, 2 configuration, usage or a resource that
+ * is not there. */
 enum { EXIT_RUN = 1, EXIT_USAGE = 2 };
 
 struct options {
@@ -107,7 +108,8 @@ struct daemon {
 	bool stopping, reload;
 };
 
-/* Each brings its part up: 0, or -1 with d->error set. Its counterpart takes down whatever there is. */
+/* Each brings its part up: 0, or -1 with d->error set. Its counterpart takes down whatever there
+ * is. */
 int options_parse(struct options *o, int argc, char **argv, char *err, size_t err_size);
 void options_usage(FILE *to);
 int options_load(struct daemon *d, struct cw_gateway_config *config);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * EAL from the configuration: the operator writes none of its arguments. Its run directory is removed at the end, also after an unclean death of the
- * process before. The state directory is locked first, so that two daemons never meet in EAL.
+ * EAL from the configuration: the operator writes none of its arguments. Its run directory is
+ * removed at the end, also after an unclean death of the process before. The state directory is
+ * locked first, so that two daemons never meet in EAL.
  */
 #include "daemon.h"
 
@@ -73,8 +74,8 @@ static void remove_run_dir(const struct daemon *d)
 		snprintf(dir, sizeof(dir), "%s/%s", roots[i], d->file_prefix);
 		list = opendir(dir);
 		while (list != NULL && (entry = readdir(list)) != NULL) {
-			if (entry->d_name[0] == '.' && (entry->d_name[1] == '\0' ||
-							entry->d_name[1] == '.'))
+			if (entry->d_name[0] == '.' &&
+			    (entry->d_name[1] == '\0' || entry->d_name[1] == '.'))
 				continue;
 			snprintf(path, sizeof(path), "%s/%s", dir, entry->d_name);
 			unlink(path);
@@ -104,7 +105,8 @@ static void lcores_argument(const struct daemon *d, char *out, size_t size)
 		snprintf(out, size, "%s", d->config.eal_lcores);
 		return;
 	}
-	/* Control and each worker float over all CPUs: the kernel spreads them, nothing is pinned that the operator did not pin. */
+	/* Control and each worker float over all CPUs: the kernel spreads them, nothing is pinned
+	 * that the operator did not pin. */
 	for (unsigned int i = 0; i <= d->config.workers; i++)
 		at += (size_t)snprintf(out + at, at < size ? size - at : 0, "%s%u@(0-%ld)",
 				       i > 0 ? "," : "", i, cpus - 1);
@@ -125,26 +127,27 @@ int eal_open(struct daemon *d)
 	make_prefix(d);
 	remove_run_dir(d);
 	if (d->config.eal_hugepages && !hugepages_present())
-		return FAIL(d,
-			    "eal.hugepages: no hugepage is configured (sysctl vm.nr_hugepages=N), or set eal.hugepages = false");
+		return FAIL(
+			d,
+			"eal.hugepages: no hugepage is configured (sysctl vm.nr_hugepages=N), or set eal.hugepages = false");
 	lcores_argument(d, lcores, sizeof(lcores));
 	snprintf(memory, sizeof(memory), "%u", d->config.eal_memory_mb);
 	snprintf(prefix, sizeof(prefix), "--file-prefix=%s", d->file_prefix);
-	argv[argc++] = (char *)(uintptr_t)"causewayd";
+	argv[argc++] = (char *)(uintptr_t) "causewayd";
 	argv[argc++] = prefix;
-	argv[argc++] = (char *)(uintptr_t)"-m";
+	argv[argc++] = (char *)(uintptr_t) "-m";
 	argv[argc++] = memory;
-	argv[argc++] = (char *)(uintptr_t)"--lcores";
+	argv[argc++] = (char *)(uintptr_t) "--lcores";
 	argv[argc++] = lcores;
-	argv[argc++] = (char *)(uintptr_t)"--no-telemetry";
-	argv[argc++] = (char *)(uintptr_t)"--no-shconf";
+	argv[argc++] = (char *)(uintptr_t) "--no-telemetry";
+	argv[argc++] = (char *)(uintptr_t) "--no-shconf";
 	if (!d->config.eal_hugepages)
-		argv[argc++] = (char *)(uintptr_t)"--no-huge";
+		argv[argc++] = (char *)(uintptr_t) "--no-huge";
 	else
-		argv[argc++] = (char *)(uintptr_t)"--huge-unlink";
+		argv[argc++] = (char *)(uintptr_t) "--huge-unlink";
 	if (!needs_pci(d))
-		argv[argc++] = (char *)(uintptr_t)"--no-pci";
-	argv[argc++] = (char *)(uintptr_t)"--log-level=3";
+		argv[argc++] = (char *)(uintptr_t) "--no-pci";
+	argv[argc++] = (char *)(uintptr_t) "--log-level=3";
 	for (int i = 0; i < d->options.eal_argc && argc < ARGS_MAX; i++)
 		argv[argc++] = d->options.eal_argv[i];
 	if (rte_eal_init(argc, argv) < 0)

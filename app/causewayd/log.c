@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The log: one line per message, RFC 3339 time, level, module, text. Under systemd (standard error is the journal) time is left to it and levels go
- * as its priority prefixes. Only the control thread writes.
+ * The log: one line per message, RFC 3339 time, level, module, text. Under systemd (standard error
+ * is the journal) time is left to it and levels go as its priority prefixes. Only the control
+ * thread writes.
  */
 #include "daemon.h"
 
@@ -22,8 +23,9 @@ static void stamp(FILE *to)
 	fprintf(to, "%s.%03ldZ ", text, now.tv_nsec / 1000000);
 }
 
-__attribute__((format(printf, 4, 0))) static void
-write_line(void *ctx, enum cw_log_level level, const char *module, const char *fmt, va_list args)
+__attribute__((format(printf, 4, 0))) static void write_line(void *ctx, enum cw_log_level level,
+							     const char *module, const char *fmt,
+							     va_list args)
 {
 	static const char *const priorities[] = {"<3>", "<4>", "<5>", "<6>", "<7>"};
 	struct log_sink *sink = ctx;

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The write-ahead log and its thread. Control appends to memory and kicks the thread; the thread writes, syncs and kicks back with the lsn up to which
- * everything is durable. An fdatasync takes milliseconds: control never waits for one.
+ * The write-ahead log and its thread. Control appends to memory and kicks the thread; the thread
+ * writes, syncs and kicks back with the lsn up to which everything is durable. An fdatasync takes
+ * milliseconds: control never waits for one.
  *
- * At start the log is replayed into the core and replaced by a snapshot, so it does not grow over restarts.
+ * At start the log is replayed into the core and replaced by a snapshot, so it does not grow over
+ * restarts.
  */
 #include "daemon.h"
 

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The control lcore's loop: rings, timers, sockets, signals, one after the other, never waiting for any of them.
+ * The control lcore's loop: rings, timers, sockets, signals, one after the other, never waiting for
+ * any of them.
  *
- * Rings cannot be waited for, so the loop polls them: at once while there is work, else it sleeps in epoll for a time that grows up to POLL_MAX_MS.
- * If the clock shows that the process itself was stopped (SIGSTOP, suspend), the core is told before anything else.
+ * Rings cannot be waited for, so the loop polls them: at once while there is work, else it sleeps
+ * in epoll for a time that grows up to POLL_MAX_MS. If the clock shows that the process itself was
+ * stopped (SIGSTOP, suspend), the core is told before anything else.
  */
 #include "daemon.h"
 
@@ -17,9 +19,9 @@
 #define EVENTS_MAX  16
 #define POLL_MAX_MS 2
 /* A turn that took longer was not a turn: we were stopped. */
-#define STOPPED_NS  (UINT64_C(2) * CW_NS_PER_S)
+#define STOPPED_NS (UINT64_C(2) * CW_NS_PER_S)
 /* A clean stop that takes longer is cut short: systemd would kill us after 90 s. */
-#define STOP_NS	    (UINT64_C(15) * CW_NS_PER_S)
+#define STOP_NS (UINT64_C(15) * CW_NS_PER_S)
 
 static void signals_of_ours(sigset_t *set)
 {
@@ -35,7 +37,8 @@ int signals_block(struct daemon *d)
 	sigset_t set;
 
 	(void)d;
-	/* Before EAL makes threads: they inherit the mask, and a signal to the process is for the signalfd alone. */
+	/* Before EAL makes threads: they inherit the mask, and a signal to the process is for the
+	 * signalfd alone. */
 	signals_of_ours(&set);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * causewayd: the gateway's daemon. Parts come up in the order of the list below and go down in reverse; the first that fails says in one line what
- * is missing, and the process ends with 2.
+ * causewayd: the gateway's daemon. Parts come up in the order of the list below and go down in
+ * reverse; the first that fails says in one line what is missing, and the process ends with 2.
  */
 #include "daemon.h"
 

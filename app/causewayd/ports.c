@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The two ports: names checked before anything is started, the WAN's address and next hop from the kernel unless given, the kernel kept quiet
- * where it shares a netdev.
+ * The two ports: names checked before anything is started, the WAN's address and next hop from the
+ * kernel unless given, the kernel kept quiet where it shares a netdev.
  */
 #include "daemon.h"
 
@@ -45,8 +45,7 @@ int ports_check(struct daemon *d)
 	    c->lan_vlan == 0)
 		return FAIL(d, "lan.device and wan.device are both \"%s\"", c->lan.device);
 	d->wan_ip = c->wan_address.ip != 0 ? c->wan_address.ip : d->wan_netdev.ip;
-	d->wan_prefix_len =
-		c->wan_address.ip != 0 ? c->wan_address.len : d->wan_netdev.prefix_len;
+	d->wan_prefix_len = c->wan_address.ip != 0 ? c->wan_address.len : d->wan_netdev.prefix_len;
 	d->wan_gateway = c->wan_gateway != 0 ? c->wan_gateway : d->wan_netdev.gateway;
 	if (d->wan_ip == 0)
 		return FAIL(d, "wan.address: is missing, and wan.device \"%s\" has no IPv4 address",
@@ -61,8 +60,8 @@ static int open_one(struct daemon *d, const char *name, const struct cw_port_con
 					.device = config->device,
 					.name = name,
 					.options = config->options,
-					.queues = config->queues ? config->queues :
-								   d->config.workers,
+					.queues =
+						config->queues ? config->queues : d->config.workers,
 					.mtu_bytes = config->mtu,
 					.promiscuous = promiscuous,
 					.pool = d->pool};
@@ -74,7 +73,8 @@ static int open_one(struct daemon *d, const char *name, const struct cw_port_con
 
 static int make_pool(struct daemon *d)
 {
-	unsigned int count = MBUFS_PER_PORT * (d->config.has_lan ? 2 : 1) + 1024 * d->config.workers;
+	unsigned int count =
+		MBUFS_PER_PORT * (d->config.has_lan ? 2 : 1) + 1024 * d->config.workers;
 
 	/* ring_mt_rts: an lcore may be preempted anywhere without holding up the others. */
 	d->pool = rte_pktmbuf_pool_create_by_ops("causeway", count, 128, CW_MBUF_PRIVATE_BYTES,

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The control socket: a UNIX stream, one JSON object per line in and out. Clients are few and bounded; a slow one keeps its own answers waiting,
- * never control: what it does not read stays in its buffer, and past a limit it is closed.
+ * The control socket: a UNIX stream, one JSON object per line in and out. Clients are few and
+ * bounded; a slow one keeps its own answers waiting, never control: what it does not read stays in
+ * its buffer, and past a limit it is closed.
  */
 #include "daemon.h"
 
@@ -32,8 +33,8 @@ struct client {
 
 static void watch(struct client *c)
 {
-	struct epoll_event ev = {.events = c->answer_len > c->answer_sent ? EPOLLIN | EPOLLOUT :
-									       EPOLLIN,
+	struct epoll_event ev = {.events = c->answer_len > c->answer_sent ? EPOLLIN | EPOLLOUT
+									  : EPOLLIN,
 				 .data.ptr = c};
 
 	epoll_ctl(c->daemon->epoll_fd, EPOLL_CTL_MOD, c->fd, &ev);

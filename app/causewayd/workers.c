@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Workers and their lcores: rings, statistics, one cw_worker each; an lcore does nothing but turns, and sleeps between them when there is nothing to
- * do, offline for RCU.
+ * Workers and their lcores: rings, statistics, one cw_worker each; an lcore does nothing but turns,
+ * and sleeps between them when there is nothing to do, offline for RCU.
  */
 #include "daemon.h"
 
@@ -35,8 +35,7 @@ static struct rte_ring *make_ring(const char *what, unsigned int a, unsigned int
 	char name[64];
 
 	snprintf(name, sizeof(name), "cw_%.6s_%u_%u", what, a, b);
-	return rte_ring_create(name, CW_RING_ENTRIES, SOCKET_ID_ANY,
-			       RING_F_SP_ENQ | RING_F_SC_DEQ);
+	return rte_ring_create(name, CW_RING_ENTRIES, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
 }
 
 static int make_handover(struct daemon *d)
@@ -61,7 +60,8 @@ static int make_worker(struct daemon *d, unsigned int i)
 	struct cw_worker_params params = {.index = i,
 					  .workers = d->workers,
 					  .wan_ip = d->wan_ip,
-					  .wan_port = rte_cpu_to_be_16((uint16_t)d->config.wan_port),
+					  .wan_port =
+						  rte_cpu_to_be_16((uint16_t)d->config.wan_port),
 					  .pool = d->pool,
 					  .peers = d->peers,
 					  .crypto = d->crypto,
@@ -98,9 +98,10 @@ int workers_open(struct daemon *d)
 	d->workers = d->config.workers;
 	cw_port_facts(d->wan, &facts);
 	if (facts.queues < d->workers)
-		return FAIL(d,
-			    "workers: %u, but wan.device \"%s\" has %u queue(s); use at most as many workers",
-			    d->workers, d->config.wan.device, facts.queues);
+		return FAIL(
+			d,
+			"workers: %u, but wan.device \"%s\" has %u queue(s); use at most as many workers",
+			d->workers, d->config.wan.device, facts.queues);
 	if (choose_crypto(d) < 0)
 		return -1;
 	cw_rcu_thread_register();
@@ -124,7 +125,8 @@ static int lcore_main(void *arg)
 		unsigned int handled = cw_worker_turn(slot->worker);
 		/* Both may change with a reload. */
 		uint64_t ceiling_ns = __atomic_load_n(&d->config.idle_ceiling_ns, __ATOMIC_RELAXED);
-		enum cw_idle idle = (enum cw_idle)__atomic_load_n(&d->config.idle, __ATOMIC_RELAXED);
+		enum cw_idle idle =
+			(enum cw_idle)__atomic_load_n(&d->config.idle, __ATOMIC_RELAXED);
 		unsigned int us = cw_worker_idle_us(slot->worker, handled, idle,
 						    (unsigned int)(ceiling_ns / CW_NS_PER_US));
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * AES-256-GCM by Intel's IPsec-MB, its direct GCM call: one call per packet, no operation objects, no rings. The library picks AVX2,
- * AVX-512 and VAES at run time. A session is the expanded key with the GHASH tables; the next packet's one is prefetched
- * while this one is worked on, since with many SAs they come from memory.
+ * AES-256-GCM by Intel's IPsec-MB, its direct GCM call: one call per packet, no operation objects,
+ * no rings. The library picks AVX2, AVX-512 and VAES at run time. A session is the expanded key
+ * with the GHASH tables; the next packet's one is prefetched while this one is worked on, since
+ * with many SAs they come from memory.
  */
 #include "cw_crypto_engines.h"
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* No cipher: everything but the AEAD is measured with it. Any ICV is right, so it must never carry traffic. */
+/* No cipher: everything but the AEAD is measured with it. Any ICV is right, so it must never carry
+ * traffic. */
 #include "cw_crypto_engines.h"
 
 static int session_init(void *engine, void *session, const uint8_t key[32])

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * AES-256-GCM by OpenSSL's EVP: the engine for CPUs that IPsec-MB does not know. A session holds two contexts made by control; a
- * worker only resets the nonce, so it allocates nothing.
+ * AES-256-GCM by OpenSSL's EVP: the engine for CPUs that IPsec-MB does not know. A session holds
+ * two contexts made by control; a worker only resets the nonce, so it allocates nothing.
  */
 #include "cw_crypto_engines.h"
 

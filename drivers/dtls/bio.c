@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A BIO that keeps datagrams apart: one write is one datagram out, one read is one datagram in. OpenSSL's memory BIOs merge records, and
- * its datagram BIO wants a socket; this one has neither.
+ * A BIO that keeps datagrams apart: one write is one datagram out, one read is one datagram in.
+ * OpenSSL's memory BIOs merge records, and its datagram BIO wants a socket; this one has neither.
  */
 #include "internal.h"
 

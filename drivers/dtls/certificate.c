@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * From an X.509 certificate to a node's identity: node ID of its key, common name, SAN URIs, expiry. The chain was verified before; here only
- * contents are read, and what contradicts itself is refused.
+ * From an X.509 certificate to a node's identity: node ID of its key, common name, SAN URIs,
+ * expiry. The chain was verified before; here only contents are read, and what contradicts itself
+ * is refused.
  */
 #include "internal.h"
 
@@ -27,7 +28,8 @@ static int take_uris(X509 *certificate, struct cw_identity *out, char *err, size
 	}
 	GENERAL_NAMES_free(names);
 	if (rc < 0)
-		snprintf(err, err_size, "certificate has a causeway: name that is malformed or not its own");
+		snprintf(err, err_size,
+			 "certificate has a causeway: name that is malformed or not its own");
 	return rc;
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The stateless cookie (RFC 6347 section 4.2.1): an HMAC over the endpoint a hello came from, keyed by a secret of this process. Nothing is kept
- * and no public-key work is done for whoever cannot receive at the address it claims.
+ * The stateless cookie (RFC 6347 section 4.2.1): an HMAC over the endpoint a hello came from, keyed
+ * by a secret of this process. Nothing is kept and no public-key work is done for whoever cannot
+ * receive at the address it claims.
  */
 #include "internal.h"
 

@@ -6,8 +6,8 @@
  * @file
  * DTLS 1.2 over OpenSSL behind cw_dtls_ops, and the digests and derivations that lib/ takes as ops.
  *
- * Mutual X.509, stateless cookies, ECDHE with AEAD only, Extended Master Secret (RFC 7627) required, no resumption, no renegotiation.
- * One engine per daemon; all of it [control].
+ * Mutual X.509, stateless cookies, ECDHE with AEAD only, Extended Master Secret (RFC 7627)
+ * required, no resumption, no renegotiation. One engine per daemon; all of it [control].
  */
 #include <cw_dtls.h>
 #include <cw_ops.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The engine: one SSL_CTX made of our certificate, key and CA, with every choice that TLS leaves open closed to the strong one.
- * Says which file is at fault and why, in one line, before anything is opened to the network.
+ * The engine: one SSL_CTX made of our certificate, key and CA, with every choice that TLS leaves
+ * open closed to the strong one. Says which file is at fault and why, in one line, before anything
+ * is opened to the network.
  */
 #include "internal.h"
 
@@ -36,15 +37,16 @@ static int load_files(SSL_CTX *ctx, const struct cw_dtls_openssl_params *p, char
 }
 
 /* Our own certificate must convince us first: everybody else will judge it the same way. */
-static int check_own(SSL_CTX *ctx, const struct cw_dtls_openssl_params *p,
-		     struct cw_identity *self, char *err, size_t err_size)
+static int check_own(SSL_CTX *ctx, const struct cw_dtls_openssl_params *p, struct cw_identity *self,
+		     char *err, size_t err_size)
 {
 	X509 *own = SSL_CTX_get0_certificate(ctx);
 	X509_STORE_CTX *store = X509_STORE_CTX_new();
 	char why[REASON_BYTES];
 	int rc = -EINVAL;
 
-	if (store == NULL || X509_STORE_CTX_init(store, SSL_CTX_get_cert_store(ctx), own, NULL) != 1) {
+	if (store == NULL ||
+	    X509_STORE_CTX_init(store, SSL_CTX_get_cert_store(ctx), own, NULL) != 1) {
 		X509_STORE_CTX_free(store);
 		return -ENOMEM;
 	}

@@ -18,7 +18,8 @@ struct cw_dtls {
 	BIO_METHOD *bio_method;
 	cw_dtls_send_fn send;
 	void *send_ctx;
-	SSL *listener; /* the one that answers hellos without a cookie; becomes a session when one has a good cookie */
+	SSL *listener; /* the one that answers hellos without a cookie; becomes a session when one
+			  has a good cookie */
 	struct io *listener_io;
 	uint8_t cookie_key[32];
 };

@@ -2,12 +2,14 @@
 /*
  * One association: handshake, records, end.
  *
- * Hellos without an association go to one reused listener SSL (DTLSv1_listen): it answers with a cookie and keeps nothing; when a
- * hello brings a good cookie, the listener becomes that association and the next one is made.
+ * Hellos without an association go to one reused listener SSL (DTLSv1_listen): it answers with a
+ * cookie and keeps nothing; when a hello brings a good cookie, the listener becomes that
+ * association and the next one is made.
  *
- * A plaintext alert is not authenticated, so while a handshake is in progress one from anybody would end it: alert records of epoch 0
- * are not shown to OpenSSL then; a peer that really gave up is found by the timer. Invariant: ESTABLISHED means a verified chain to our
- * CA, an identity that does not contradict itself, and Extended Master Secret.
+ * A plaintext alert is not authenticated, so while a handshake is in progress one from anybody
+ * would end it: alert records of epoch 0 are not shown to OpenSSL then; a peer that really gave up
+ * is found by the timer. Invariant: ESTABLISHED means a verified chain to our CA, an identity that
+ * does not contradict itself, and Extended Master Secret.
  */
 #include "internal.h"
 

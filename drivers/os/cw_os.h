@@ -4,14 +4,15 @@
 
 /**
  * @file
- * The operating system behind ops: clock, random bytes, files, facts about netdevs. [any] unless said otherwise.
+ * The operating system behind ops: clock, random bytes, files, facts about netdevs. [any] unless
+ * said otherwise.
  */
 #include <cw_ops.h>
 #include <cw_types.h>
 
 /**
- * The one clock: CLOCK_MONOTONIC_RAW + (CLOCK_BOOTTIME - CLOCK_MONOTONIC), plus a test offset. Counts suspend, ignores slew and
- * steps (dht.md section 4).
+ * The one clock: CLOCK_MONOTONIC_RAW + (CLOCK_BOOTTIME - CLOCK_MONOTONIC), plus a test offset.
+ * Counts suspend, ignores slew and steps (dht.md section 4).
  */
 uint64_t cw_os_now_ns(void);
 /** Test only: shift the clock. */
@@ -20,7 +21,8 @@ void cw_os_clock_offset(int64_t offset_ns);
 /** Random bytes of the kernel. */
 extern const struct cw_random_ops cw_os_random;
 
-/** Read a whole file, at most @p max bytes. @return malloc'd bytes with a NUL behind them, or NULL and errno. */
+/** Read a whole file, at most @p max bytes. @return malloc'd bytes with a NUL behind them, or NULL
+ * and errno. */
 char *cw_os_read_file(const char *path, size_t max, size_t *len);
 /** Replace a file: temporary, fsync, rename, fsync of the directory. @return 0 or -errno. */
 CW_MUST_USE int cw_os_write_file(const char *path, const void *data, size_t len, unsigned int mode);
@@ -49,11 +51,13 @@ struct cw_os_netdev {
 CW_MUST_USE int cw_os_netdev_facts(const char *name, struct cw_os_netdev *out);
 
 /**
- * Keep the kernel quiet about what is not its own: a UDP socket on ip:port that accepts nothing (no ICMP port unreachable).
+ * Keep the kernel quiet about what is not its own: a UDP socket on ip:port that accepts nothing (no
+ * ICMP port unreachable).
  * @return descriptor to keep open, or -errno.
  */
 CW_MUST_USE int cw_os_quiet_port(rte_be32_t ip, rte_be16_t port);
-/** The kernel does not answer ARP on this netdev (arp_ignore = 8). @return what it was, or -errno. */
+/** The kernel does not answer ARP on this netdev (arp_ignore = 8). @return what it was, or -errno.
+ */
 int cw_os_quiet_arp(const char *netdev);
 /** Put back what cw_os_quiet_arp returned. */
 void cw_os_restore_arp(const char *netdev, int value);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Files: read whole, replaced whole, locked. A replacement is on disk, name and all, when the call returns, or the old file is what is there.
+ * Files: read whole, replaced whole, locked. A replacement is on disk, name and all, when the call
+ * returns, or the old file is what is there.
  */
 #include "cw_os.h"
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Facts about a netdev from the kernel, by rtnetlink: index, MAC, MTU, first IPv4 address, the default route through it.
+ * Facts about a netdev from the kernel, by rtnetlink: index, MAC, MTU, first IPv4 address, the
+ * default route through it.
  */
 #include "cw_os.h"
 
@@ -22,7 +23,8 @@ static int on_link(const struct nlmsghdr *nlh, void *arg)
 	if ((unsigned int)ifi->ifi_index != out->ifindex)
 		return MNL_CB_OK;
 	out->up = ifi->ifi_flags & IFF_UP;
-	mnl_attr_for_each(attr, nlh, sizeof(*ifi)) {
+	mnl_attr_for_each(attr, nlh, sizeof(*ifi))
+	{
 		if (mnl_attr_get_type(attr) == IFLA_ADDRESS && mnl_attr_get_payload_len(attr) == 6)
 			memcpy(out->mac.b, mnl_attr_get_payload(attr), 6);
 		else if (mnl_attr_get_type(attr) == IFLA_MTU)
@@ -39,7 +41,8 @@ static int on_address(const struct nlmsghdr *nlh, void *arg)
 
 	if (ifa->ifa_index != out->ifindex || out->have_address)
 		return MNL_CB_OK;
-	mnl_attr_for_each(attr, nlh, sizeof(*ifa)) {
+	mnl_attr_for_each(attr, nlh, sizeof(*ifa))
+	{
 		if (mnl_attr_get_type(attr) != IFA_LOCAL || mnl_attr_get_payload_len(attr) != 4)
 			continue;
 		memcpy(&out->ip, mnl_attr_get_payload(attr), 4);
@@ -59,7 +62,8 @@ static int on_route(const struct nlmsghdr *nlh, void *arg)
 
 	if (rtm->rtm_dst_len != 0 || rtm->rtm_table != RT_TABLE_MAIN)
 		return MNL_CB_OK;
-	mnl_attr_for_each(attr, nlh, sizeof(*rtm)) {
+	mnl_attr_for_each(attr, nlh, sizeof(*rtm))
+	{
 		if (mnl_attr_get_type(attr) == RTA_OIF)
 			oif = mnl_attr_get_u32(attr);
 		else if (mnl_attr_get_type(attr) == RTA_GATEWAY &&
@@ -73,7 +77,8 @@ static int on_route(const struct nlmsghdr *nlh, void *arg)
 
 static int dump(struct mnl_socket *nl, uint16_t type, mnl_cb_t cb, struct cw_os_netdev *out)
 {
-	/* Large enough for any single message of a dump (libmnl's MNL_SOCKET_BUFFER_SIZE is at most 8192). */
+	/* Large enough for any single message of a dump (libmnl's MNL_SOCKET_BUFFER_SIZE is at most
+	 * 8192). */
 	uint8_t buf[8192];
 	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
 	struct rtgenmsg *rt;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Keeping the kernel quiet where it shares a netdev with us (platform.md): a bound UDP socket that accepts nothing takes away ICMP port
- * unreachable, arp_ignore keeps it from answering ARP on the LAN for its WAN address.
+ * Keeping the kernel quiet where it shares a netdev with us (platform.md): a bound UDP socket that
+ * accepts nothing takes away ICMP port unreachable, arp_ignore keeps it from answering ARP on the
+ * LAN for its WAN address.
  */
 #include "cw_os.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Bringing a port up: from a row of the kinds to a started ethdev with its queues. Names are looked up before EAL does, so that an error says
- * which port and what is missing; EAL itself only says -1.
+ * Bringing a port up: from a row of the kinds to a started ethdev with its queues. Names are looked
+ * up before EAL does, so that an error says which port and what is missing; EAL itself only says
+ * -1.
  *
  * Invariant: a port that failed to open leaves no device behind.
  */
@@ -71,9 +72,10 @@ static int find_device(struct cw_port *port, const struct cw_port_params *p, cha
 		if (rte_eth_dev_get_port_by_name(port->name, &port->ethdev) == 0)
 			return 0;
 		if (rte_eal_hotplug_add("pci", port->name, args) != 0) {
-			snprintf(err, err_size,
-				 "%s: no PCI device \"%s\" that DPDK can drive (is it bound to vfio-pci?)",
-				 p->name, p->device);
+			snprintf(
+				err, err_size,
+				"%s: no PCI device \"%s\" that DPDK can drive (is it bound to vfio-pci?)",
+				p->name, p->device);
 			return -ENODEV;
 		}
 	} else {

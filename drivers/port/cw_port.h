@@ -4,7 +4,8 @@
 
 /**
  * @file
- * LAN and WAN ports over DPDK's ethdev: bring-up, quirks, burst functions for lib/datapath. [control] but for the bursts.
+ * LAN and WAN ports over DPDK's ethdev: bring-up, quirks, burst functions for lib/datapath.
+ * [control] but for the bursts.
  */
 #include <rte_mempool.h>
 

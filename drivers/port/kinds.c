@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The kinds of ports as rows: name, DPDK driver, quirks, and how its device arguments are written. */
+/* The kinds of ports as rows: name, DPDK driver, quirks, and how its device arguments are written.
+ */
 #include "internal.h"
 
 #include <stdio.h>
@@ -8,7 +9,8 @@
 static bool args_af_packet(const struct cw_port_params *p, char *out, size_t size)
 {
 	/* qdisc_bypass=0: a local tcpdump sees what we send. */
-	snprintf(out, size, "iface=%s,qpairs=1,qdisc_bypass=0,framesz=2048,blocksz=65536,framecnt=2048",
+	snprintf(out, size,
+		 "iface=%s,qpairs=1,qdisc_bypass=0,framesz=2048,blocksz=65536,framecnt=2048",
 		 p->device);
 	return p->device[0] != '\0';
 }
@@ -54,7 +56,8 @@ static bool args_none(const struct cw_port_params *p, char *out, size_t size)
 static const struct port_kind kinds[CW_PORT_KIND_COUNT] = {
 	[CW_PORT_ETHDEV] = {"ethdev", NULL, false, false, false, false, args_none},
 	[CW_PORT_AF_XDP] = {"af_xdp", "net_af_xdp", true, false, false, true, args_af_xdp},
-	[CW_PORT_AF_PACKET] = {"af_packet", "net_af_packet", true, true, true, true, args_af_packet},
+	[CW_PORT_AF_PACKET] = {"af_packet", "net_af_packet", true, true, true, true,
+			       args_af_packet},
 	[CW_PORT_TAP] = {"tap", "net_tap", false, false, false, true, args_tap},
 	[CW_PORT_MEMIF] = {"memif", "net_memif", false, false, false, true, args_memif},
 	[CW_PORT_RING] = {"ring", "net_ring", false, false, false, true, args_none},

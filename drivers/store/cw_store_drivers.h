@@ -6,8 +6,8 @@
  * @file
  * The drivers behind cw_store_ops.
  *
- * dht: this node's DHT. static: registers in memory of one process, under the same law; for a lab with one gateway and for tests. It forgets
- * everything at the end of the process.
+ * dht: this node's DHT. static: registers in memory of one process, under the same law; for a lab
+ * with one gateway and for tests. It forgets everything at the end of the process.
  */
 #include <cw_dht.h>
 

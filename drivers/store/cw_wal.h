@@ -4,15 +4,17 @@
 
 /**
  * @file
- * The write-ahead log: one file of checksummed records, replaced by a snapshot when it starts (dht.md section 8).
+ * The write-ahead log: one file of checksummed records, replaced by a snapshot when it starts
+ * (dht.md section 8).
  *
- * Record: length (of payload), type, lsn, CRC32C, payload; little endian. Replay stops at a record that is torn; good records after it mean
- * corruption, and then nothing of the log is believed. A failed fsync is never tried again.
+ * Record: length (of payload), type, lsn, CRC32C, payload; little endian. Replay stops at a record
+ * that is torn; good records after it mean corruption, and then nothing of the log is believed. A
+ * failed fsync is never tried again.
  */
 #include <cw_base.h>
 
-#define CW_WAL_HEADER_BYTES  20u
-#define CW_WAL_PAYLOAD_MAX   65536u
+#define CW_WAL_HEADER_BYTES 20u
+#define CW_WAL_PAYLOAD_MAX  65536u
 
 /** Encode a record's header for a payload. */
 void cw_wal_encode(uint8_t header[CW_WAL_HEADER_BYTES], uint8_t type, uint64_t lsn,
@@ -39,7 +41,8 @@ typedef int (*cw_wal_replay_fn)(void *arg, uint8_t type, const void *data, size_
  */
 CW_MUST_USE int cw_wal_open(struct cw_wal **out, const char *path, cw_wal_replay_fn replay,
 			    void *arg, char *err, size_t err_size);
-/** Begin a snapshot that replaces the whole log: append records, then commit (temp, fsync, rename, fsync of the directory). */
+/** Begin a snapshot that replaces the whole log: append records, then commit (temp, fsync, rename,
+ * fsync of the directory). */
 CW_MUST_USE int cw_wal_snapshot_begin(struct cw_wal *wal);
 void cw_wal_snapshot_add(struct cw_wal *wal, uint8_t type, const void *data, size_t len);
 CW_MUST_USE int cw_wal_snapshot_commit(struct cw_wal *wal);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The store that is this node's DHT: its verbs are the DHT's own, so this only fits one to the other. */
+/* The store that is this node's DHT: its verbs are the DHT's own, so this only fits one to the
+ * other. */
 #include "cw_store_drivers.h"
 
 static int submit(void *store, const struct cw_store_request *request, cw_store_done_fn done,

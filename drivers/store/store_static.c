@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Registers in memory, linearizable because there is one of each, under the law of cw_law.h. For labs with one gateway and for tests; several
- * gateways of one process may attach to one set of registers.
+ * Registers in memory, linearizable because there is one of each, under the law of cw_law.h. For
+ * labs with one gateway and for tests; several gateways of one process may attach to one set of
+ * registers.
  *
- * Requests are queued at submit and carried out by the next timer call, so `done` is never called from inside submit.
+ * Requests are queued at submit and carried out by the next timer call, so `done` is never called
+ * from inside submit.
  */
 #include "cw_store_drivers.h"
 

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The log's file. Control queues records in memory; a writer thread writes and syncs them in one go (group commit) and says up to which lsn
- * everything is safe. An fdatasync takes milliseconds, so control never waits for it.
+ * The log's file. Control queues records in memory; a writer thread writes and syncs them in one go
+ * (group commit) and says up to which lsn everything is safe. An fdatasync takes milliseconds, so
+ * control never waits for it.
  *
- * After a failed write or sync the log is dead for this process: the kernel may have dropped the pages, so trying again would lie.
+ * After a failed write or sync the log is dead for this process: the kernel may have dropped the
+ * pages, so trying again would lie.
  */
 #include "cw_wal.h"
 
@@ -18,7 +20,7 @@
 #include <unistd.h>
 
 /* A log larger than this was written by something else. */
-#define FILE_BYTES_MAX	(UINT64_C(4) << 30)
+#define FILE_BYTES_MAX (UINT64_C(4) << 30)
 /* What control may queue before the disk has taken it. */
 #define QUEUE_BYTES_MAX (16u << 20)
 
@@ -166,11 +168,12 @@ int cw_wal_open(struct cw_wal **out, const char *path, cw_wal_replay_fn replay, 
 	if (rc == 0)
 		free(data);
 	if (good < 0) {
-		snprintf(err, err_size,
-			 good == -EBADMSG ?
-				 "%s: corrupt: good records follow a bad one. This node's memory is lost: move the state directory away and let it join as new" :
-				 "%s: cannot be read",
-			 path);
+		snprintf(
+			err, err_size,
+			good == -EBADMSG
+				? "%s: corrupt: good records follow a bad one. This node's memory is lost: move the state directory away and let it join as new"
+				: "%s: cannot be read",
+			path);
 		cw_wal_close(wal);
 		return (int)good;
 	}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The log's records as bytes. The checksum covers length, type, lsn and payload, so a record of another log or place is not taken for
- * one of this.
+ * The log's records as bytes. The checksum covers length, type, lsn and payload, so a record of
+ * another log or place is not taken for one of this.
  */
 #include "cw_wal.h"
 
@@ -78,8 +78,8 @@ bool cw_wal_any_good(const uint8_t *data, size_t len)
 		uint64_t lsn;
 		uint8_t type;
 
-		if (data[at + 5] == MAGIC && cw_wal_decode(data + at, len - at, &type, &lsn, &payload,
-							   &payload_len) == CW_WAL_RECORD)
+		if (data[at + 5] == MAGIC && cw_wal_decode(data + at, len - at, &type, &lsn,
+							   &payload, &payload_len) == CW_WAL_RECORD)
 			return true;
 	}
 	return false;

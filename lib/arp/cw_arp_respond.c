@@ -2,14 +2,18 @@
 /*
  * Virtual ARP.
  *
- * A host that asks for an address of another site gets the slot's virtual MAC, so its frames come to the gateway; that is all the
- * "routing" hosts ever see. The service address is always answered. Everything else is silence: local hosts answer for themselves,
- * an unallocated address must look unused (or duplicate address detection could never succeed), and so must one that is only under offer.
+ * A host that asks for an address of another site gets the slot's virtual MAC, so its frames come
+ * to the gateway; that is all the "routing" hosts ever see. The service address is always answered.
+ * Everything else is silence: local hosts answer for themselves, an unallocated address must look
+ * unused (or duplicate address detection could never succeed), and so must one that is only under
+ * offer.
  *
- * Probes (sender 0.0.0.0, RFC 5227 section 2.1.1) are answered only to defend an address that somebody on another site holds.
- * A target nobody asked for yet, an announcement, and a sender that no binding explains go to control.
+ * Probes (sender 0.0.0.0, RFC 5227 section 2.1.1) are answered only to defend an address that
+ * somebody on another site holds. A target nobody asked for yet, an announcement, and a sender that
+ * no binding explains go to control.
  *
- * Invariant: no answer ever carries a MAC that is not virtual, and none leaves past the session deadline but for the service address.
+ * Invariant: no answer ever carries a MAC that is not virtual, and none leaves past the session
+ * deadline but for the service address.
  */
 #include "cw_arp_respond.h"
 
@@ -35,7 +39,8 @@ static enum cw_arp_verdict answer(const struct cw_ns_view *view, uint8_t *frame,
 	return CW_ARP_ANSWER;
 }
 
-/* Frames that tell control something: an announcement, or a sender that is not where it should be. */
+/* Frames that tell control something: an announcement, or a sender that is not where it should be.
+ */
 static bool is_news(const struct cw_ns_view *view, const struct cw_arp_packet *p)
 {
 	const struct cw_host *host;
@@ -61,9 +66,9 @@ enum cw_arp_verdict cw_arp_respond(const struct cw_ns_view *view, uint8_t *frame
 	if (memcmp(frame + 6, q.sender_mac.b, 6) != 0)
 		return drop(CW_DROP_ARP_MALFORMED, why);
 	if (q.op != rte_cpu_to_be_16(CW_ARP_REQUEST))
-		return is_news(view, &q) || q.target_ip == view->service_ip ?
-			       CW_ARP_TO_CONTROL :
-			       drop(CW_DROP_ARP_REPLY, why);
+		return is_news(view, &q) || q.target_ip == view->service_ip
+			       ? CW_ARP_TO_CONTROL
+			       : drop(CW_DROP_ARP_REPLY, why);
 	if (q.target_ip == view->service_ip)
 		return answer(view, frame, header_bytes, &q, &view->service_mac);
 	if (q.sender_ip == q.target_ip || is_news(view, &q))
@@ -73,7 +78,8 @@ enum cw_arp_verdict cw_arp_respond(const struct cw_ns_view *view, uint8_t *frame
 		return drop(CW_DROP_ARP_SILENT, why);
 	if (now_tsc >= __atomic_load_n(&view->deadline->session_tsc, __ATOMIC_RELAXED))
 		return drop(CW_DROP_SESSION_DEADLINE, why);
-	/* Ours, bound or under offer: a bound host speaks for itself, an offered address must look free. */
+	/* Ours, bound or under offer: a bound host speaks for itself, an offered address must look
+	 * free. */
 	if (cw_host_by_ip(view->hosts, q.target_ip) != NULL)
 		return drop(CW_DROP_ARP_SILENT, why);
 	route = cw_route_find(view->routes, q.target_ip);

@@ -4,7 +4,8 @@
 
 /**
  * @file
- * Virtual ARP: who is answered, who is met with silence, what control must look at. Pure; [worker] and [control].
+ * Virtual ARP: who is answered, who is met with silence, what control must look at. Pure; [worker]
+ * and [control].
  *
  * Source: design.md section 9, the paper's ARP rules, RFC 5227.
  */

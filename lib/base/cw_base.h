@@ -13,20 +13,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define CW_MUST_USE	  __attribute__((warn_unused_result))
-#define CW_UNUSED	  __attribute__((unused))
+#define CW_MUST_USE	    __attribute__((warn_unused_result))
+#define CW_UNUSED	    __attribute__((unused))
 #define CW_PRINTF(fmt, arg) __attribute__((format(printf, fmt, arg)))
-#define CW_NONNULL	  __attribute__((nonnull))
-#define CW_CACHE_ALIGNED  __attribute__((aligned(64)))
-#define CW_PACKED	  __attribute__((packed))
+#define CW_NONNULL	    __attribute__((nonnull))
+#define CW_CACHE_ALIGNED    __attribute__((aligned(64)))
+#define CW_PACKED	    __attribute__((packed))
 
 #define CW_LIKELY(x)   __builtin_expect(!!(x), 1)
 #define CW_UNLIKELY(x) __builtin_expect(!!(x), 0)
 
 #define CW_ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
-#define CW_CONTAINER_OF(ptr, type, member) \
-	((type *)(void *)((char *)(ptr)-offsetof(type, member)))
+#define CW_CONTAINER_OF(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 #define CW_NS_PER_S  UINT64_C(1000000000)
 #define CW_NS_PER_MS UINT64_C(1000000)
@@ -35,7 +34,8 @@
 /** A deadline that never comes: "nothing is due". */
 #define CW_NEVER UINT64_MAX
 
-/** Report a broken invariant and abort. Stays on in release builds; not for input of any kind. [any] */
+/** Report a broken invariant and abort. Stays on in release builds; not for input of any kind.
+ * [any] */
 __attribute__((noreturn)) void cw_assert_failed(const char *what, const char *file, int line);
 
 #define CW_ASSERT(cond)                                                                            \

@@ -29,7 +29,8 @@ const char *cw_log_level_name(enum cw_log_level level)
 
 void cw_assert_failed(const char *what, const char *file, int line)
 {
-	/* The process is about to die with a broken invariant: the one place where lib/ speaks itself. */
+	/* The process is about to die with a broken invariant: the one place where lib/ speaks
+	 * itself. */
 	fprintf(stderr, "causeway: broken invariant: %s (%s:%d)\n", what, file, line);
 	abort();
 }

@@ -7,8 +7,8 @@
  * How a room says something to the operator: through a sink given at creation.
  *
  * lib/ has no file and no clock, so a message goes to an ops table; the daemon's sink adds time and
- * writes, the simulator's collects. Workers never log. Messages tell cause and next step in one line;
- * bytes that a stranger controls are not logged at INFO or above.
+ * writes, the simulator's collects. Workers never log. Messages tell cause and next step in one
+ * line; bytes that a stranger controls are not logged at INFO or above.
  */
 #include <stdarg.h>
 

@@ -6,8 +6,9 @@
  * @file
  * What lib/ needs of the world besides messages: random bytes and digests.
  *
- * Time is never an op: it comes as `now_ns` with every call. All times are those of one clock, which
- * counts suspend and ignores steps and slew (dht.md section 4); the simulator hands in virtual time.
+ * Time is never an op: it comes as `now_ns` with every call. All times are those of one clock,
+ * which counts suspend and ignores steps and slew (dht.md section 4); the simulator hands in
+ * virtual time.
  */
 #include "cw_base.h"
 

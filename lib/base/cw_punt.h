@@ -7,9 +7,9 @@
  * What travels between a worker and control: the kinds of the two rings.
  *
  * punt: worker -> control, "I cannot answer this from published tables". inject: control -> worker,
- * "send this" or "take this up again". lib/datapath fills and drains the rings with mbufs; lib/control sees
- * only bytes and these structs; app/causewayd copies between the two, so neither includes the other.
- * A ring that is full is a named drop, never a wait.
+ * "send this" or "take this up again". lib/datapath fills and drains the rings with mbufs;
+ * lib/control sees only bytes and these structs; app/causewayd copies between the two, so neither
+ * includes the other. A ring that is full is a named drop, never a wait.
  */
 #include "cw_types.h"
 
@@ -18,17 +18,20 @@
 
 enum cw_punt_kind {
 	/* From the LAN: data starts at the Ethernet header. */
-	CW_PUNT_ARP,	     /* request we may have to answer, or news about a local host */
-	CW_PUNT_DHCP,	     /* checked IPv4/UDP to port 67; first contact, release, decline, relay, ... */
-	CW_PUNT_MISS,	     /* guarded IPv4 packet to a destination without a published mapping */
-	CW_PUNT_UNBOUND,     /* IPv4 packet from a source that no binding allows (rate-limited copy of facts) */
+	CW_PUNT_ARP,  /* request we may have to answer, or news about a local host */
+	CW_PUNT_DHCP, /* checked IPv4/UDP to port 67; first contact, release, decline, relay, ... */
+	CW_PUNT_MISS, /* guarded IPv4 packet to a destination without a published mapping */
+	CW_PUNT_UNBOUND, /* IPv4 packet from a source that no binding allows (rate-limited copy of
+			    facts) */
 	CW_PUNT_LAN_SERVICE, /* to the service address: DNS and what else needs control */
 	/* From the WAN. STUN and DTLS: data starts at the UDP payload, `from` is set. */
 	CW_PUNT_STUN,
 	CW_PUNT_DTLS,
-	CW_PUNT_WAN_ARP,    /* Ethernet header on; only where we own the port's address */
-	CW_PUNT_WAN_ICMP,   /* Ethernet header on; echo request to us, or an error about our datagrams */
-	CW_PUNT_ADMIT,	    /* opened inner IPv4 packet whose source mapping is not published; `node` sealed it */
+	CW_PUNT_WAN_ARP,  /* Ethernet header on; only where we own the port's address */
+	CW_PUNT_WAN_ICMP, /* Ethernet header on; echo request to us, or an error about our datagrams
+			   */
+	CW_PUNT_ADMIT,	  /* opened inner IPv4 packet whose source mapping is not published; `node`
+			     sealed it */
 	CW_PUNT_KIND_COUNT
 };
 
@@ -36,16 +39,17 @@ enum cw_punt_kind {
 struct cw_punt_meta {
 	uint8_t kind; /* enum cw_punt_kind */
 	uint8_t worker;
-	uint16_t vlan;		  /* host order, 0 untagged; LAN kinds */
-	struct cw_endpoint from;  /* WAN kinds: outer source */
-	uint16_t peer;		  /* CW_PUNT_ADMIT: index of the sealing peer (cw_peer.h) */
+	uint16_t vlan;		 /* host order, 0 untagged; LAN kinds */
+	struct cw_endpoint from; /* WAN kinds: outer source */
+	uint16_t peer;		 /* CW_PUNT_ADMIT: index of the sealing peer (cw_peer.h) */
 };
 
 enum cw_inject_kind {
 	CW_INJECT_LAN_FRAME, /* complete Ethernet frame: out of the LAN port */
 	CW_INJECT_WAN_FRAME, /* complete Ethernet frame: out of the WAN port */
 	CW_INJECT_OUTBOUND,  /* frame as punted by CW_PUNT_MISS: again from the lookup stage on */
-	CW_INJECT_INBOUND,   /* inner packet as punted by CW_PUNT_ADMIT: again from the admit stage on */
+	CW_INJECT_INBOUND, /* inner packet as punted by CW_PUNT_ADMIT: again from the admit stage on
+			    */
 	CW_INJECT_KIND_COUNT
 };
 

@@ -36,7 +36,7 @@ enum cw_family {
 
 /** An underlay address and UDP port. */
 struct cw_endpoint {
-	uint8_t family;	   /* enum cw_family */
+	uint8_t family; /* enum cw_family */
 	rte_be16_t port;
 	union {
 		rte_be32_t ip4;
@@ -83,8 +83,8 @@ static inline bool cw_endpoint_equal(const struct cw_endpoint *a, const struct c
 {
 	if (a->family != b->family || a->port != b->port)
 		return false;
-	return a->family == CW_FAMILY_IPV6 ? memcmp(a->ip6, b->ip6, sizeof(a->ip6)) == 0 :
-					     a->ip4 == b->ip4;
+	return a->family == CW_FAMILY_IPV6 ? memcmp(a->ip6, b->ip6, sizeof(a->ip6)) == 0
+					   : a->ip4 == b->ip4;
 }
 
 /** Network mask of a prefix length, big endian. */
@@ -110,7 +110,8 @@ CW_MUST_USE int cw_mac_parse(const char *text, struct cw_mac *out);
 CW_MUST_USE int cw_ip4_parse(const char *text, rte_be32_t *out);
 /** "a.b.c.d/len"; host bits must be zero. */
 CW_MUST_USE int cw_prefix4_parse(const char *text, struct cw_prefix4 *out);
-/** "a.b.c.d:port"; without ":port" @p default_port (host order) is taken, 0 there means required. */
+/** "a.b.c.d:port"; without ":port" @p default_port (host order) is taken, 0 there means required.
+ */
 CW_MUST_USE int cw_endpoint_parse(const char *text, uint16_t default_port, struct cw_endpoint *out);
 
 #endif /* CW_TYPES_H */

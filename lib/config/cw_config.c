@@ -2,8 +2,9 @@
 /*
  * The reader: libconfig parses, rows say what may be there and where it goes.
  *
- * First every setting of the file must have a row (an unknown key is a typo, never ignored), then every row takes its setting or its fallback. The
- * fallback is text that goes the same way as the file's, so there is one parser per type. The first trouble ends it; nothing is half taken, since
+ * First every setting of the file must have a row (an unknown key is a typo, never ignored), then
+ * every row takes its setting or its fallback. The fallback is text that goes the same way as the
+ * file's, so there is one parser per type. The first trouble ends it; nothing is half taken, since
  * the caller's struct is only used when all is well.
  */
 #include "cw_config.h"
@@ -50,10 +51,11 @@ static int expected(const struct reader *r, unsigned int line, const struct cw_o
 		snprintf(what, sizeof(what), "expected true or false");
 		break;
 	case CW_OPT_DURATION:
-		snprintf(what, sizeof(what),
-			 "expected a duration such as \"500us\", \"10s\", \"5m\" from %llu us to %llu us, got %s",
-			 (unsigned long long)(o->min / 1000), (unsigned long long)(o->max / 1000),
-			 got);
+		snprintf(
+			what, sizeof(what),
+			"expected a duration such as \"500us\", \"10s\", \"5m\" from %llu us to %llu us, got %s",
+			(unsigned long long)(o->min / 1000), (unsigned long long)(o->max / 1000),
+			got);
 		break;
 	case CW_OPT_IP4:
 		snprintf(what, sizeof(what), "expected an address \"a.b.c.d\", got %s", got);
@@ -81,12 +83,8 @@ static bool parse_duration(const char *text, uint64_t *out)
 	static const struct {
 		const char *unit;
 		uint64_t ns;
-	} units[] = {{"ns", 1},
-		     {"us", CW_NS_PER_US},
-		     {"ms", CW_NS_PER_MS},
-		     {"s", CW_NS_PER_S},
-		     {"m", 60 * CW_NS_PER_S},
-		     {"h", 3600 * CW_NS_PER_S}};
+	} units[] = {{"ns", 1},		 {"us", CW_NS_PER_US},	  {"ms", CW_NS_PER_MS},
+		     {"s", CW_NS_PER_S}, {"m", 60 * CW_NS_PER_S}, {"h", 3600 * CW_NS_PER_S}};
 	char *end;
 	unsigned long long value;
 
@@ -263,8 +261,8 @@ static int check_known(const struct reader *r, const struct cw_option *rows,
 				return rc;
 		} else if (row_of(rows, path) == NULL) {
 			return fail(r, config_setting_source_line(s), path,
-				    is_group(rows, path) ? "expected a group { ... }" :
-							   "unknown key");
+				    is_group(rows, path) ? "expected a group { ... }"
+							 : "unknown key");
 		}
 	}
 	return 0;
@@ -367,9 +365,9 @@ size_t cw_config_help(const struct cw_option *rows, char *out, size_t size)
 	for (; rows->path != NULL; rows++) {
 		int n = snprintf(at < size ? out + at : NULL, at < size ? size - at : 0,
 				 "%s\n    default: %s; reloadable: %s\n    %s\n", rows->path,
-				 rows->fallback == NULL	     ? "none, required" :
-				 rows->fallback[0] == '\0' ? "\"\"" :
-							       rows->fallback,
+				 rows->fallback == NULL	     ? "none, required"
+				 : rows->fallback[0] == '\0' ? "\"\""
+							     : rows->fallback,
 				 rows->reloadable ? "yes" : "no", rows->help);
 
 		at += n > 0 ? (size_t)n : 0;

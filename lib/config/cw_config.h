@@ -4,20 +4,22 @@
 
 /**
  * @file
- * Option rows -> struct: one row per key gives reader, limits, default, help and documentation. Pure: text in, struct out. [any]
+ * Option rows -> struct: one row per key gives reader, limits, default, help and documentation.
+ * Pure: text in, struct out. [any]
  *
- * Unknown key, wrong type, out of range, missing: one line "file:line: key: what was expected". Reload is a diff of two structs row by row.
+ * Unknown key, wrong type, out of range, missing: one line "file:line: key: what was expected".
+ * Reload is a diff of two structs row by row.
  */
 #include <cw_types.h>
 
 enum cw_option_type {
-	CW_OPT_STRING,	 /* char[size] */
-	CW_OPT_UINT,	 /* uint32_t; min, max */
-	CW_OPT_BOOL,	 /* bool */
-	CW_OPT_DURATION, /* uint64_t nanoseconds; "500us", "10s", "5m" */
-	CW_OPT_IP4,	 /* rte_be32_t */
-	CW_OPT_PREFIX,	 /* struct cw_host_prefix: "a.b.c.d/len", host bits kept */
-	CW_OPT_CHOICE,	 /* uint8_t: index into `choices` */
+	CW_OPT_STRING,	  /* char[size] */
+	CW_OPT_UINT,	  /* uint32_t; min, max */
+	CW_OPT_BOOL,	  /* bool */
+	CW_OPT_DURATION,  /* uint64_t nanoseconds; "500us", "10s", "5m" */
+	CW_OPT_IP4,	  /* rte_be32_t */
+	CW_OPT_PREFIX,	  /* struct cw_host_prefix: "a.b.c.d/len", host bits kept */
+	CW_OPT_CHOICE,	  /* uint8_t: index into `choices` */
 	CW_OPT_ENDPOINTS, /* struct cw_endpoint_list */
 };
 
@@ -36,8 +38,8 @@ struct cw_host_prefix {
 struct cw_option {
 	const char *path; /* "wan.port" */
 	enum cw_option_type type;
-	size_t offset, size; /* of the field */
-	uint64_t min, max;   /* UINT, DURATION (ns) */
+	size_t offset, size;  /* of the field */
+	uint64_t min, max;    /* UINT, DURATION (ns) */
 	const char *fallback; /* as it would be written; NULL: required when its group is there */
 	const char *const *choices; /* NULL-terminated */
 	bool reloadable;
@@ -47,19 +49,21 @@ struct cw_option {
 /**
  * Read a configuration.
  *
- * @param text	NUL-terminated; @p file is its name in messages; @include is looked for in @p include_dir
+ * @param text	NUL-terminated; @p file is its name in messages; @include is looked for in @p
+ * include_dir
  * @param rows	ends with path NULL
  * @param present out: bit i set when row i was written in the file (first 64 rows)
  * @return 0 or -EINVAL with @p err
  */
 CW_MUST_USE int cw_config_read(const char *text, const char *file, const char *include_dir,
-			       const struct cw_option *rows, void *out, uint64_t *present, char *err,
-			       size_t err_size);
+			       const struct cw_option *rows, void *out, uint64_t *present,
+			       char *err, size_t err_size);
 
 /** Rows in which two structs differ: bit per row. */
 uint64_t cw_config_diff(const struct cw_option *rows, const void *a, const void *b);
 
-/** Help text of all rows, for --help-config and docs/config.md. @return bytes that it takes (snprintf's rule). */
+/** Help text of all rows, for --help-config and docs/config.md. @return bytes that it takes
+ * (snprintf's rule). */
 size_t cw_config_help(const struct cw_option *rows, char *out, size_t size);
 
 #endif /* CW_CONFIG_H */

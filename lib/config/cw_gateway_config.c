@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The keys of causewayd's configuration, one row each, and the checks that concern more than one of them. */
+/* The keys of causewayd's configuration, one row each, and the checks that concern more than one of
+ * them. */
 #include "cw_gateway_config.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-#define AT(field) offsetof(struct cw_gateway_config, field), sizeof(((struct cw_gateway_config *)0)->field)
+#define AT(field)                                                                                  \
+	offsetof(struct cw_gateway_config, field), sizeof(((struct cw_gateway_config *)0)->field)
 
-const char *const cw_port_words[] = {"ethdev", "af_xdp", "af_packet", "tap",
-				     "memif",  "ring",	 "pcap",      "null", NULL};
+const char *const cw_port_words[] = {"ethdev", "af_xdp", "af_packet", "tap", "memif",
+				     "ring",   "pcap",	 "null",      NULL};
 static const char *const idle_words[] = {"spin", "pause", "sleep", NULL};
 static const char *const store_words[] = {"dht", "static", NULL};
 static const char *const crypto_words[] = {"auto", "ipsec_mb", "openssl", NULL};
@@ -38,12 +40,9 @@ static const struct cw_option rows[] = {
 	 "VLAN ID of the namespace on this port; 0: untagged."},
 	{"wan.driver", CW_OPT_CHOICE, AT(wan.driver), 0, 0, NULL, cw_port_words, false,
 	 "How the port towards the other sites is driven."},
-	{"wan.device", CW_OPT_STRING, AT(wan.device), 0, 0, "", NULL, false,
-	 "As lan.device."},
-	{"wan.options", CW_OPT_STRING, AT(wan.options), 0, 0, "", NULL, false,
-	 "As lan.options."},
-	{"wan.queues", CW_OPT_UINT, AT(wan.queues), 0, 62, "0", NULL, false,
-	 "As lan.queues."},
+	{"wan.device", CW_OPT_STRING, AT(wan.device), 0, 0, "", NULL, false, "As lan.device."},
+	{"wan.options", CW_OPT_STRING, AT(wan.options), 0, 0, "", NULL, false, "As lan.options."},
+	{"wan.queues", CW_OPT_UINT, AT(wan.queues), 0, 62, "0", NULL, false, "As lan.queues."},
 	{"wan.mtu", CW_OPT_UINT, AT(wan.mtu), 1280, 1500, "1500", NULL, false,
 	 "Largest IP packet of the WAN path."},
 	{"wan.address", CW_OPT_PREFIX, AT(wan_address), 0, 0, "", NULL, false,
@@ -90,8 +89,8 @@ static const struct cw_option rows[] = {
 	 "DPDK's --lcores; empty: control and workers float over all allowed CPUs."},
 	{"debug.esp_key_log", CW_OPT_STRING, AT(debug_esp_key_log), 0, 0, "", NULL, false,
 	 "TEST ONLY: write the keys of every SA to this file. Whoever reads it reads all traffic."},
-	{"debug.sa_rekey", CW_OPT_DURATION, AT(debug_sa_rekey_ns), CW_NS_PER_S,
-	 3600 * CW_NS_PER_S, "120s", NULL, false, "Lifetime of a security association."},
+	{"debug.sa_rekey", CW_OPT_DURATION, AT(debug_sa_rekey_ns), CW_NS_PER_S, 3600 * CW_NS_PER_S,
+	 "120s", NULL, false, "Lifetime of a security association."},
 	{NULL, 0, 0, 0, 0, 0, NULL, NULL, false, NULL},
 };
 

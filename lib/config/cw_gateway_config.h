@@ -4,7 +4,8 @@
 
 /**
  * @file
- * causewayd's configuration: one immutable struct, read whole. config/gateway.conf explains every key. [any]
+ * causewayd's configuration: one immutable struct, read whole. config/gateway.conf explains every
+ * key. [any]
  */
 #include "cw_config.h"
 

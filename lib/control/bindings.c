@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The lease engine's decisions carried out: hosts and local routes in the tables, replies and probes as frames, the session's deadline in the
- * workers' clock, records in the log, messages to other gateways.
+ * The lease engine's decisions carried out: hosts and local routes in the tables, replies and
+ * probes as frames, the session's deadline in the workers' clock, records in the log, messages to
+ * other gateways.
  *
  * Invariant: a host that workers carry traffic for has a LOCAL route; both go together.
  */
@@ -98,7 +99,8 @@ static void send_lease(void *ctx, const struct cw_node_id *to, const uint8_t *me
 		cw_log(ctl->config.log, CW_LOG_DEBUG, CW_CONTROL_MODULE, "lease message not sent");
 }
 
-/* From the service address: a sender of 0.0.0.0 would look like an address conflict to the host (design.md section 9). */
+/* From the service address: a sender of 0.0.0.0 would look like an address conflict to the host
+ * (design.md section 9). */
 static void probe(void *ctx, rte_be32_t ip, const struct cw_mac *mac, uint64_t now_ns)
 {
 	struct cw_control *ctl = ctx;
@@ -112,8 +114,8 @@ static void probe(void *ctx, rte_be32_t ip, const struct cw_mac *mac, uint64_t n
 	if (ctl->view == NULL)
 		return;
 	header = cw_eth_write(frame, mac, &ctl->view->service_mac, vlan, CW_ETH_P_ARP);
-	cw_arp_write(frame + header, CW_ARP_REQUEST, &ctl->view->service_mac,
-		     ctl->view->service_ip, &nobody, ip);
+	cw_arp_write(frame + header, CW_ARP_REQUEST, &ctl->view->service_mac, ctl->view->service_ip,
+		     &nobody, ip);
 	for (unsigned int i = 0; i < 2; i++)
 		send_lan(ctl, vlan, frame, header + sizeof(struct cw_arp_packet));
 }

@@ -2,9 +2,10 @@
 /*
  * The control core as a thing: made of its parts, stepped, stopped.
  *
- * A step is one of the public verbs: something came in (a punted frame, a durable notice, an answer), or time did. Each sets `now_ns` and lets the
- * file whose business it is decide. Order of stopping: the lease engine signs off and closes its session (registers are still reachable),
- * the overlay says that we leave, links say goodbye.
+ * A step is one of the public verbs: something came in (a punted frame, a durable notice, an
+ * answer), or time did. Each sets `now_ns` and lets the file whose business it is decide. Order of
+ * stopping: the lease engine signs off and closes its session (registers are still reachable), the
+ * overlay says that we leave, links say goodbye.
  *
  * Invariant: everything that workers read is changed here and nowhere else.
  */
@@ -249,8 +250,8 @@ void cw_control_snapshot(struct cw_control *ctl,
 		cw_lease_snapshot(ctl->lease, emit_lease, &e);
 }
 
-void cw_control_send_datagram(struct cw_control *ctl, const struct cw_endpoint *to, const void *data,
-			      size_t len)
+void cw_control_send_datagram(struct cw_control *ctl, const struct cw_endpoint *to,
+			      const void *data, size_t len)
 {
 	cw_neighbours_send(ctl, to, data, len);
 }

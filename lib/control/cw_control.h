@@ -6,9 +6,10 @@
  * @file
  * The control core: the only writer. One step at a time, bytes and time in, bytes and tables out.
  *
- * Owns links, overlay, DHT, lease engine, the WAN's neighbours, and every entry that workers read (peers, routes,
- * hosts, namespace view). Sans I/O: app/causewayd brings punted bytes, time and durable notices, and carries
- * out the ops. So the simulator can run whole gateways. Everything here is [control].
+ * Owns links, overlay, DHT, lease engine, the WAN's neighbours, and every entry that workers read
+ * (peers, routes, hosts, namespace view). Sans I/O: app/causewayd brings punted bytes, time and
+ * durable notices, and carries out the ops. So the simulator can run whole gateways. Everything
+ * here is [control].
  */
 #include <jansson.h>
 
@@ -33,11 +34,14 @@ struct cw_control_worker {
 };
 
 struct cw_control_ops {
-	/** Copy a frame into the worker's inject ring. @return false when it is full (counted there). */
+	/** Copy a frame into the worker's inject ring. @return false when it is full (counted
+	 * there). */
 	bool (*inject)(void *ctx, const struct cw_inject_meta *meta, const void *frame, size_t len);
-	/** Publish (NULL: take away) the view of a VLAN; the old one is retired by lib/control afterwards. */
+	/** Publish (NULL: take away) the view of a VLAN; the old one is retired by lib/control
+	 * afterwards. */
 	void (*publish_view)(void *ctx, uint16_t vlan, const struct cw_ns_view *view);
-	/** One record for the write-ahead log. @return its lsn (cw_control_durable comes), 0 if refused. */
+	/** One record for the write-ahead log. @return its lsn (cw_control_durable comes), 0 if
+	 * refused. */
 	uint64_t (*append)(void *ctx, uint8_t type, const void *data, size_t len);
 	/** The workers' clock for one of ours, and back; monotonic. */
 	uint64_t (*tsc_of_ns)(void *ctx, uint64_t ns);
@@ -117,8 +121,8 @@ void cw_control_snapshot(struct cw_control *ctl,
 			 void *arg);
 
 /** One UDP payload to an underlay endpoint, for the DTLS engine. */
-void cw_control_send_datagram(struct cw_control *ctl, const struct cw_endpoint *to, const void *data,
-			      size_t len);
+void cw_control_send_datagram(struct cw_control *ctl, const struct cw_endpoint *to,
+			      const void *data, size_t len);
 
 /** A punted frame; the bytes are copied where they are kept. */
 void cw_control_punt(struct cw_control *ctl, const struct cw_punt_meta *meta, const uint8_t *data,
@@ -139,8 +143,8 @@ char *cw_control_peers_json(struct cw_control *ctl);
 CW_MUST_USE int cw_control_peers_load(struct cw_control *ctl, const char *json, uint64_t now_ns);
 
 /**
- * One request of causewayctl. `reply` is called exactly once, from inside or from a later call into this
- * control core, unless cancelled; the JSON object becomes the callee's.
+ * One request of causewayctl. `reply` is called exactly once, from inside or from a later call into
+ * this control core, unless cancelled; the JSON object becomes the callee's.
  */
 typedef void (*cw_control_reply_fn)(void *arg, json_t *reply);
 void cw_control_query(struct cw_control *ctl, const json_t *request, cw_control_reply_fn reply,

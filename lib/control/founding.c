@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The operator's act: `causewayctl namespace create`. Founds the network if there is none (one voter or three, named here or this node alone), then
- * writes the namespace record and answers when it is there. One at a time; the answer waits for a quorum as long as the client does.
+ * The operator's act: `causewayctl namespace create`. Founds the network if there is none (one
+ * voter or three, named here or this node alone), then writes the namespace record and answers when
+ * it is there. One at a time; the answer waits for a quorum as long as the client does.
  */
 #include "internal.h"
 
@@ -77,16 +78,17 @@ static json_t *parse_reserved(const json_t *args, struct cw_namespace_record *ns
 	const json_t *list = json_object_get(args, "reserved"), *item;
 	size_t i;
 
-	json_array_foreach (list, i, item) {
+	json_array_foreach(list, i, item)
+	{
 		const char *text = json_string_value(item);
 
 		if (ns->reserved_count == CW_NS_RESERVED_MAX)
 			return cw_query_error("usage", "--reserve: more than %u ranges",
 					      CW_NS_RESERVED_MAX);
 		if (text == NULL || !parse_range(text, &ns->reserved[ns->reserved_count]))
-			return cw_query_error("usage",
-					      "--reserve: expected an address or FIRST-LAST, got %s",
-					      text != NULL ? text : "something else");
+			return cw_query_error(
+				"usage", "--reserve: expected an address or FIRST-LAST, got %s",
+				text != NULL ? text : "something else");
 		ns->reserved_count++;
 	}
 	return NULL;
@@ -151,7 +153,8 @@ static json_t *parse_voters(struct cw_control *ctl, const json_t *args, struct c
 		voters[(*count)++] = ctl->config.identity.node;
 		return NULL;
 	}
-	json_array_foreach (list, i, item) {
+	json_array_foreach(list, i, item)
+	{
 		struct {
 			const char *name;
 			struct cw_node_id *out;
@@ -176,9 +179,11 @@ static json_t *parse_voters(struct cw_control *ctl, const json_t *args, struct c
 					      want.name);
 		(*count)++;
 	}
-	return *count == 1 || *count == 3 ?
-		       NULL :
-		       cw_query_error("usage", "--voters: one node or three (two would both have to live)");
+	return *count == 1 || *count == 3
+		       ? NULL
+		       : cw_query_error(
+				 "usage",
+				 "--voters: one node or three (two would both have to live)");
 }
 
 static json_t *found(struct cw_control *ctl, const json_t *args)
@@ -218,8 +223,8 @@ static void on_written(void *arg, const struct cw_store_answer *result, uint64_t
 		       "namespace %s written, version %llu", f->ns.name,
 		       (unsigned long long)result->ns.ver);
 		cw_membership_ns(ctl, &result->ns);
-		answer(ctl, json_pack("{s:b, s:o}", "ok", 1, "status",
-				      cw_show_namespace(&result->ns)));
+		answer(ctl,
+		       json_pack("{s:b, s:o}", "ok", 1, "status", cw_show_namespace(&result->ns)));
 		return;
 	case CW_STORE_EXISTS:
 	case CW_STORE_CONFLICT:
@@ -265,10 +270,8 @@ void cw_founding_query(struct cw_control *ctl, const json_t *request, cw_control
 		reply(arg, error);
 		return;
 	}
-	*ctl->founding = (struct founding){.reply = reply,
-					   .arg = arg,
-					   .ns = ns,
-					   .until_ns = ctl->now_ns + 30 * CW_NS_PER_S};
+	*ctl->founding = (struct founding){
+		.reply = reply, .arg = arg, .ns = ns, .until_ns = ctl->now_ns + 30 * CW_NS_PER_S};
 	submit(ctl);
 }
 
@@ -279,8 +282,10 @@ void cw_founding_timer(struct cw_control *ctl)
 	if (f == NULL || f->asking)
 		return;
 	if (ctl->now_ns >= f->until_ns) {
-		answer(ctl, cw_query_error("no-quorum",
-					   "no majority of the voters answered; try again when they are linked"));
+		answer(ctl,
+		       cw_query_error(
+			       "no-quorum",
+			       "no majority of the voters answered; try again when they are linked"));
 		return;
 	}
 	submit(ctl);

@@ -3,8 +3,8 @@
 #define CW_CONTROL_INTERNAL_H
 
 /*
- * What the files of lib/control share. One struct holds the whole core; each file owns one member and the functions
- * named after it. All of it runs on the control lcore.
+ * What the files of lib/control share. One struct holds the whole core; each file owns one member
+ * and the functions named after it. All of it runs on the control lcore.
  */
 #include <cw_host.h>
 #include <cw_link.h>
@@ -18,7 +18,8 @@ enum {
 	CW_NEIGHBOURS_MAX = 1024,
 	/* Datagrams kept for a neighbour while it is asked for: a DTLS flight. */
 	CW_NEIGHBOUR_QUEUE_MAX = 8,
-	/* Frames kept for one unresolved address: the first packets of a flow until the DHT answers. */
+	/* Frames kept for one unresolved address: the first packets of a flow until the DHT
+	   answers. */
 	CW_HOLD_PER_ADDRESS_MAX = 8,
 	/* Addresses being resolved at once; with full holds of 1,500 bytes about 12 MB. */
 	CW_HOLD_ADDRESSES_MAX = 1024,
@@ -32,14 +33,15 @@ enum {
 	CW_REPLAY_MAX = 4 * 65536,
 };
 
-/* How long a frame waits for its destination's mapping or link: TCP's second SYN leaves after 1 s. */
-#define CW_HOLD_NS	   (UINT64_C(3) * CW_NS_PER_S)
+/* How long a frame waits for its destination's mapping or link: TCP's second SYN leaves after 1 s.
+ */
+#define CW_HOLD_NS (UINT64_C(3) * CW_NS_PER_S)
 /* Nobody holds an address: believed this long, so a host that appears is reached soon. */
-#define CW_NEGATIVE_NS	   (UINT64_C(2) * CW_NS_PER_S)
+#define CW_NEGATIVE_NS (UINT64_C(2) * CW_NS_PER_S)
 /* A mapping in use is asked for again before its bound of staleness (T_cache) is reached. */
-#define CW_REFRESH_NS	   (UINT64_C(6) * CW_NS_PER_S)
+#define CW_REFRESH_NS (UINT64_C(6) * CW_NS_PER_S)
 /* A mapping nobody used for so long is forgotten. */
-#define CW_UNUSED_NS	   (UINT64_C(60) * CW_NS_PER_S)
+#define CW_UNUSED_NS (UINT64_C(60) * CW_NS_PER_S)
 /* Housekeeping of peers, resolutions, neighbours. */
 #define CW_HOUSEKEEPING_NS (UINT64_C(100) * CW_NS_PER_MS)
 
@@ -75,7 +77,8 @@ struct cw_control {
 	struct cw_control_ops ops;
 	void *ctx;
 	struct cw_site_id site;
-	uint64_t started_ns, now_ns; /* now_ns: of the call being served, for ops that come without one */
+	uint64_t started_ns,
+		now_ns; /* now_ns: of the call being served, for ops that come without one */
 	uint64_t housekeeping_ns;
 	bool stopping, leaving;
 
@@ -104,7 +107,8 @@ struct cw_control {
 
 	struct query queries[CW_QUERIES_MAX];
 	struct {
-		uint64_t handshakes_refused, sa_failures, inject_failures, punts[CW_PUNT_KIND_COUNT];
+		uint64_t handshakes_refused, sa_failures, inject_failures,
+			punts[CW_PUNT_KIND_COUNT];
 		uint64_t holds_expired, holds_refused;
 	} counts;
 	char refused_why[96]; /* the last refused handshake, for status */
@@ -147,8 +151,8 @@ unsigned int cw_resolver_waiting(const struct cw_control *ctl);
 void cw_lan_punt(struct cw_control *ctl, const struct cw_punt_meta *meta, const uint8_t *data,
 		 size_t len);
 /* An ARP request that waited: answer it if the tables now say so. */
-void cw_lan_arp_again(struct cw_control *ctl, const struct cw_punt_meta *meta,
-		      const uint8_t *frame, size_t len);
+void cw_lan_arp_again(struct cw_control *ctl, const struct cw_punt_meta *meta, const uint8_t *frame,
+		      size_t len);
 extern const struct cw_lease_ops cw_lan_lease_ops;
 
 /* mesh.c: links and overlay bound to each other and to the peer table. */

@@ -2,8 +2,9 @@
 /*
  * The LAN side of control: what workers punt from the switch.
  *
- * ARP requests that published tables cannot answer wait in the resolver and are then judged by the very responder the workers use, so
- * control has no ARP rules of its own. DHCP first contacts go to the lease engine. A sender that no binding explains is told to it as well.
+ * ARP requests that published tables cannot answer wait in the resolver and are then judged by the
+ * very responder the workers use, so control has no ARP rules of its own. DHCP first contacts go to
+ * the lease engine. A sender that no binding explains is told to it as well.
  */
 #include "internal.h"
 
@@ -20,7 +21,8 @@ static void send_lan(struct cw_control *ctl, uint16_t vlan, const uint8_t *frame
 	cw_control_inject(ctl, &meta, frame, len);
 }
 
-/* @return true when it was answered or met with silence for good; false: the tables do not know yet. */
+/* @return true when it was answered or met with silence for good; false: the tables do not know
+ * yet. */
 static bool judge(struct cw_control *ctl, const struct cw_punt_meta *meta, const uint8_t *data,
 		  size_t len)
 {
@@ -66,8 +68,8 @@ static void on_arp(struct cw_control *ctl, const struct cw_punt_meta *meta, cons
 	if (p.op != rte_cpu_to_be_16(CW_ARP_REQUEST) || p.sender_ip == p.target_ip)
 		return;
 	host = cw_host_by_ip(ctl->hosts, p.sender_ip);
-	/* A sender that no binding explains is noted above; its question is answered all the same if it is a good one,
-	 * but only a host of ours makes us ask the registers. */
+	/* A sender that no binding explains is noted above; its question is answered all the same
+	 * if it is a good one, but only a host of ours makes us ask the registers. */
 	if (p.sender_ip != 0 && (host == NULL || host->state != CW_HOST_BOUND))
 		return;
 	if (!judge(ctl, meta, data, len))
@@ -95,8 +97,7 @@ static void on_miss(struct cw_control *ctl, const struct cw_punt_meta *meta, con
 	size_t header = meta->vlan != 0 ? CW_ETH_BYTES + CW_ETH_VLAN_BYTES : CW_ETH_BYTES;
 	struct cw_ip4_header ip;
 
-	if (len >= header &&
-	    cw_ip4_parse_header(data + header, len - header, &ip) == CW_DROP_NONE)
+	if (len >= header && cw_ip4_parse_header(data + header, len - header, &ip) == CW_DROP_NONE)
 		cw_resolver_hold(ctl, ip.dst, meta, data, len);
 }
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Membership in the namespace: the record is fetched, a view of it published, the lease engine begins; later changes are taken over alive.
+ * Membership in the namespace: the record is fetched, a view of it published, the lease engine
+ * begins; later changes are taken over alive.
  *
- * Lease records of the own log were read before the namespace was known; they are kept and handed over then. A node without a LAN port has no
- * namespace and no engine.
+ * Lease records of the own log were read before the namespace was known; they are kept and handed
+ * over then. A node without a LAN port has no namespace and no engine.
  */
 #include "internal.h"
 
@@ -43,8 +44,7 @@ void cw_membership_ns(struct cw_control *ctl, const struct cw_namespace_record *
 {
 	bool first = !ctl->have_ns;
 
-	if (strcmp(ns->name, ctl->config.namespace_name) != 0 ||
-	    (!first && ns->ver <= ctl->ns.ver))
+	if (strcmp(ns->name, ctl->config.namespace_name) != 0 || (!first && ns->ver <= ctl->ns.ver))
 		return;
 	ctl->ns = *ns;
 	ctl->have_ns = true;

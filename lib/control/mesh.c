@@ -2,9 +2,11 @@
 /*
  * The mesh: lib/link and lib/overlay bound to each other, to the WAN and to the peer table.
  *
- * A link that comes up makes a peer (tables first, then the overlay hears of it); its SAs are installed under the peer's index; a link
- * that goes takes routes, peer and SAs with it, in that order, so that no route names a peer that is gone. Services of the overlay (DHT, leases)
- * get their messages here. It decides nothing itself: who may link is lib/link's and the certificates' business.
+ * A link that comes up makes a peer (tables first, then the overlay hears of it); its SAs are
+ * installed under the peer's index; a link that goes takes routes, peer and SAs with it, in that
+ * order, so that no route names a peer that is gone. Services of the overlay (DHT, leases) get
+ * their messages here. It decides nothing itself: who may link is lib/link's and the certificates'
+ * business.
  *
  * Invariant: ctl->peers[i] is set exactly while index i of the peer table is a live peer.
  */
@@ -15,8 +17,8 @@
 
 #include <cw_dht.h>
 
-/* Outer bytes around an inner packet: IPv4 20, UDP 8, ESP header 8, IV 8, ICV 16; the trailer (2 bytes and padding
- * to 4) is taken off separately. */
+/* Outer bytes around an inner packet: IPv4 20, UDP 8, ESP header 8, IV 8, ICV 16; the trailer (2
+ * bytes and padding to 4) is taken off separately. */
 #define ESP_OUTER_BYTES 60u
 
 static uint16_t inner_mtu(const struct cw_control *ctl)
@@ -78,9 +80,8 @@ static void link_up(void *ctx, const struct cw_identity *identity, const struct 
 	ctl->now_ns = now_ns;
 	err = add_peer(ctl, identity, path, &index);
 	if (err < 0 && err != -EEXIST) {
-		cw_log(ctl->config.log, CW_LOG_ERROR, CW_CONTROL_MODULE,
-		       "peer %s not added: %s", cw_node_id_format(&identity->node, node),
-		       strerror(-err));
+		cw_log(ctl->config.log, CW_LOG_ERROR, CW_CONTROL_MODULE, "peer %s not added: %s",
+		       cw_node_id_format(&identity->node, node), strerror(-err));
 		return;
 	}
 	cw_log(ctl->config.log, CW_LOG_NOTICE, CW_CONTROL_MODULE, "link up: %s (%s) at %s",
@@ -154,14 +155,13 @@ static void spi_free(void *ctx, uint32_t spi)
 
 static void log_key(struct cw_control *ctl, const struct cw_link_sa *sa, uint16_t index)
 {
-	struct cw_endpoint self = {.family = CW_FAMILY_IPV4,
-				   .port = ctl->config.wan_port,
-				   .ip4 = ctl->config.wan_ip};
+	struct cw_endpoint self = {
+		.family = CW_FAMILY_IPV4, .port = ctl->config.wan_port, .ip4 = ctl->config.wan_ip};
 	const struct cw_endpoint *path = &ctl->peers[index]->path;
 
 	if (ctl->ops.key_log != NULL)
-		ctl->ops.key_log(ctl->ctx, sa->outbound ? &self : path,
-				 sa->outbound ? path : &self, sa->spi, sa->key);
+		ctl->ops.key_log(ctl->ctx, sa->outbound ? &self : path, sa->outbound ? path : &self,
+				 sa->spi, sa->key);
 }
 
 static int sa_install(void *ctx, const struct cw_link_sa *sa, uint64_t now_ns)
@@ -307,7 +307,8 @@ static void remember(void *ctx, uint64_t now_ns)
 
 void cw_mesh_poll_peers(struct cw_control *ctl)
 {
-	/* Roaming and exhausted sequence numbers are notes that workers leave; a pass over all peers takes at most 2 s. */
+	/* Roaming and exhausted sequence numbers are notes that workers leave; a pass over all
+	 * peers takes at most 2 s. */
 	unsigned int n = CW_PEER_MAX / 20;
 
 	for (; n > 0; n--) {

@@ -2,11 +2,14 @@
 /*
  * Neighbours on the WAN segment: the router, and peers that are on-link.
  *
- * Addresses are resolved by ARP of our own, also where the netdev is shared with the kernel: its table is not ours to read. A neighbour in
- * use is asked again before it grows old; one that stops answering keeps its MAC until it has been silent for NEIGHBOUR_DEAD_NS. Datagrams to
- * a neighbour under resolution wait, a few. Where the port's address is ours alone, ARP requests and echo requests for it are answered here.
+ * Addresses are resolved by ARP of our own, also where the netdev is shared with the kernel: its
+ * table is not ours to read. A neighbour in use is asked again before it grows old; one that stops
+ * answering keeps its MAC until it has been silent for NEIGHBOUR_DEAD_NS. Datagrams to a neighbour
+ * under resolution wait, a few. Where the port's address is ours alone, ARP requests and echo
+ * requests for it are answered here.
  *
- * Refuses: to learn from announcements of stations it never asked for, so a stranger cannot fill the table.
+ * Refuses: to learn from announcements of stations it never asked for, so a stranger cannot fill
+ * the table.
  */
 #include "internal.h"
 
@@ -95,12 +98,13 @@ static void ask(struct cw_control *ctl, struct neighbour *n)
 {
 	uint8_t frame[CW_ETH_BYTES + sizeof(struct cw_arp_packet)];
 	static const struct cw_mac nobody;
-	/* A known one is asked by unicast first (RFC 1122 section 2.3.2.1): the segment need not hear it. */
+	/* A known one is asked by unicast first (RFC 1122 section 2.3.2.1): the segment need not
+	 * hear it. */
 	bool unicast = n->known && ctl->now_ns - n->heard_ns < REFRESH_NS + ASK_LAST_NS;
 
 	cw_eth_write(frame, unicast ? &n->mac : &broadcast, &ctl->config.wan_mac, 0, CW_ETH_P_ARP);
-	cw_arp_write(frame + CW_ETH_BYTES, CW_ARP_REQUEST, &ctl->config.wan_mac,
-		     ctl->config.wan_ip, &nobody, n->ip);
+	cw_arp_write(frame + CW_ETH_BYTES, CW_ARP_REQUEST, &ctl->config.wan_mac, ctl->config.wan_ip,
+		     &nobody, n->ip);
 	send_wan(ctl, frame, sizeof(frame));
 	n->ask_ns = ctl->now_ns + n->wait_ns;
 	n->wait_ns = cw_min_u64(n->wait_ns * 2, ASK_LAST_NS);
@@ -167,7 +171,8 @@ void cw_neighbours_send(struct cw_control *ctl, const struct cw_endpoint *to, co
 	w->len = total;
 	cw_eth_write(w->frame, &n->mac, &ctl->config.wan_mac, 0, CW_ETH_P_IP4);
 	memcpy(w->frame + CW_UDP_OVERHEAD_BYTES, data, len);
-	/* DSCP CS6: control traffic goes first (RFC 4594 section 3.2). DF: DTLS was told the path's size. */
+	/* DSCP CS6: control traffic goes first (RFC 4594 section 3.2). DF: DTLS was told the path's
+	 * size. */
 	cw_udp_write_ip4(w->frame + CW_ETH_BYTES, 0xc0, 0, CW_IP4_DF, ctl->config.wan_ip, to->ip4,
 			 ctl->config.wan_port, to->port, (uint16_t)len);
 	if (n->known || n->queued >= CW_NEIGHBOUR_QUEUE_MAX) {

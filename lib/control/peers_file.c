@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Remembered peers: whom we knew and where, as a small JSON text that the app keeps on disk, so that a gateway whose bootstrap nodes are all gone
- * still finds the others. What is malformed in it is skipped: it is a hint, not a record.
+ * Remembered peers: whom we knew and where, as a small JSON text that the app keeps on disk, so
+ * that a gateway whose bootstrap nodes are all gone still finds the others. What is malformed in it
+ * is skipped: it is a hint, not a record.
  */
 #include "internal.h"
 
@@ -40,7 +41,8 @@ int cw_control_peers_load(struct cw_control *ctl, const char *text, uint64_t now
 		json_decref(list);
 		return -EINVAL;
 	}
-	json_array_foreach (list, i, item) {
+	json_array_foreach(list, i, item)
+	{
 		const char *id = json_string_value(json_object_get(item, "node"));
 		struct cw_endpoint endpoints[CW_OVERLAY_ENDPOINTS_MAX];
 		struct cw_node_id node;
@@ -49,7 +51,8 @@ int cw_control_peers_load(struct cw_control *ctl, const char *text, uint64_t now
 
 		if (id == NULL || cw_node_id_parse(id, &node) < 0)
 			continue;
-		json_array_foreach (json_object_get(item, "endpoints"), e, at) {
+		json_array_foreach(json_object_get(item, "endpoints"), e, at)
+		{
 			const char *endpoint = json_string_value(at);
 
 			if (endpoint != NULL && count < CW_OVERLAY_ENDPOINTS_MAX &&

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Requests of causewayctl: a command word and arguments in, one JSON object out. Everything but `namespace create` is answered at once. A table's
- * reply carries its columns, so the tool needs to know none; pages of at most CW_QUERY_ROWS_MAX rows, the cursor is the number of rows seen.
+ * Requests of causewayctl: a command word and arguments in, one JSON object out. Everything but
+ * `namespace create` is answered at once. A table's reply carries its columns, so the tool needs to
+ * know none; pages of at most CW_QUERY_ROWS_MAX rows, the cursor is the number of rows seen.
  */
 #include "internal.h"
 

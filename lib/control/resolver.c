@@ -2,16 +2,18 @@
 /*
  * The resolver: what a lookup miss becomes.
  *
- * A worker punts a frame whose destination (or, from the WAN, whose inner source) has no published mapping. The resolver keeps the
- * frame, asks the store, publishes a route and gives the frame back to the worker, so that the first packet of a flow is late and not lost.
- * It also keeps what it published true: a mapping in use is asked for again before CW_STORE_CACHE_NS and watched meanwhile, one that
- * nobody uses is forgotten, one whose gateway is not linked waits for the link.
+ * A worker punts a frame whose destination (or, from the WAN, whose inner source) has no published
+ * mapping. The resolver keeps the frame, asks the store, publishes a route and gives the frame back
+ * to the worker, so that the first packet of a flow is late and not lost. It also keeps what it
+ * published true: a mapping in use is asked for again before CW_STORE_CACHE_NS and watched
+ * meanwhile, one that nobody uses is forgotten, one whose gateway is not linked waits for the link.
  *
- * It refuses to be a cache of the world: at most CW_RESOLUTIONS_MAX mappings, CW_HOLD_ADDRESSES_MAX addresses with frames waiting,
- * CW_HOLD_PER_ADDRESS_MAX frames each, CW_HOLD_NS long.
+ * It refuses to be a cache of the world: at most CW_RESOLUTIONS_MAX mappings, CW_HOLD_ADDRESSES_MAX
+ * addresses with frames waiting, CW_HOLD_PER_ADDRESS_MAX frames each, CW_HOLD_NS long.
  *
- * Invariant: a published REMOTE route names a peer that is linked; when the link goes, so does the route. A host of our own
- * (cw_resolver_local) always stands before what the store says: who speaks for it is us until the lease engine retires it.
+ * Invariant: a published REMOTE route names a peer that is linked; when the link goes, so does the
+ * route. A host of our own (cw_resolver_local) always stands before what the store says: who speaks
+ * for it is us until the lease engine retires it.
  */
 #include "internal.h"
 
@@ -34,10 +36,10 @@ struct resolution {
 	struct resolution *ring_next, *ring_prev; /* housekeeping goes around this ring */
 	struct cw_control *ctl;
 	rte_be32_t ip;
-	bool asking;	 /* a MAP_GET is out; it holds a reference */
-	bool dead;	 /* forgotten while asking: freed by the answer */
-	bool known;	 /* `mapping` is valid, learnt at known_ns (first send) */
-	bool local;	 /* a host of ours */
+	bool asking; /* a MAP_GET is out; it holds a reference */
+	bool dead;   /* forgotten while asking: freed by the answer */
+	bool known;  /* `mapping` is valid, learnt at known_ns (first send) */
+	bool local;  /* a host of ours */
 	bool watched;
 	uint64_t known_ns, used_ns, ask_again_ns;
 	struct cw_mapping mapping;
@@ -108,11 +110,12 @@ static void watch(struct resolution *x, bool on)
 
 	if (x->watched == on || !ctl->have_store)
 		return;
-	/* Soft state: when the store has no room for a watch, the refresh finds the change later. */
+	/* Soft state: when the store has no room for a watch, the refresh finds the change later.
+	 */
 	if (cw_store_submit(&ctl->store,
-			    &(struct cw_store_request){
-				    .verb = on ? CW_STORE_MAP_WATCH : CW_STORE_MAP_UNWATCH,
-				    .ip = x->ip},
+			    &(struct cw_store_request){.verb = on ? CW_STORE_MAP_WATCH
+								  : CW_STORE_MAP_UNWATCH,
+						       .ip = x->ip},
 			    ignore_answer, NULL, ctl->now_ns) == 0)
 		x->watched = on;
 }
@@ -170,7 +173,8 @@ static void forget(struct resolution *x)
 		free(x);
 }
 
-/* The tables changed in favour of these frames, or for good against them: workers or lan.c decide again. */
+/* The tables changed in favour of these frames, or for good against them: workers or lan.c decide
+ * again. */
 static void give_back(struct resolution *x)
 {
 	struct cw_control *ctl = x->ctl;
@@ -178,9 +182,8 @@ static void give_back(struct resolution *x)
 
 	while (h != NULL) {
 		struct hold *next = h->next;
-		struct cw_inject_meta meta = {.worker = h->meta.worker,
-					      .vlan = h->meta.vlan,
-					      .peer = h->meta.peer};
+		struct cw_inject_meta meta = {
+			.worker = h->meta.worker, .vlan = h->meta.vlan, .peer = h->meta.peer};
 
 		switch (h->meta.kind) {
 		case CW_PUNT_ARP:
@@ -260,7 +263,8 @@ static void on_mapping(void *arg, const struct cw_store_answer *answer, uint64_t
 		return;
 	}
 	if (answer->result != CW_STORE_OK) {
-		/* No quorum, or cut off: an older mapping runs out by itself, frames wait until their time is over. */
+		/* No quorum, or cut off: an older mapping runs out by itself, frames wait until
+		 * their time is over. */
 		x->ask_again_ns = now_ns + CW_NS_PER_S;
 		return;
 	}
@@ -313,7 +317,8 @@ void cw_resolver_hold(struct cw_control *ctl, rte_be32_t ip, const struct cw_pun
 	*x->holds_tail = h;
 	x->holds_tail = &h->next;
 
-	/* The punt may be older than our last publication; an expired or missing route is asked for afresh. */
+	/* The punt may be older than our last publication; an expired or missing route is asked for
+	 * afresh. */
 	if (x->local || (x->known && ctl->now_ns < x->known_ns + CW_NEGATIVE_NS))
 		publish(x);
 	ask(x, false);
@@ -404,8 +409,7 @@ static bool keep_house(struct resolution *x)
 	}
 	route = ctl->routes != NULL ? cw_route_find(ctl->routes, x->ip) : NULL;
 	if (route != NULL && route->used_tsc != 0)
-		x->used_ns = cw_max_u64(x->used_ns,
-					ctl->ops.ns_of_tsc(ctl->ctx, route->used_tsc));
+		x->used_ns = cw_max_u64(x->used_ns, ctl->ops.ns_of_tsc(ctl->ctx, route->used_tsc));
 	if (route == NULL || route->kind == CW_ROUTE_NONE) {
 		if (!x->asking && ctl->now_ns >= x->known_ns + CW_STORE_CACHE_NS) {
 			forget(x);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Tables for causewayctl: hosts, leases, routes, peers, drops, workers. Each is a row function over one of the core's own lists; nothing is kept for
- * showing only.
+ * Tables for causewayctl: hosts, leases, routes, peers, drops, workers. Each is a row function over
+ * one of the core's own lists; nothing is kept for showing only.
  */
 #include "internal.h"
 
@@ -64,13 +64,13 @@ static void host_row(void *arg, const struct cw_host *host)
 		return;
 	json_array_append_new(
 		p->rows,
-		json_pack("{s:o, s:o, s:i, s:s, s:s, s:o}", "ip", text_ip(host->ip), "mac",
-			  text_mac(&host->mac), "vlan", (int)host->vlan, "state",
-			  host->state < 3 ? states[host->state] : "?", "name", host->name,
-			  "heard_s",
-			  heard == 0 ? json_null() :
-				       json_integer(seconds_since(
-					       p->ctl, p->ctl->ops.ns_of_tsc(p->ctl->ctx, heard)))));
+		json_pack(
+			"{s:o, s:o, s:i, s:s, s:s, s:o}", "ip", text_ip(host->ip), "mac",
+			text_mac(&host->mac), "vlan", (int)host->vlan, "state",
+			host->state < 3 ? states[host->state] : "?", "name", host->name, "heard_s",
+			heard == 0 ? json_null()
+				   : json_integer(seconds_since(
+					     p->ctl, p->ctl->ops.ns_of_tsc(p->ctl->ctx, heard)))));
 }
 
 static void lease_row(void *arg, const struct cw_lease_info *info)
@@ -80,12 +80,12 @@ static void lease_row(void *arg, const struct cw_lease_info *info)
 
 	if (!take(p))
 		return;
-	json_array_append_new(
-		p->rows,
-		json_pack("{s:o, s:s, s:o, s:s, s:I, s:I, s:b}", "ip", text_ip(info->ip), "state",
-			  info->state, "mac", pool ? json_null() : text_mac(&info->mac), "name",
-			  info->name, "gen", (json_int_t)info->gen, "left_s",
-			  seconds_left(p->ctl, info->until_ns), "written", info->written));
+	json_array_append_new(p->rows, json_pack("{s:o, s:s, s:o, s:s, s:I, s:I, s:b}", "ip",
+						 text_ip(info->ip), "state", info->state, "mac",
+						 pool ? json_null() : text_mac(&info->mac), "name",
+						 info->name, "gen", (json_int_t)info->gen, "left_s",
+						 seconds_left(p->ctl, info->until_ns), "written",
+						 info->written));
 }
 
 static void route_row(void *arg, const struct cw_route *route)
@@ -101,14 +101,14 @@ static void route_row(void *arg, const struct cw_route *route)
 		p->rows,
 		json_pack("{s:o, s:s, s:o, s:I, s:o}", "ip", text_ip(route->ip), "kind",
 			  route->kind < 3 ? kinds[route->kind] : "?", "node",
-			  route->kind == CW_ROUTE_REMOTE && peer != NULL ? text_node(&peer->node) :
-									   json_null(),
+			  route->kind == CW_ROUTE_REMOTE && peer != NULL ? text_node(&peer->node)
+									 : json_null(),
 			  "gen", (json_int_t)route->gen, "fresh_s",
-			  route->expires_tsc == UINT64_MAX ?
-				  json_null() :
-				  json_integer(seconds_left(
-					  p->ctl, p->ctl->ops.ns_of_tsc(p->ctl->ctx,
-									route->expires_tsc)))));
+			  route->expires_tsc == UINT64_MAX
+				  ? json_null()
+				  : json_integer(seconds_left(
+					    p->ctl, p->ctl->ops.ns_of_tsc(p->ctl->ctx,
+									  route->expires_tsc)))));
 }
 
 static void peer_row(void *arg, const struct cw_link_info *link)
@@ -124,9 +124,9 @@ static void peer_row(void *arg, const struct cw_link_info *link)
 		cw_peer_info(p->ctl->config.peers, index, &info);
 	json_array_append_new(
 		p->rows,
-		json_pack("{s:s, s:o, s:s, s:s, s:s, s:f, s:b, s:I, s:I, s:I, s:I, s:I, s:I}", "name",
-			  link->identity.name, "node", text_node(&link->identity.node), "site",
-			  link->identity.site, "path", "direct", "endpoint",
+		json_pack("{s:s, s:o, s:s, s:s, s:s, s:f, s:b, s:I, s:I, s:I, s:I, s:I, s:I}",
+			  "name", link->identity.name, "node", text_node(&link->identity.node),
+			  "site", link->identity.site, "path", "direct", "endpoint",
 			  cw_endpoint_format(&link->path, path), "rtt_ms",
 			  (double)link->rtt_ns / (double)CW_NS_PER_MS, "usable", info.usable,
 			  "sa_generation", (json_int_t)link->sa_generation, "tx_packets",
@@ -166,8 +166,8 @@ static void worker_rows(struct page *p)
 				  "busy_percent",
 				  all > 0 ? 100.0 * (double)w.busy_cycles / all : 0.0,
 				  "cycles_per_packet",
-				  w.rx_packets > 0 ? (double)w.busy_cycles / (double)w.rx_packets :
-						     0.0,
+				  w.rx_packets > 0 ? (double)w.busy_cycles / (double)w.rx_packets
+						   : 0.0,
 				  "rx_packets", (json_int_t)w.rx_packets, "tx_packets",
 				  (json_int_t)w.tx_packets, "punted", (json_int_t)w.punted,
 				  "injected", (json_int_t)w.injected));

@@ -13,15 +13,13 @@ json_t *cw_show_namespace(const struct cw_namespace_record *ns)
 		char first[CW_IP4_TEXT_BYTES], last[CW_IP4_TEXT_BYTES],
 			range[2 * CW_IP4_TEXT_BYTES + 1];
 
-		snprintf(range, sizeof(range), "%s-%s",
-			 cw_ip4_format(ns->reserved[i].first, first),
+		snprintf(range, sizeof(range), "%s-%s", cw_ip4_format(ns->reserved[i].first, first),
 			 cw_ip4_format(ns->reserved[i].last, last));
 		json_array_append_new(reserved, json_string(range));
 	}
-	snprintf(subnet, sizeof(subnet), "%s/%u", cw_ip4_format(ns->subnet.ip, ip),
-		 ns->subnet.len);
-	return json_pack("{s:s, s:s, s:s, s:i, s:i, s:i, s:s, s:o, s:I}", "name", ns->name, "subnet",
-			 subnet, "service_address",
+	snprintf(subnet, sizeof(subnet), "%s/%u", cw_ip4_format(ns->subnet.ip, ip), ns->subnet.len);
+	return json_pack("{s:s, s:s, s:s, s:i, s:i, s:i, s:s, s:o, s:I}", "name", ns->name,
+			 "subnet", subnet, "service_address",
 			 cw_ip4_format(cw_namespace_service_ip(ns), service), "lease_s",
 			 (int)ns->lease_s, "lease_longest_s", (int)ns->lease_longest_s, "mtu",
 			 (int)ns->mtu_bytes, "domain", ns->domain, "reserved", reserved, "version",
@@ -34,11 +32,11 @@ static const char *voters_note(const struct cw_store_health *h)
 	if (!h->founded)
 		return "no network yet: run `causewayctl namespace create` on one gateway";
 	if (h->voters == 1)
-		return h->voter_here ?
-			       "this gateway is the only voter: while it is down nobody gets a new address, and its disk is the only copy" :
-			       "one voter elsewhere: while it is down nobody gets a new address";
-	return h->voters == 3 ? "three voters: any one of them may fail" :
-				"five voters: any two of them may fail";
+		return h->voter_here
+			       ? "this gateway is the only voter: while it is down nobody gets a new address, and its disk is the only copy"
+			       : "one voter elsewhere: while it is down nobody gets a new address";
+	return h->voters == 3 ? "three voters: any one of them may fail"
+			      : "five voters: any two of them may fail";
 }
 
 static json_t *show_store(struct cw_control *ctl, const struct cw_store_health *h)
@@ -78,9 +76,9 @@ static json_t *reasons(struct cw_control *ctl, const struct cw_store_health *h,
 
 static json_t *show_session(struct cw_control *ctl, const struct cw_lease_status *s)
 {
-	uint64_t left = s->session_deadline_ns > ctl->now_ns ?
-				(s->session_deadline_ns - ctl->now_ns) / CW_NS_PER_S :
-				0;
+	uint64_t left = s->session_deadline_ns > ctl->now_ns
+				? (s->session_deadline_ns - ctl->now_ns) / CW_NS_PER_S
+				: 0;
 
 	return json_pack("{s:I, s:I, s:b}", "generation", (json_int_t)s->sgen, "left_s",
 			 (json_int_t)left, "isolated", s->isolated);
@@ -106,8 +104,7 @@ json_t *cw_show_status(struct cw_control *ctl)
 	struct cw_store_health health = {0};
 	char node[CW_NODE_ID_TEXT_BYTES], address[CW_ENDPOINT_TEXT_BYTES],
 		router[CW_IP4_TEXT_BYTES];
-	struct cw_endpoint wan = {
-		.family = CW_FAMILY_IPV4, .port = c->wan_port, .ip4 = c->wan_ip};
+	struct cw_endpoint wan = {.family = CW_FAMILY_IPV4, .port = c->wan_port, .ip4 = c->wan_ip};
 	json_t *why, *status;
 	bool degraded;
 

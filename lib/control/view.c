@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The namespace record turned into what workers read: addresses, times and DHCP options as ready bytes.
+ * The namespace record turned into what workers read: addresses, times and DHCP options as ready
+ * bytes.
  *
- * A view is built whole and published whole; the old one lives until the grace period is over. Nothing here is looked up per packet
- * that could have been computed once.
+ * A view is built whole and published whole; the old one lives until the grace period is over.
+ * Nothing here is looked up per packet that could have been computed once.
  *
- * Invariant: ctl->view is the published one or NULL, and tables and deadline that it points to outlive it.
+ * Invariant: ctl->view is the published one or NULL, and tables and deadline that it points to
+ * outlive it.
  */
 #include "internal.h"
 
@@ -54,7 +56,8 @@ static size_t encode_name(const char *name, uint8_t *out, size_t size)
 	return at;
 }
 
-/* Option 6 is not announced before the service address answers DNS: a host would lose the names it has. */
+/* Option 6 is not announced before the service address answers DNS: a host would lose the names it
+ * has. */
 static void put_options(struct cw_ns_view *view, const struct cw_namespace_record *ns)
 {
 	rte_be32_t mask = cw_prefix4_mask(ns->subnet.len);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * admit: an opened packet may pass only if its inner source maps to the site that the sealing peer's certificate names, and its
- * destination is a host bound here. A source whose mapping is not known yet waits in control, as a missed destination does.
+ * admit: an opened packet may pass only if its inner source maps to the site that the sealing
+ * peer's certificate names, and its destination is a host bound here. A source whose mapping is not
+ * known yet waits in control, as a missed destination does.
  */
 #include "internal.h"
 

@@ -2,11 +2,13 @@
 /*
  * classify: a frame from the LAN is ARP, DHCP, or IPv4 to be carried; all else ends here.
  *
- * Checks what every later stage relies on: one segment, our VLAN, a station address that is ours (or broadcast where the protocol
- * allows it), an IPv4 header that is right in all its fields. Priority tags (VLAN 0) are taken off. Leaves in the facts: header length,
- * VLAN, a copy of the IPv4 header.
+ * Checks what every later stage relies on: one segment, our VLAN, a station address that is ours
+ * (or broadcast where the protocol allows it), an IPv4 header that is right in all its fields.
+ * Priority tags (VLAN 0) are taken off. Leaves in the facts: header length, VLAN, a copy of the
+ * IPv4 header.
  *
- * Invariant: a packet in the ip lane is unicast, in one segment, its data_len is the Ethernet header plus the IPv4 total length.
+ * Invariant: a packet in the ip lane is unicast, in one segment, its data_len is the Ethernet
+ * header plus the IPv4 total length.
  */
 #include "internal.h"
 
@@ -45,9 +47,9 @@ static bool is_dhcp(const struct rte_mbuf *m, const struct facts *f)
 static enum cw_drop classify_ip(struct cw_worker *w, struct rte_mbuf *m, struct facts *f,
 				const struct cw_mac *dst, struct lane **lane)
 {
-	enum cw_drop why = cw_ip4_parse_header(
-		rte_pktmbuf_mtod_offset(m, const uint8_t *, f->eth_bytes),
-		m->data_len - f->eth_bytes, &f->ip);
+	enum cw_drop why =
+		cw_ip4_parse_header(rte_pktmbuf_mtod_offset(m, const uint8_t *, f->eth_bytes),
+				    m->data_len - f->eth_bytes, &f->ip);
 	bool multicast = cw_mac_is_multicast(dst);
 	struct cw_udp_header udp;
 	uint16_t total;
@@ -59,10 +61,10 @@ static enum cw_drop classify_ip(struct cw_worker *w, struct rte_mbuf *m, struct 
 	m->pkt_len = m->data_len;
 	if (CW_UNLIKELY(is_dhcp(m, f))) {
 		*lane = &w->dhcp;
-		return cw_udp_parse(&f->ip,
-				    rte_pktmbuf_mtod_offset(m, const uint8_t *,
-							    f->eth_bytes + CW_IP4_BYTES),
-				    total - CW_IP4_BYTES, &udp);
+		return cw_udp_parse(
+			&f->ip,
+			rte_pktmbuf_mtod_offset(m, const uint8_t *, f->eth_bytes + CW_IP4_BYTES),
+			total - CW_IP4_BYTES, &udp);
 	}
 	if (CW_UNLIKELY(multicast || rte_be_to_cpu_32(f->ip.dst) >> 28 >= 14 ||
 			f->ip.dst == w->view->broadcast))
@@ -85,8 +87,8 @@ static enum cw_drop classify_one(struct cw_worker *w, struct rte_mbuf *m, struct
 	if (CW_UNLIKELY(why != CW_DROP_NONE))
 		return why;
 	dst = h->dst;
-	if (CW_UNLIKELY(w->side[CW_SIDE_LAN].port.sees_own_frames &&
-			h->src.b[0] == 0xfe && h->src.b[1] == 0xfd))
+	if (CW_UNLIKELY(w->side[CW_SIDE_LAN].port.sees_own_frames && h->src.b[0] == 0xfe &&
+			h->src.b[1] == 0xfd))
 		return CW_DROP_OWN_FRAME;
 	if (CW_UNLIKELY(w->view == NULL))
 		return CW_DROP_NO_NAMESPACE;

@@ -6,8 +6,9 @@
  * @file
  * A worker: what one lcore does with packets, from burst to burst.
  *
- * Created by the app before its lcore runs, then used by that lcore only. Ports come as burst ops, so that tests and perf/ drive the
- * very pipeline that ships. Control and a worker meet in the tables (peer, route, host, view) and in two rings (cw_punt.h).
+ * Created by the app before its lcore runs, then used by that lcore only. Ports come as burst ops,
+ * so that tests and perf/ drive the very pipeline that ships. Control and a worker meet in the
+ * tables (peer, route, host, view) and in two rings (cw_punt.h).
  */
 #include <rte_mbuf.h>
 #include <rte_ring.h>
@@ -24,7 +25,8 @@ struct cw_crypto_ops;
 #define CW_BURST 32u
 /** Entries of punt, inject and hand-over rings: 20 ms of a flood that control is slow to drain. */
 #define CW_RING_ENTRIES 1024u
-/** Room that mempools for workers must give: outer headers in front fit the default headroom, private area as below. */
+/** Room that mempools for workers must give: outer headers in front fit the default headroom,
+ * private area as below. */
 #define CW_MBUF_PRIVATE_BYTES 192u
 
 /** Burst I/O of one queue. Semantics of rte_eth_rx_burst and rte_eth_tx_burst. */
@@ -34,11 +36,12 @@ struct cw_burst_ops {
 };
 
 struct cw_dp_port {
-	const struct cw_burst_ops *ops; /* NULL: this side does not exist (nodes without a LAN port) */
+	const struct cw_burst_ops
+		*ops; /* NULL: this side does not exist (nodes without a LAN port) */
 	void *queue;
 	struct cw_mac mac;
-	bool sees_own_frames;	/* af_packet */
-	bool owns_address;	/* WAN: we answer ARP and ICMP for its address */
+	bool sees_own_frames; /* af_packet */
+	bool owns_address;    /* WAN: we answer ARP and ICMP for its address */
 };
 
 /** The slot through which control publishes the namespace view of a LAN port to all workers. */
@@ -56,26 +59,28 @@ struct cw_worker_params {
 	const struct cw_crypto_ops *crypto;
 	void *engine;
 	const struct cw_view_slot *view;
-	struct cw_stats *stats;		    /* this worker's block */
-	struct rte_ring *punt;		    /* SPSC: this worker -> control */
-	struct rte_ring *inject;	    /* SPSC: control -> this worker */
-	struct rte_ring **handover;	    /* [from * workers + to], SPSC each; NULL with one worker */
+	struct cw_stats *stats;	    /* this worker's block */
+	struct rte_ring *punt;	    /* SPSC: this worker -> control */
+	struct rte_ring *inject;    /* SPSC: control -> this worker */
+	struct rte_ring **handover; /* [from * workers + to], SPSC each; NULL with one worker */
 	uint64_t tsc_hz;
-	bool measure_stages;		    /* count cycles per stage (perf/) */
+	bool measure_stages; /* count cycles per stage (perf/) */
 };
 
 CW_MUST_USE int cw_worker_create(struct cw_worker **out, const struct cw_worker_params *params);
 void cw_worker_destroy(struct cw_worker *worker);
 
-/** One turn: LAN to WAN, WAN to LAN, inject, hand-over. [worker] @return packets handled: 0 means idle. */
+/** One turn: LAN to WAN, WAN to LAN, inject, hand-over. [worker] @return packets handled: 0 means
+ * idle. */
 unsigned int cw_worker_turn(struct cw_worker *worker);
 
 /** How a worker waits when there is nothing to do. */
 enum cw_idle { CW_IDLE_SPIN, CW_IDLE_PAUSE, CW_IDLE_SLEEP };
 
 /**
- * After a turn that handled @p handled packets: microseconds to sleep, 0 for none. Backs off from pauses to sleeps
- * that double up to @p ceiling_us. The caller goes RCU-offline around the sleep. [worker]
+ * After a turn that handled @p handled packets: microseconds to sleep, 0 for none. Backs off from
+ * pauses to sleeps that double up to @p ceiling_us. The caller goes RCU-offline around the sleep.
+ * [worker]
  */
 unsigned int cw_worker_idle_us(struct cw_worker *worker, unsigned int handled, enum cw_idle idle,
 			       unsigned int ceiling_us);

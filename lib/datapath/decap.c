@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * decap: the inner packet gets the Ethernet header of its last hop. From: the virtual MAC of the inner source's slot, the one ARP
- * answered with; to: the host's own MAC. TTL and checksum stay as they are: hosts live on one flat subnet.
+ * decap: the inner packet gets the Ethernet header of its last hop. From: the virtual MAC of the
+ * inner source's slot, the one ARP answered with; to: the host's own MAC. TTL and checksum stay as
+ * they are: hosts live on one flat subnet.
  */
 #include "internal.h"
 
@@ -19,8 +20,8 @@ void stage_decap(struct cw_worker *w, struct lane *l)
 			drop(w, m, CW_DROP_NO_MBUF);
 			continue;
 		}
-		cw_ns_slot_mac(w->view->mac_base,
-			       cw_ns_slot(f->ip.src, w->view->virtual_mac_slots), &from);
+		cw_ns_slot_mac(w->view->mac_base, cw_ns_slot(f->ip.src, w->view->virtual_mac_slots),
+			       &from);
 		cw_eth_write(frame, &f->host->mac, &from, vlan, CW_ETH_P_IP4);
 		port_send(w, CW_SIDE_LAN, m);
 	}

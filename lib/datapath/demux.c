@@ -2,9 +2,10 @@
 /*
  * demux: a frame from the WAN is ESP for an SA of ours, something for control, or not ours at all.
  *
- * By the first byte of the datagram (design.md section 3). STUN and DTLS are punted; ARP is (our next hop's answers), ICMP is where the port's
- * address is ours alone. Where a netdev is shared with the kernel, everything else on it is the kernel's and is dropped here silently
- * but counted. An ESP packet of another worker's SA goes over by its ring.
+ * By the first byte of the datagram (design.md section 3). STUN and DTLS are punted; ARP is (our
+ * next hop's answers), ICMP is where the port's address is ours alone. Where a netdev is shared
+ * with the kernel, everything else on it is the kernel's and is dropped here silently but counted.
+ * An ESP packet of another worker's SA goes over by its ring.
  */
 #include "internal.h"
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* dhcp: lib/dhcp answers known clients in the same mbuf; first contacts and decisions go to control. */
+/* dhcp: lib/dhcp answers known clients in the same mbuf; first contacts and decisions go to
+ * control. */
 #include "internal.h"
 
 #include <cw_dhcp_respond.h>

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * guard: a packet from the LAN may enter only from the address, the MAC and the VLAN of a host that holds a binding here.
+ * guard: a packet from the LAN may enter only from the address, the MAC and the VLAN of a host that
+ * holds a binding here.
  *
- * What goes to the service address ends here too: echo is answered in the same mbuf, the rest is for control. Past the session's
- * deadline nothing is carried for anybody: the addresses may be somebody else's by now.
+ * What goes to the service address ends here too: echo is answered in the same mbuf, the rest is
+ * for control. Past the session's deadline nothing is carried for anybody: the addresses may be
+ * somebody else's by now.
  */
 #include "internal.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * inject: what control sends, and packets it held that are taken up again. A held packet goes through the same stages as at first:
- * the tables decide, not control's memory of them.
+ * inject: what control sends, and packets it held that are taken up again. A held packet goes
+ * through the same stages as at first: the tables decide, not control's memory of them.
  */
 #include "internal.h"
 

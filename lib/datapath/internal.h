@@ -34,7 +34,7 @@ struct facts {
 	uint8_t eth_bytes;	 /* LAN: Ethernet header still in front */
 	uint8_t outer_tos;
 	uint16_t vlan;
-	uint16_t peer; /* index: chosen by lookup, or who sealed */
+	uint16_t peer;	 /* index: chosen by lookup, or who sealed */
 	uint8_t site[8]; /* sealing peer's site */
 	const struct cw_route *route;
 	struct cw_host *host;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * lookup: destination address to peer, the whole burst at once. A miss, or a mapping past its time, is punted: control resolves it and
- * gives the packet back. Marks entries as used about once a second, so that control refreshes what carries traffic.
+ * lookup: destination address to peer, the whole burst at once. A miss, or a mapping past its time,
+ * is punted: control resolves it and gives the packet back. Marks entries as used about once a
+ * second, so that control refreshes what carries traffic.
  */
 #include "internal.h"
 
@@ -36,8 +37,7 @@ void stage_lookup(struct cw_worker *w, struct lane *l)
 		f->route = routes[i];
 		if (CW_UNLIKELY(!cw_prefix4_contains(&w->view->subnet, dst[i]))) {
 			why = CW_DROP_NOT_IN_SUBNET;
-		} else if (CW_UNLIKELY(routes[i] == NULL ||
-				       w->now_tsc >= routes[i]->expires_tsc)) {
+		} else if (CW_UNLIKELY(routes[i] == NULL || w->now_tsc >= routes[i]->expires_tsc)) {
 			punt(w, m, CW_PUNT_MISS);
 			continue;
 		} else {

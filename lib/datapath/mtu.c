@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * mtu: what does not fit the path is met before it is sealed. DF set: "fragmentation needed" goes back in the same mbuf (RFC 1191), from
- * the service address. DF clear: the inner packet is fragmented (RFC 791 section 3.2), since the outer one never is. TCP SYNs get
- * their MSS clamped, so that hosts which never learnt the MTU do not run into either.
+ * mtu: what does not fit the path is met before it is sealed. DF set: "fragmentation needed" goes
+ * back in the same mbuf (RFC 1191), from the service address. DF clear: the inner packet is
+ * fragmented (RFC 791 section 3.2), since the outer one never is. TCP SYNs get their MSS clamped,
+ * so that hosts which never learnt the MTU do not run into either.
  *
- * The limit is the path's inner MTU or the namespace's, whichever is smaller: a host at the other end that follows option 26 takes no more.
+ * The limit is the path's inner MTU or the namespace's, whichever is smaller: a host at the other
+ * end that follows option 26 takes no more.
  *
  * Also takes the Ethernet header off: from here on a packet begins with its inner IPv4 header.
  * Invariant: every packet that goes on fits that limit, and its peer exists.
@@ -53,8 +55,8 @@ static struct rte_mbuf *fragment(struct cw_worker *w, const struct rte_mbuf *who
 		rte_pktmbuf_free(m);
 		return NULL;
 	}
-	field = (uint16_t)((field & CW_IP4_MF) |
-			   ((field & CW_IP4_OFFSET) + offset / 8)) | (more ? CW_IP4_MF : 0);
+	field = (uint16_t)((field & CW_IP4_MF) | ((field & CW_IP4_OFFSET) + offset / 8)) |
+		(more ? CW_IP4_MF : 0);
 	cw_ip4_write(data, f->ip.tos, (uint16_t)bytes, rte_be_to_cpu_16(f->ip.id), field, f->ip.ttl,
 		     f->ip.proto, f->ip.src, f->ip.dst);
 	memcpy(data + CW_IP4_BYTES,
@@ -107,8 +109,7 @@ void stage_mtu(struct cw_worker *w, struct lane *l)
 			continue;
 		}
 		mtu = peer->mtu_bytes < w->view->mtu_bytes ? peer->mtu_bytes : w->view->mtu_bytes;
-		if (CW_UNLIKELY(bytes > mtu) &&
-		    (f->ip.fragment & rte_cpu_to_be_16(CW_IP4_DF))) {
+		if (CW_UNLIKELY(bytes > mtu) && (f->ip.fragment & rte_cpu_to_be_16(CW_IP4_DF))) {
 			answer_too_big(w, m, mtu);
 			continue;
 		}

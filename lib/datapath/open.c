@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * open: replay window, then the engine on the whole burst, then ESP comes off. What goes on is an inner IPv4 packet whose header was
- * checked and whose sealing peer is in the facts. A packet that is newer than all before it and came from elsewhere leaves a note: control
- * challenges the new endpoint before anything moves there.
+ * open: replay window, then the engine on the whole burst, then ESP comes off. What goes on is an
+ * inner IPv4 packet whose header was checked and whose sealing peer is in the facts. A packet that
+ * is newer than all before it and came from elsewhere leaves a note: control challenges the new
+ * endpoint before anything moves there.
  */
 #include "internal.h"
 
@@ -36,8 +37,7 @@ void stage_open(struct cw_worker *w, struct lane *l)
 		struct rte_mbuf *m = l->pkt[i];
 		struct facts *f = facts_of(m);
 		bool newest = f->seq > f->sa->replay.highest;
-		enum cw_drop why =
-			cw_tunnel_open_end(m, f->sa, f->seq, f->outer_tos, &w->jobs[i]);
+		enum cw_drop why = cw_tunnel_open_end(m, f->sa, f->seq, f->outer_tos, &w->jobs[i]);
 
 		if (CW_UNLIKELY(why != CW_DROP_NONE)) {
 			drop(w, m, why);

@@ -7,18 +7,18 @@
  *   WAN -> LAN   rx -> demux    -> stun | dtls -> punted
  *                               -> esp: open -> admit -> decap -> tx
  *
- * Each stage is one file and one function over a lane. It keeps the packets it likes at the front, in order, and ends every other one
- * by answering, punting or dropping it with a named reason; drop() is the only place that frees. Nothing here decides anything:
- * calls, in order.
+ * Each stage is one file and one function over a lane. It keeps the packets it likes at the front,
+ * in order, and ends every other one by answering, punting or dropping it with a named reason;
+ * drop() is the only place that frees. Nothing here decides anything: calls, in order.
  */
 #include "internal.h"
 
 static const char *const names[STAGE_COUNT] = {
-	[STAGE_RX] = "rx",	   [STAGE_CLASSIFY] = "classify", [STAGE_ARP] = "arp",
-	[STAGE_DHCP] = "dhcp",	   [STAGE_GUARD] = "guard",	  [STAGE_LOOKUP] = "lookup",
-	[STAGE_MTU] = "mtu",	   [STAGE_SEAL] = "seal",	  [STAGE_TX] = "tx",
-	[STAGE_DEMUX] = "demux",   [STAGE_OPEN] = "open",	  [STAGE_ADMIT] = "admit",
-	[STAGE_DECAP] = "decap",   [STAGE_INJECT] = "inject",
+	[STAGE_RX] = "rx",	 [STAGE_CLASSIFY] = "classify", [STAGE_ARP] = "arp",
+	[STAGE_DHCP] = "dhcp",	 [STAGE_GUARD] = "guard",	[STAGE_LOOKUP] = "lookup",
+	[STAGE_MTU] = "mtu",	 [STAGE_SEAL] = "seal",		[STAGE_TX] = "tx",
+	[STAGE_DEMUX] = "demux", [STAGE_OPEN] = "open",		[STAGE_ADMIT] = "admit",
+	[STAGE_DECAP] = "decap", [STAGE_INJECT] = "inject",
 };
 
 const char *cw_datapath_stage_name(unsigned int stage)

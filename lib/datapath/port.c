@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * rx and tx: bursts in, bursts out, counted. What a port does not take at once is tried once more and then dropped by name: a worker
- * never waits for a port.
+ * rx and tx: bursts in, bursts out, counted. What a port does not take at once is tried once more
+ * and then dropped by name: a worker never waits for a port.
  */
 #include "internal.h"
 

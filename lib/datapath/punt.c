@@ -2,8 +2,9 @@
 /*
  * punt and hand-over: packets that another lcore must look at, by SPSC ring.
  *
- * Each kind of punt has tokens that come back with time, so that a flood of one kind (misses, unknown sources) cannot keep control from
- * hearing the others (DTLS, DHCP). A full ring or an empty purse is a named drop. Facts travel in the mbuf's private area.
+ * Each kind of punt has tokens that come back with time, so that a flood of one kind (misses,
+ * unknown sources) cannot keep control from hearing the others (DTLS, DHCP). A full ring or an
+ * empty purse is a named drop. Facts travel in the mbuf's private area.
  */
 #include "internal.h"
 
@@ -12,10 +13,10 @@
 
 /* Tokens per interval: what control can serve at leisure, times four. */
 static const uint32_t tokens[CW_PUNT_KIND_COUNT] = {
-	[CW_PUNT_ARP] = 200,	     [CW_PUNT_DHCP] = 250,   [CW_PUNT_MISS] = 400,
-	[CW_PUNT_UNBOUND] = 5,	     [CW_PUNT_LAN_SERVICE] = 100,
-	[CW_PUNT_STUN] = 50,	     [CW_PUNT_DTLS] = 400,   [CW_PUNT_WAN_ARP] = 50,
-	[CW_PUNT_WAN_ICMP] = 20,     [CW_PUNT_ADMIT] = 200,
+	[CW_PUNT_ARP] = 200,   [CW_PUNT_DHCP] = 250,	    [CW_PUNT_MISS] = 400,
+	[CW_PUNT_UNBOUND] = 5, [CW_PUNT_LAN_SERVICE] = 100, [CW_PUNT_STUN] = 50,
+	[CW_PUNT_DTLS] = 400,  [CW_PUNT_WAN_ARP] = 50,	    [CW_PUNT_WAN_ICMP] = 20,
+	[CW_PUNT_ADMIT] = 200,
 };
 
 static bool take_token(struct cw_worker *w, enum cw_punt_kind kind)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * seal: the SA of each packet's flow is picked, headers go around it, the engine seals the whole burst at once, and it is off to the WAN.
- * Packets of one flow keep their SA and their order.
+ * seal: the SA of each packet's flow is picked, headers go around it, the engine seals the whole
+ * burst at once, and it is off to the WAN. Packets of one flow keep their SA and their order.
  */
 #include "internal.h"
 

@@ -2,8 +2,9 @@
 /*
  * The worker as a thing: made, unmade, and how it waits.
  *
- * Waiting: a worker that saw nothing pauses at first (the next burst is likely near), then sleeps, doubling up to the configured
- * ceiling, so that several gateways can share a small machine. The first packet after a sleep pays at most the ceiling.
+ * Waiting: a worker that saw nothing pauses at first (the next burst is likely near), then sleeps,
+ * doubling up to the configured ceiling, so that several gateways can share a small machine. The
+ * first packet after a sleep pays at most the ceiling.
  */
 #include "internal.h"
 

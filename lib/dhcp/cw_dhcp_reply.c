@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The making of DHCP replies, one text for workers and control: options by RFC 2131 table 3, addresses by its section 4.1.
+ * The making of DHCP replies, one text for workers and control: options by RFC 2131 table 3,
+ * addresses by its section 4.1.
  *
- * The namespace's constants are ready bytes in the view; only what differs per client is made here. Refuses to write an option that
- * does not fit, and a lease of 0 outside INFORM.
+ * The namespace's constants are ready bytes in the view; only what differs per client is made here.
+ * Refuses to write an option that does not fit, and a lease of 0 outside INFORM.
  */
 #include "cw_dhcp_respond.h"
 
@@ -31,15 +32,16 @@ size_t cw_dhcp_reply(const struct cw_ns_view *view, const struct cw_dhcp_message
 {
 	struct cw_dhcp_writer w;
 
-	/* A client that says how much it takes gets no more (RFC 2132 section 9.10); 576 is everybody's. */
+	/* A client that says how much it takes gets no more (RFC 2132 section 9.10); 576 is
+	 * everybody's. */
 	if (request->max_bytes >= 576 && size > request->max_bytes - 28u)
 		size = request->max_bytes - 28u;
 	cw_dhcp_reply_begin(&w, out, size, request, type, yiaddr);
 	cw_dhcp_put(&w, CW_DHCP_OPT_SERVER_ID, &view->service_ip, 4);
 	if (lease_s != 0) {
 		uint32_t t1 = lease_s == view->lease_s ? view->t1_s : lease_s / 2;
-		uint32_t t2 = lease_s == view->lease_s ? view->t2_s :
-							 (uint32_t)((uint64_t)lease_s * 7 / 8);
+		uint32_t t2 = lease_s == view->lease_s ? view->t2_s
+						       : (uint32_t)((uint64_t)lease_s * 7 / 8);
 
 		cw_dhcp_put_u32(&w, CW_DHCP_OPT_LEASE_TIME, lease_s);
 		cw_dhcp_put_u32(&w, CW_DHCP_OPT_T1, t1);
@@ -55,8 +57,9 @@ size_t cw_dhcp_reply(const struct cw_ns_view *view, const struct cw_dhcp_message
 }
 
 size_t cw_dhcp_reply_frame(const struct cw_ns_view *view, const struct cw_dhcp_message *request,
-			   enum cw_dhcp_type type, rte_be32_t yiaddr, const struct cw_mac *ether_src,
-			   uint16_t vlan, uint8_t *frame, size_t bootp_bytes)
+			   enum cw_dhcp_type type, rte_be32_t yiaddr,
+			   const struct cw_mac *ether_src, uint16_t vlan, uint8_t *frame,
+			   size_t bootp_bytes)
 {
 	static const struct cw_mac broadcast = {{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}};
 	rte_be16_t port = rte_cpu_to_be_16(CW_DHCP_CLIENT_PORT);

@@ -2,12 +2,14 @@
 /*
  * DHCP in-line: the exchanges that need no decision.
  *
- * A client whose binding is published is answered from the table in the same buffer: that is every renewal, rebind, reboot and repeated
- * DISCOVER, nearly all DHCP traffic a site ever sees. The lease is the namespace's constant while the host's entry says that it cannot
- * outlive its cover (grant_until_tsc); past that, and for everything that changes state, the message goes to control.
+ * A client whose binding is published is answered from the table in the same buffer: that is every
+ * renewal, rebind, reboot and repeated DISCOVER, nearly all DHCP traffic a site ever sees. The
+ * lease is the namespace's constant while the host's entry says that it cannot outlive its cover
+ * (grant_until_tsc); past that, and for everything that changes state, the message goes to control.
  *
  * Refuses: messages that name another server, replies on the client side of the wire, plain BOOTP.
- * Invariant: an ACK leaves only for a BOUND host, to its own client, for its own address; the time it left is noted on the entry.
+ * Invariant: an ACK leaves only for a BOUND host, to its own client, for its own address; the time
+ * it left is noted on the entry.
  */
 #include "cw_dhcp_respond.h"
 
@@ -29,11 +31,10 @@ static rte_be32_t asked_for(const struct cw_dhcp_message *m)
 static enum cw_dhcp_type reply_type(const struct cw_dhcp_message *m, const struct cw_host *host)
 {
 	if (m->type == CW_DHCP_DISCOVER)
-		return host->state == CW_HOST_BOUND || host->state == CW_HOST_OFFERED ?
-			       CW_DHCP_OFFER :
-			       0;
-	if (m->type == CW_DHCP_REQUEST && host->state == CW_HOST_BOUND &&
-	    asked_for(m) == host->ip)
+		return host->state == CW_HOST_BOUND || host->state == CW_HOST_OFFERED
+			       ? CW_DHCP_OFFER
+			       : 0;
+	if (m->type == CW_DHCP_REQUEST && host->state == CW_HOST_BOUND && asked_for(m) == host->ip)
 		return CW_DHCP_ACK;
 	return 0;
 }
@@ -64,8 +65,8 @@ enum cw_dhcp_verdict cw_dhcp_respond(const struct cw_ns_view *view, uint8_t *fra
 	if (m.type == 0)
 		return drop(CW_DROP_DHCP_SILENT, why);
 	if (m.server_id != 0 && m.server_id != view->service_ip)
-		return m.type == CW_DHCP_REQUEST ? CW_DHCP_TO_CONTROL :
-						   drop(CW_DROP_DHCP_SILENT, why);
+		return m.type == CW_DHCP_REQUEST ? CW_DHCP_TO_CONTROL
+						 : drop(CW_DROP_DHCP_SILENT, why);
 	if (now_tsc >= __atomic_load_n(&view->deadline->session_tsc, __ATOMIC_RELAXED) ||
 	    !cw_dhcp_client(&m, &client))
 		return CW_DHCP_TO_CONTROL;
@@ -79,8 +80,8 @@ enum cw_dhcp_verdict cw_dhcp_respond(const struct cw_ns_view *view, uint8_t *fra
 	if (room < offset + CW_DHCP_MIN_BYTES)
 		return CW_DHCP_TO_CONTROL;
 	bootp = cw_dhcp_reply(view, &m, type, host->ip, view->lease_s, frame + offset,
-			      room - offset < CW_DHCP_BYTES_MAX ? room - offset :
-								  CW_DHCP_BYTES_MAX);
+			      room - offset < CW_DHCP_BYTES_MAX ? room - offset
+								: CW_DHCP_BYTES_MAX);
 	if (bootp == 0)
 		return CW_DHCP_TO_CONTROL;
 	if (type == CW_DHCP_ACK)

@@ -4,10 +4,12 @@
 
 /**
  * @file
- * DHCP answers: in-line for clients whose binding or offer is published, and the builders that control shares. Pure.
+ * DHCP answers: in-line for clients whose binding or offer is published, and the builders that
+ * control shares. Pure.
  *
- * Source: RFC 2131 section 4.3, design.md section 9. In-line are DISCOVER of a known client, REQUEST in all four client states of a
- * bound one, INFORM. First contacts, commits, NAKs, RELEASE and DECLINE need a decision and go to control.
+ * Source: RFC 2131 section 4.3, design.md section 9. In-line are DISCOVER of a known client,
+ * REQUEST in all four client states of a bound one, INFORM. First contacts, commits, NAKs, RELEASE
+ * and DECLINE need a decision and go to control.
  */
 #include <cw_dhcp.h>
 #include <cw_drop.h>
@@ -20,7 +22,8 @@ enum cw_dhcp_verdict {
 	CW_DHCP_DROP, /* see the reason */
 };
 
-/** The client as the wire names it: option 61, else chaddr. @return false when it is too long for in-line tables. */
+/** The client as the wire names it: option 61, else chaddr. @return false when it is too long for
+ * in-line tables. */
 bool cw_dhcp_client(const struct cw_dhcp_message *m, struct cw_client *out);
 
 /**
@@ -35,7 +38,8 @@ enum cw_dhcp_verdict cw_dhcp_respond(const struct cw_ns_view *view, uint8_t *fra
 				     size_t *new_len, enum cw_drop *why);
 
 /**
- * Write a DHCP reply (UDP payload): OFFER, ACK with @p lease_s (0: INFORM's ACK, without lease), or NAK.
+ * Write a DHCP reply (UDP payload): OFFER, ACK with @p lease_s (0: INFORM's ACK, without lease), or
+ * NAK.
  * @return its length, 0 when it does not fit.
  */
 size_t cw_dhcp_reply(const struct cw_ns_view *view, const struct cw_dhcp_message *request,
@@ -44,11 +48,13 @@ size_t cw_dhcp_reply(const struct cw_ns_view *view, const struct cw_dhcp_message
 
 /**
  * Put Ethernet, IPv4 and UDP headers around a reply that stands at frame + header_bytes + 28.
- * Where it goes: RFC 2131 section 4.1 (relay agent, ciaddr, broadcast flag, else unicast to yiaddr and chaddr).
+ * Where it goes: RFC 2131 section 4.1 (relay agent, ciaddr, broadcast flag, else unicast to yiaddr
+ * and chaddr).
  * @return length of the frame
  */
 size_t cw_dhcp_reply_frame(const struct cw_ns_view *view, const struct cw_dhcp_message *request,
-			   enum cw_dhcp_type type, rte_be32_t yiaddr, const struct cw_mac *ether_src,
-			   uint16_t vlan, uint8_t *frame, size_t bootp_bytes);
+			   enum cw_dhcp_type type, rte_be32_t yiaddr,
+			   const struct cw_mac *ether_src, uint16_t vlan, uint8_t *frame,
+			   size_t bootp_bytes);
 
 #endif /* CW_DHCP_RESPOND_H */

@@ -2,8 +2,9 @@
 /*
  * The acceptor: a replica's durable half. State and message in, state and answer out; no timer.
  *
- * A message of ballot b is handled only if b is not below the promise; a greater b raises it. Promise and record are in the log, durable, before
- * the answer that tells of them leaves (R3, R4): answers wait on their lsn.
+ * A message of ballot b is handled only if b is not below the promise; a greater b raises it.
+ * Promise and record are in the log, durable, before the answer that tells of them leaves (R3, R4):
+ * answers wait on their lsn.
  */
 #include "internal.h"
 
@@ -23,8 +24,7 @@ static void reply_header(const Causeway__Dht__Frame *to, Causeway__Dht__Frame *f
 	frame->call = to->call;
 }
 
-static void nack(struct cw_dht *dht, const struct cw_node_id *to,
-		 const Causeway__Dht__Frame *about)
+static void nack(struct cw_dht *dht, const struct cw_node_id *to, const Causeway__Dht__Frame *about)
 {
 	Causeway__Dht__Promise promise = CAUSEWAY__DHT__PROMISE__INIT;
 	Causeway__Dht__Frame frame = CAUSEWAY__DHT__FRAME__INIT;
@@ -53,8 +53,8 @@ static void on_rread(struct cw_dht *dht, const struct cw_node_id *from,
 	r = replica_find(dht, in->rread->key.data);
 	memcpy(absent.key, in->rread->key.data, KEY_BYTES);
 	p = r != NULL ? record_pack(&r->record, age_now(dht, &r->renew), age_now(dht, &r->open),
-				    &r->stamp) :
-			record_pack(&absent, 0, 0, &zero);
+				    &r->stamp)
+		      : record_pack(&absent, 0, 0, &zero);
 	if (p == NULL)
 		return;
 	reply_header(in, &frame);
@@ -93,8 +93,7 @@ static void on_acc(struct cw_dht *dht, const struct cw_node_id *from,
 	send_frame(dht, from, &frame, lsn);
 }
 
-static void on_hb(struct cw_dht *dht, const struct cw_node_id *from,
-		  const Causeway__Dht__Frame *in)
+static void on_hb(struct cw_dht *dht, const struct cw_node_id *from, const Causeway__Dht__Frame *in)
 {
 	Causeway__Dht__Heartbeat beat = CAUSEWAY__DHT__HEARTBEAT__INIT;
 	Causeway__Dht__Frame frame = CAUSEWAY__DHT__FRAME__INIT;
@@ -119,8 +118,7 @@ static uint64_t raise_promise(struct cw_dht *dht, const struct ballot *ballot)
 		return 0;
 	dht->promised = *ballot;
 	dht->round_seen = cw_max_u64(dht->round_seen, ballot->round);
-	if (dht->leader.phase != LEADER_NOT &&
-	    ballot_compare(dht, ballot, &dht->leader.ballot) > 0)
+	if (dht->leader.phase != LEADER_NOT && ballot_compare(dht, ballot, &dht->leader.ballot) > 0)
 		leader_step_down(dht, "another ballot is higher");
 	lsn = append_promise(dht);
 	if (dht->config.mutate == CW_DHT_MUT_NOPERSIST)

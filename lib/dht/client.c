@@ -2,9 +2,10 @@
 /*
  * The caller: one intention, one request-id, however often it is sent.
  *
- * Sent to whom we believe to lead, else to the voters in turn; again after 400 ms, then a little later each time, until answered or
- * the budget is used up: then the outcome is unknown and says so. Whatever counts from a request counts from its first sending.
- * A watch is kept by asking: every MAP_GET makes its asker a watcher for half a minute.
+ * Sent to whom we believe to lead, else to the voters in turn; again after 400 ms, then a little
+ * later each time, until answered or the budget is used up: then the outcome is unknown and says
+ * so. Whatever counts from a request counts from its first sending. A watch is kept by asking:
+ * every MAP_GET makes its asker a watcher for half a minute.
  */
 #include "internal.h"
 
@@ -41,8 +42,8 @@ static void finish(struct cw_dht *dht, struct request *r, struct cw_store_answer
 	done(arg, answer, dht->now_ns);
 }
 
-int cw_dht_submit(struct cw_dht *dht, const struct cw_store_request *request,
-		  cw_store_done_fn done, void *arg, uint64_t now_ns)
+int cw_dht_submit(struct cw_dht *dht, const struct cw_store_request *request, cw_store_done_fn done,
+		  void *arg, uint64_t now_ns)
 {
 	struct request *r;
 

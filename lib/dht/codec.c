@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Records between their struct and their protobuf form, for the wire and the log. Whatever comes in is checked in full: lengths, counts, enums;
- * what does not fit is refused as a whole, never cut.
+ * Records between their struct and their protobuf form, for the wire and the log. Whatever comes in
+ * is checked in full: lengths, counts, enums; what does not fit is refused as a whole, never cut.
  */
 #include "internal.h"
 
 #include <stdlib.h>
 
-/* A record's message with everything that is not the record's own, in one allocation; the record must outlive it. */
+/* A record's message with everything that is not the record's own, in one allocation; the record
+ * must outlive it. */
 struct packed_record {
 	Causeway__Dht__Record record;
 	Causeway__Dht__Rid rid, hist_rid[HIST];
@@ -216,13 +217,13 @@ static bool unpack_mapping(const Causeway__Dht__Mapping *in, struct record *out)
 
 bool ns_unpack(const Causeway__Dht__Namespace *in, struct cw_namespace_record *out)
 {
-	*out = (struct cw_namespace_record){.subnet = {.ip = in->subnet,
-						       .len = (uint8_t)in->prefix_len},
-					    .lease_s = in->lease_s,
-					    .lease_longest_s = in->lease_longest_s,
-					    .mtu_bytes = (uint16_t)in->mtu_bytes,
-					    .mac_base = (uint16_t)in->mac_base,
-					    .router = in->router};
+	*out = (struct cw_namespace_record){
+		.subnet = {.ip = in->subnet, .len = (uint8_t)in->prefix_len},
+		.lease_s = in->lease_s,
+		.lease_longest_s = in->lease_longest_s,
+		.mtu_bytes = (uint16_t)in->mtu_bytes,
+		.mac_base = (uint16_t)in->mac_base,
+		.router = in->router};
 	if (in->prefix_len < 1 || in->prefix_len > 30 || in->mtu_bytes > UINT16_MAX ||
 	    in->mac_base > UINT16_MAX || in->n_reserved > CW_NS_RESERVED_MAX ||
 	    in->n_ntp > CW_NS_SERVERS_MAX || strlen(in->name) >= sizeof(out->name) ||
@@ -233,8 +234,8 @@ bool ns_unpack(const Causeway__Dht__Namespace *in, struct cw_namespace_record *o
 	memcpy(out->name, in->name, strlen(in->name) + 1);
 	memcpy(out->domain, in->domain, strlen(in->domain) + 1);
 	for (size_t i = 0; i < in->n_reserved; i++)
-		out->reserved[out->reserved_count++] = (struct cw_ip4_range){
-			in->reserved[i]->first, in->reserved[i]->last};
+		out->reserved[out->reserved_count++] =
+			(struct cw_ip4_range){in->reserved[i]->first, in->reserved[i]->last};
 	for (size_t i = 0; i < in->n_ntp; i++)
 		out->ntp[out->ntp_count++] = in->ntp[i];
 	return true;

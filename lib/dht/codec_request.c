@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Requests and answers between their structs and their protobuf form. The caller's site is not believed from the message: the leader takes it
- * from the caller's certificate.
+ * Requests and answers between their structs and their protobuf form. The caller's site is not
+ * believed from the message: the leader takes it from the caller's certificate.
  */
 #include "internal.h"
 
@@ -81,8 +81,7 @@ bool request_unpack(const Causeway__Dht__Request *in, struct op *out)
 
 	if (!rid_unpack(in->rid, &out->rid) || in->verb >= CW_STORE_VERB_COUNT ||
 	    in->client.len != sizeof(q->client) || in->mac.len != sizeof(q->mac.b) ||
-	    strlen(in->ns_name) >= sizeof(q->ns_name) ||
-	    strlen(in->ns_scope) >= sizeof(out->scope))
+	    strlen(in->ns_name) >= sizeof(q->ns_name) || strlen(in->ns_scope) >= sizeof(out->scope))
 		return false;
 	q->verb = (uint8_t)in->verb;
 	q->fresh = in->fresh;

@@ -4,11 +4,12 @@
 
 /**
  * @file
- * The DHT: replicated registers with leases, sans I/O (dht.md section 13). First stage: the voters are named at founding,
- * one or three, and stay; all slots share them, so one ballot leads all slots.
+ * The DHT: replicated registers with leases, sans I/O (dht.md section 13). First stage: the voters
+ * are named at founding, one or three, and stay; all slots share them, so one ballot leads all
+ * slots.
  *
- * In: messages, time, durable notices, requests. Out: messages, log records, answers, news. Time is the clock of dht.md
- * section 4: it counts suspend and ignores slew and steps. [control].
+ * In: messages, time, durable notices, requests. Out: messages, log records, answers, news. Time is
+ * the clock of dht.md section 4: it counts suspend and ignores slew and steps. [control].
  */
 #include <cw_log.h>
 #include <cw_ops.h>
@@ -34,7 +35,8 @@ struct cw_dht_ops {
 	/** To a node, by the overlay's DHT service; may be lost. */
 	void (*send)(void *ctx, const struct cw_node_id *to, const void *data, size_t len,
 		     uint64_t now_ns);
-	/** Append to the log. @return lsn; cw_dht_durable comes when it and all before are safe. 0: refused (disk full). */
+	/** Append to the log. @return lsn; cw_dht_durable comes when it and all before are safe. 0:
+	 * refused (disk full). */
 	uint64_t (*append)(void *ctx, uint8_t type, const void *data, size_t len);
 	/** Site of a node from its certificate. @return false while unknown. */
 	bool (*site_of)(void *ctx, const struct cw_node_id *node, struct cw_site_id *out);
@@ -44,19 +46,20 @@ struct cw_dht_ops {
 	void (*ns_changed)(void *ctx, const struct cw_namespace_record *ns, uint64_t now_ns);
 };
 
-/** Rules that the simulator removes to see that its checkers notice (dht.md section 15). Production sets none. */
+/** Rules that the simulator removes to see that its checkers notice (dht.md section 15). Production
+ * sets none. */
 enum cw_dht_mutation {
 	CW_DHT_MUT_NONE,
-	CW_DHT_MUT_NOPERSIST,	/* R3 promises are not kept over a restart */
-	CW_DHT_MUT_NOSYNC,	/* R4 acks before the record is durable */
-	CW_DHT_MUT_NOWB,	/* R7 no write-back of what a takeover read */
-	CW_DHT_MUT_NOCHK,	/* R8 reads and refusals without a check */
-	CW_DHT_MUT_TIE,		/* R2 ballots are not ordered by node ID */
-	CW_DHT_MUT_Q2,		/* R1 any one replica is a quorum */
-	CW_DHT_MUT_NORID,	/* R23 a repeat does not get the first answer */
-	CW_DHT_MUT_NOSLACK,	/* R20 no eps and no guard */
-	CW_DHT_MUT_AGERESET,	/* R16 age starts anew with every copy */
-	CW_DHT_MUT_DUPOPEN,	/* S1 a second session beside a live one */
+	CW_DHT_MUT_NOPERSIST, /* R3 promises are not kept over a restart */
+	CW_DHT_MUT_NOSYNC,    /* R4 acks before the record is durable */
+	CW_DHT_MUT_NOWB,      /* R7 no write-back of what a takeover read */
+	CW_DHT_MUT_NOCHK,     /* R8 reads and refusals without a check */
+	CW_DHT_MUT_TIE,	      /* R2 ballots are not ordered by node ID */
+	CW_DHT_MUT_Q2,	      /* R1 any one replica is a quorum */
+	CW_DHT_MUT_NORID,     /* R23 a repeat does not get the first answer */
+	CW_DHT_MUT_NOSLACK,   /* R20 no eps and no guard */
+	CW_DHT_MUT_AGERESET,  /* R16 age starts anew with every copy */
+	CW_DHT_MUT_DUPOPEN,   /* S1 a second session beside a live one */
 	CW_DHT_MUT_COUNT
 };
 
@@ -102,7 +105,8 @@ void cw_dht_durable(struct cw_dht *dht, uint64_t lsn, int err, uint64_t now_ns);
 void cw_dht_neighbours(struct cw_dht *dht, const struct cw_dht_peer *peers, unsigned int n,
 		       uint64_t now_ns);
 
-/** An operator's act. @return 0, -EEXIST (there is a network), -EINVAL (1 or 3 voters, all different), -EIO (log). */
+/** An operator's act. @return 0, -EEXIST (there is a network), -EINVAL (1 or 3 voters, all
+ * different), -EIO (log). */
 CW_MUST_USE int cw_dht_found(struct cw_dht *dht, const struct cw_node_id *voters,
 			     unsigned int count, uint64_t now_ns);
 /** NULL while none is known. */

@@ -4,28 +4,31 @@
 
 /**
  * @file
- * The law of leases.md as pure functions: who may have an address, decided where its register lives.
+ * The law of leases.md as pure functions: who may have an address, decided where its register
+ * lives.
  *
- * Used by the DHT's leader, by the static store and by the simulator: one text of the law. Nothing here
- * reads a clock; proofs about sessions come in as arguments. Threads: [any].
+ * Used by the DHT's leader, by the static store and by the simulator: one text of the law. Nothing
+ * here reads a clock; proofs about sessions come in as arguments. Threads: [any].
  */
 #include "cw_store.h"
 
-/** Drift of gateways and replicas (1/500), of hosts (1/100), and the other constants of leases.md. */
-#define CW_LAW_SESSION_NS     (UINT64_C(30) * CW_NS_PER_S) /* D */
-#define CW_LAW_RENEW_NS	      (UINT64_C(10) * CW_NS_PER_S)
-#define CW_LAW_EPS_DIVISOR    500u
-#define CW_LAW_HOST_DIVISOR   100u
-#define CW_LAW_GUARD_NS	      (UINT64_C(500) * CW_NS_PER_MS) /* G */
+/** Drift of gateways and replicas (1/500), of hosts (1/100), and the other constants of leases.md.
+ */
+#define CW_LAW_SESSION_NS   (UINT64_C(30) * CW_NS_PER_S) /* D */
+#define CW_LAW_RENEW_NS	    (UINT64_C(10) * CW_NS_PER_S)
+#define CW_LAW_EPS_DIVISOR  500u
+#define CW_LAW_HOST_DIVISOR 100u
+#define CW_LAW_GUARD_NS	    (UINT64_C(500) * CW_NS_PER_MS) /* G */
 /** W: a host may count from an ACK that was this long under way. leases.md "Open" (3): LAN + G. */
-#define CW_LAW_LATE_NS	      (UINT64_C(10500) * CW_NS_PER_MS)
-#define CW_LAW_RESIDE_NS      (UINT64_C(10) * CW_NS_PER_S)
+#define CW_LAW_LATE_NS		(UINT64_C(10500) * CW_NS_PER_MS)
+#define CW_LAW_RESIDE_NS	(UINT64_C(10) * CW_NS_PER_S)
 #define CW_LAW_LEASE_SHORTEST_S 10u
 
 /** What the registers prove about the session of one mapping entry. */
 struct cw_session_proof {
-	bool over;	  /* this generation is over, for ever */
-	uint64_t age_ns;  /* if over: proven age since the last renewal, or since the next generation opened */
+	bool over;	 /* this generation is over, for ever */
+	uint64_t age_ns; /* if over: proven age since the last renewal, or since the next generation
+			    opened */
 };
 
 /** Proven age at which a cover C is over: C* = C/(1-eps_h) + W. */
@@ -34,9 +37,11 @@ uint64_t cw_law_cover_age_ns(uint64_t cover_ns);
 uint64_t cw_law_session_over_ns(void);
 /** Longest cover for a longest lease: C = L + D. */
 uint64_t cw_law_cover_ns(uint32_t lease_longest_s);
-/** until = now + (l/(1-eps_h) + W)(1+eps): when a lease of l is over on the granting gateway's clock. */
+/** until = now + (l/(1-eps_h) + W)(1+eps): when a lease of l is over on the granting gateway's
+ * clock. */
 uint64_t cw_law_until_ns(uint64_t now_ns, uint32_t lease_s);
-/** Seconds that may be granted now, 0: silence. base = first send of the last acknowledged renewal of the entry's generation. */
+/** Seconds that may be granted now, 0: silence. base = first send of the last acknowledged renewal
+ * of the entry's generation. */
 uint32_t cw_law_grant_s(uint32_t lease_s, uint64_t cover_ns, uint64_t base_ns, uint64_t now_ns);
 
 /** Who asks. */

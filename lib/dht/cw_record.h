@@ -4,10 +4,12 @@
 
 /**
  * @file
- * The registers' contents as their callers see them: sessions, mappings, client registers, namespaces.
+ * The registers' contents as their callers see them: sessions, mappings, client registers,
+ * namespaces.
  *
- * Source: leases.md "Records", design.md section 8. Plain values. Times are durations in nanoseconds of
- * the replicas' proven age, never wall-clock instants. IPv4 addresses big endian. Threads: [any].
+ * Source: leases.md "Records", design.md section 8. Plain values. Times are durations in
+ * nanoseconds of the replicas' proven age, never wall-clock instants. IPv4 addresses big endian.
+ * Threads: [any].
  */
 #include <cw_types.h>
 
@@ -22,9 +24,10 @@ struct cw_client_hash {
 };
 
 enum cw_client_state {
-	CW_CLIENT_NONE,	    /* claimed for a pool, bound to nobody */
+	CW_CLIENT_NONE, /* claimed for a pool, bound to nobody */
 	CW_CLIENT_BOUND,
-	CW_CLIENT_DECLINED, /* "!client": answered somebody else's probe; nobody gets it until `until` */
+	CW_CLIENT_DECLINED, /* "!client": answered somebody else's probe; nobody gets it until
+			       `until` */
 };
 
 /** Gateways that may answer for one address within one cover (leases.md). */
@@ -40,9 +43,9 @@ struct cw_mapping_entry {
 };
 
 struct cw_mapping {
-	uint64_t ver; /* of the register; grows with every change, also through free */
-	uint64_t gen; /* the ver that began the present ownership */
-	bool held;    /* false: free (an absent register reads as free with ver = floor) */
+	uint64_t ver;	      /* of the register; grows with every change, also through free */
+	uint64_t gen;	      /* the ver that began the present ownership */
+	bool held;	      /* false: free (an absent register reads as free with ver = floor) */
 	uint8_t client_state; /* enum cw_client_state */
 	struct cw_client_hash client;
 	struct cw_mac mac;
@@ -53,11 +56,12 @@ struct cw_mapping {
 	struct cw_mapping_entry entries[CW_MAPPING_ENTRIES_MAX];
 };
 
-/** A namespace's record (design.md section 8). Fixed-size: it must fit a register of 1,024 bytes. */
-#define CW_NS_NAME_BYTES	64u
-#define CW_NS_DOMAIN_BYTES	128u
-#define CW_NS_RESERVED_MAX	16u
-#define CW_NS_SERVERS_MAX	4u
+/** A namespace's record (design.md section 8). Fixed-size: it must fit a register of 1,024 bytes.
+ */
+#define CW_NS_NAME_BYTES   64u
+#define CW_NS_DOMAIN_BYTES 128u
+#define CW_NS_RESERVED_MAX 16u
+#define CW_NS_SERVERS_MAX  4u
 
 struct cw_ip4_range {
 	rte_be32_t first, last; /* inclusive */

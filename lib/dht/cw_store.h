@@ -6,13 +6,14 @@
  * @file
  * The store: registers as a gateway's control core uses them, asynchronously, behind one ops table.
  *
- * drivers/store implements it (dht, static; etcd later) and one conformance suite holds all to it. The
- * verbs are those of lease_model.py's Registers: each is one atomic act on one register, done at most once
- * however often it is retried inside (idempotent by request ID). What the law of leases.md says about who
- * may have an address is judged where the register lives (cw_law.h), not by the caller.
+ * drivers/store implements it (dht, static; etcd later) and one conformance suite holds all to it.
+ * The verbs are those of lease_model.py's Registers: each is one atomic act on one register, done
+ * at most once however often it is retried inside (idempotent by request ID). What the law of
+ * leases.md says about who may have an address is judged where the register lives (cw_law.h), not
+ * by the caller.
  *
- * Every submitted request is answered by exactly one call of `done`, never from inside submit. All calls
- * are [control]. Requests are copied at submit; answers are valid during the call only.
+ * Every submitted request is answered by exactly one call of `done`, never from inside submit. All
+ * calls are [control]. Requests are copied at submit; answers are valid during the call only.
  */
 #include "cw_record.h"
 
@@ -21,15 +22,17 @@ enum cw_store_verb {
 	CW_STORE_SESSION_RENEW, /* sgen */
 	CW_STORE_SESSION_CLOSE, /* sgen */
 	CW_STORE_LOOK,		/* mapping + verdict on (node, site, client, proof), linearizable */
-	CW_STORE_MAP_GET,	/* mapping only; `fresh` false: cached, at most CW_STORE_CACHE_NS old */
-	CW_STORE_CLAIM,		/* ver, sgen, client or none, mac, cover, consents, proof */
-	CW_STORE_EDIT,		/* ver; owner names the client and/or sets its own cover */
-	CW_STORE_SIGN_OFF,	/* ver: own entry leaves */
-	CW_STORE_CLIENTS_GET,	/* up to 2 clients -> their hinted addresses */
-	CW_STORE_CLIENT_PUT,	/* client -> address (refused silently while another mapping of it stands) */
-	CW_STORE_NS_GET,	/* namespace record by name, linearizable */
-	CW_STORE_NS_PUT,	/* create (ver 0) or replace at ver */
-	CW_STORE_MAP_WATCH,	/* soft state: changes of the mapping come through ops->changed; renewed by the driver */
+	CW_STORE_MAP_GET,  /* mapping only; `fresh` false: cached, at most CW_STORE_CACHE_NS old */
+	CW_STORE_CLAIM,	   /* ver, sgen, client or none, mac, cover, consents, proof */
+	CW_STORE_EDIT,	   /* ver; owner names the client and/or sets its own cover */
+	CW_STORE_SIGN_OFF, /* ver: own entry leaves */
+	CW_STORE_CLIENTS_GET, /* up to 2 clients -> their hinted addresses */
+	CW_STORE_CLIENT_PUT,  /* client -> address (refused silently while another mapping of it
+				 stands) */
+	CW_STORE_NS_GET,      /* namespace record by name, linearizable */
+	CW_STORE_NS_PUT,      /* create (ver 0) or replace at ver */
+	CW_STORE_MAP_WATCH, /* soft state: changes of the mapping come through ops->changed; renewed
+			       by the driver */
 	CW_STORE_MAP_UNWATCH,
 	CW_STORE_VERB_COUNT
 };
@@ -39,19 +42,20 @@ enum cw_store_verb {
 
 enum cw_store_result {
 	CW_STORE_OK,
-	CW_STORE_BUSY,	    /* session: another generation of this node is open and not proven over */
-	CW_STORE_LOST,	    /* session is over or of another generation */
-	CW_STORE_OTHER,	    /* address belongs to another client */
-	CW_STORE_POOL,	    /* address is in another gateway's pool */
-	CW_STORE_ASK,	    /* live entries of other sites must consent first: see `ask` */
-	CW_STORE_FULL,	    /* CW_MAPPING_ENTRIES_MAX gateways may already answer for it */
+	CW_STORE_BUSY,	/* session: another generation of this node is open and not proven over */
+	CW_STORE_LOST,	/* session is over or of another generation */
+	CW_STORE_OTHER, /* address belongs to another client */
+	CW_STORE_POOL,	/* address is in another gateway's pool */
+	CW_STORE_ASK,	/* live entries of other sites must consent first: see `ask` */
+	CW_STORE_FULL,	/* CW_MAPPING_ENTRIES_MAX gateways may already answer for it */
 	CW_STORE_CONFLICT,  /* the register is at another version; `mapping` shows it */
 	CW_STORE_STALE,	    /* may have happened, will not happen now: look again */
 	CW_STORE_NOT_FOUND, /* namespace or client register does not exist */
 	CW_STORE_EXISTS,    /* namespace record exists already */
 	CW_STORE_DENIED,
 	CW_STORE_TOO_LARGE,
-	CW_STORE_TIMEOUT,   /* not answered within budget_ns: the outcome is unknown (no quorum, cut off, late) */
+	CW_STORE_TIMEOUT, /* not answered within budget_ns: the outcome is unknown (no quorum, cut
+			     off, late) */
 	CW_STORE_RESULT_COUNT
 };
 
@@ -62,31 +66,34 @@ const char *cw_store_result_name(enum cw_store_result result);
 #define CW_STORE_CLIENTS_MAX  2u
 
 struct cw_store_request {
-	uint8_t verb;		  /* enum cw_store_verb */
-	bool fresh;		  /* MAP_GET */
-	bool has_client;	  /* CLAIM, EDIT, LOOK: `client` counts */
-	bool has_proof;		  /* CLAIM, LOOK: `proof_gen` counts: the gen under which a log names this client (or 0: pool of a former process) */
-	bool declined;		  /* EDIT with client: record it as declined */
-	uint64_t budget_ns;	  /* give up after this; 0: the driver's default (5 s) */
-	rte_be32_t ip;		  /* mapping verbs */
-	uint64_t ver;		  /* expected version: CLAIM, EDIT, SIGN_OFF, NS_PUT */
+	uint8_t verb;	    /* enum cw_store_verb */
+	bool fresh;	    /* MAP_GET */
+	bool has_client;    /* CLAIM, EDIT, LOOK: `client` counts */
+	bool has_proof;	    /* CLAIM, LOOK: `proof_gen` counts: the gen under which a log names this
+			       client (or 0: pool of a former process) */
+	bool declined;	    /* EDIT with client: record it as declined */
+	uint64_t budget_ns; /* give up after this; 0: the driver's default (5 s) */
+	rte_be32_t ip;	    /* mapping verbs */
+	uint64_t ver;	    /* expected version: CLAIM, EDIT, SIGN_OFF, NS_PUT */
 	uint64_t sgen;
 	uint64_t proof_gen;
-	uint64_t cover_ns;	  /* CLAIM, EDIT (0: leave) */
+	uint64_t cover_ns; /* CLAIM, EDIT (0: leave) */
 	struct cw_client_hash client;
 	struct cw_mac mac;
 	uint8_t consent_count, client_count;
 	struct cw_node_id consents[CW_STORE_CONSENTS_MAX];
 	struct cw_client_hash clients[CW_STORE_CLIENTS_MAX]; /* CLIENTS_GET */
-	char ns_name[CW_NS_NAME_BYTES];	       /* NS_GET; all mapping verbs act in the store's own namespace */
-	struct cw_namespace_record ns;	       /* NS_PUT */
+	char ns_name[CW_NS_NAME_BYTES]; /* NS_GET; all mapping verbs act in the store's own
+					   namespace */
+	struct cw_namespace_record ns;	/* NS_PUT */
 };
 
 struct cw_store_answer {
 	enum cw_store_result result;
 	uint64_t first_send_ns; /* when the first try left: leases and sessions count from here */
 	uint64_t sgen;		/* SESSION_OPEN */
-	struct cw_mapping mapping; /* LOOK, MAP_GET, CLAIM; EDIT, SIGN_OFF: at least ver; CONFLICT: as it is */
+	struct cw_mapping mapping; /* LOOK, MAP_GET, CLAIM; EDIT, SIGN_OFF: at least ver; CONFLICT:
+				      as it is */
 	uint64_t old_cover_ns;	   /* CLAIM: cover of this node's own former entry, 0 none */
 	uint8_t ask_count;
 	struct cw_node_id ask[CW_MAPPING_ENTRIES_MAX]; /* ASK: whose consent is needed */
@@ -97,10 +104,12 @@ struct cw_store_answer {
 
 typedef void (*cw_store_done_fn)(void *arg, const struct cw_store_answer *answer, uint64_t now_ns);
 
-/** Told to the owner of the store: soft news, may be lost, never the only way to learn something. */
+/** Told to the owner of the store: soft news, may be lost, never the only way to learn something.
+ */
 struct cw_store_events {
 	/** A mapping that is watched, or in which we have an entry, changed. */
-	void (*changed)(void *ctx, rte_be32_t ip, const struct cw_mapping *mapping, uint64_t now_ns);
+	void (*changed)(void *ctx, rte_be32_t ip, const struct cw_mapping *mapping,
+			uint64_t now_ns);
 	/** The namespace record changed. */
 	void (*ns_changed)(void *ctx, const struct cw_namespace_record *ns, uint64_t now_ns);
 	void *ctx;
@@ -108,17 +117,19 @@ struct cw_store_events {
 
 /** How well the store stands, for status and for "claim nothing in a minority". */
 struct cw_store_health {
-	bool founded;	   /* a genesis is known */
-	bool quorum;	   /* an operation could be decided now, as far as we know */
-	uint8_t voters;	   /* size of the replica set: 1, 3 or 5; what survives hangs on it (dht.md section 7) */
+	bool founded;	/* a genesis is known */
+	bool quorum;	/* an operation could be decided now, as far as we know */
+	uint8_t voters; /* size of the replica set: 1, 3 or 5; what survives hangs on it (dht.md
+			   section 7) */
 	uint8_t voters_reachable;
-	bool voter_here;   /* this node is one of them */
+	bool voter_here; /* this node is one of them */
 };
 
 /** The ops table a store driver implements. `store` is the driver's own instance. */
 struct cw_store_ops {
 	const char *name;
-	/** @return 0, or -ENOSPC when too many requests are outstanding (then `done` is not called). */
+	/** @return 0, or -ENOSPC when too many requests are outstanding (then `done` is not
+	 * called). */
 	int (*submit)(void *store, const struct cw_store_request *request, cw_store_done_fn done,
 		      void *arg, uint64_t now_ns);
 	/** Do what is due; @return next deadline or CW_NEVER. */

@@ -2,12 +2,14 @@
 /*
  * What an operation does to a register: the leader's judgement, from committed records only.
  *
- * An operation may need several registers: a claim reads the sessions of every entry of the mapping. Each is made ready first (read from a quorum,
- * no write outstanding); while one is not, the operation waits there and is judged anew from the beginning. A session that is over by its proven
- * age is ended as a version of its own before anything rests on that (R24, S2).
+ * An operation may need several registers: a claim reads the sessions of every entry of the
+ * mapping. Each is made ready first (read from a quorum, no write outstanding); while one is not,
+ * the operation waits there and is judged anew from the beginning. A session that is over by its
+ * proven age is ended as a version of its own before anything rests on that (R24, S2).
  *
- * A write names the version it expects, so it happens once; a repeat of the request that made the next version gets the first answer (R22, R23).
- * A refusal is a function of the records, confirmed by a check before it is told.
+ * A write names the version it expects, so it happens once; a repeat of the request that made the
+ * next version gets the first answer (R22, R23). A refusal is a function of the records, confirmed
+ * by a check before it is told.
  */
 #include "internal.h"
 
@@ -28,15 +30,16 @@ static struct rid own_rid(struct cw_dht *dht)
 
 static bool session_expired(struct cw_dht *dht, const struct lead *l)
 {
-	uint64_t over = dht->config.mutate == CW_DHT_MUT_NOSLACK ? CW_LAW_SESSION_NS :
-								    cw_law_session_over_ns();
+	uint64_t over = dht->config.mutate == CW_DHT_MUT_NOSLACK ? CW_LAW_SESSION_NS
+								 : cw_law_session_over_ns();
 
 	return l->record.kind == RECORD_SESSION && l->record.session.state == SESSION_OPEN &&
 	       age_now(dht, &l->renew) >= over;
 }
 
 /*
- * A session register, ready and not secretly over. @return NULL when the operation waits (or a lapse is being written for it).
+ * A session register, ready and not secretly over. @return NULL when the operation waits (or a
+ * lapse is being written for it).
  */
 static struct lead *session_ready(struct cw_dht *dht, const struct cw_node_id *node, struct op *op)
 {
@@ -77,7 +80,8 @@ static void session_open(struct cw_dht *dht, struct op *op, struct lead *l)
 		return;
 	}
 	/* One open session per node; the same disk and lock may end its own predecessor (S1). */
-	if (open && r.session.sgen != op->request.sgen && dht->config.mutate != CW_DHT_MUT_DUPOPEN) {
+	if (open && r.session.sgen != op->request.sgen &&
+	    dht->config.mutate != CW_DHT_MUT_DUPOPEN) {
 		answer_now(dht, op, CW_STORE_BUSY, &answer);
 		return;
 	}
@@ -94,7 +98,8 @@ static void session_open(struct cw_dht *dht, struct op *op, struct lead *l)
 	lead_write(dht, l, &r, op, &answer);
 }
 
-/* Counters of one process are ordered, incarnations too: a late copy of an older renewal changes nothing (R17). */
+/* Counters of one process are ordered, incarnations too: a late copy of an older renewal changes
+ * nothing (R17). */
 static bool is_older(const struct rid *came, const struct rid *have)
 {
 	if (!cw_node_id_equal(&came->node, &have->node))
@@ -178,8 +183,8 @@ static void remember_watcher(struct cw_dht *dht, struct lead *l, const struct cw
 
 static struct cw_mapping mapping_of(const struct lead *l)
 {
-	struct cw_mapping m = l->record.kind == RECORD_MAPPING ? l->record.mapping :
-								  (struct cw_mapping){0};
+	struct cw_mapping m =
+		l->record.kind == RECORD_MAPPING ? l->record.mapping : (struct cw_mapping){0};
 
 	m.ver = l->record.ver;
 	m.gen = l->record.gen;
@@ -214,7 +219,8 @@ static bool moved(struct cw_dht *dht, struct op *op, struct lead *l, struct cw_s
 		return false;
 	if (dht->config.mutate != CW_DHT_MUT_NORID &&
 	    record_made_by(r, op->request.ver + 1, &op->rid)) {
-		/* Done. If others changed it since, what we would show is no longer what it made. */
+		/* Done. If others changed it since, what we would show is no longer what it made.
+		 */
 		result = r->ver == op->request.ver + 1 ? CW_STORE_OK : CW_STORE_STALE;
 		for (unsigned int i = 0; i < r->mapping.entry_count; i++)
 			if (cw_node_id_equal(&r->mapping.entries[i].node, &op->from))
@@ -243,7 +249,8 @@ static void mapping_op(struct cw_dht *dht, struct op *op, struct lead *l)
 		if (q->fresh)
 			lead_confirm(dht, op, &answer);
 		else
-			lead_answer(dht, op, &answer); /* bounded by how soon a deposed leader stops */
+			lead_answer(dht, op,
+				    &answer); /* bounded by how soon a deposed leader stops */
 		return;
 	}
 	if (q->verb != CW_STORE_LOOK && moved(dht, op, l, &answer))
@@ -300,7 +307,8 @@ static void clients_get(struct cw_dht *dht, struct op *op, struct lead *first)
 	answer_now(dht, op, CW_STORE_OK, &answer);
 }
 
-/* A hint: it moves only when the mapping it points to is no longer this client's (leases.md R16). */
+/* A hint: it moves only when the mapping it points to is no longer this client's (leases.md R16).
+ */
 static void client_put(struct cw_dht *dht, struct op *op, struct lead *l)
 {
 	struct cw_store_answer answer = {0};
@@ -350,16 +358,17 @@ static void ns_op(struct cw_dht *dht, struct op *op, struct lead *l)
 		answer.ns = r.ns;
 	if (op->request.verb == CW_STORE_NS_GET) {
 		remember_watcher(dht, l, &op->from);
-		answer_now(dht, op, r.kind == RECORD_NS ? CW_STORE_OK : CW_STORE_NOT_FOUND, &answer);
+		answer_now(dht, op, r.kind == RECORD_NS ? CW_STORE_OK : CW_STORE_NOT_FOUND,
+			   &answer);
 		return;
 	}
 	if (r.ver != op->request.ver) {
 		bool done = record_made_by(&r, op->request.ver + 1, &op->rid);
 
 		answer_now(dht, op,
-			   done			 ? CW_STORE_OK :
-			   op->request.ver == 0 ? CW_STORE_EXISTS :
-						  CW_STORE_CONFLICT,
+			   done			  ? CW_STORE_OK
+			   : op->request.ver == 0 ? CW_STORE_EXISTS
+						  : CW_STORE_CONFLICT,
 			   &answer);
 		return;
 	}

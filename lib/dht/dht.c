@@ -2,11 +2,13 @@
 /*
  * The DHT's outside: messages in and out, the genesis, the log, time.
  *
- * A network begins by an operator's act (cw_dht_found); a node without genesis asks its neighbours, takes the first one it hears and refuses
- * every other network's messages from then on. Messages that tell of something durable wait for their lsn; messages to
- * oneself go the same way as all others, without the network.
+ * A network begins by an operator's act (cw_dht_found); a node without genesis asks its neighbours,
+ * takes the first one it hears and refuses every other network's messages from then on. Messages
+ * that tell of something durable wait for their lsn; messages to oneself go the same way as all
+ * others, without the network.
  *
- * First stage: one member set for all slots, epoch 1 for ever; reconfiguration comes behind the same messages.
+ * First stage: one member set for all slots, epoch 1 for ever; reconfiguration comes behind the
+ * same messages.
  */
 #include "internal.h"
 
@@ -134,8 +136,8 @@ static void flush(struct cw_dht *dht)
 
 uint64_t append_record(struct cw_dht *dht, const struct replica *r)
 {
-	struct packed_record *p = record_pack(&r->record, age_now(dht, &r->renew),
-					      age_now(dht, &r->open), &r->stamp);
+	struct packed_record *p =
+		record_pack(&r->record, age_now(dht, &r->renew), age_now(dht, &r->open), &r->stamp);
 	Causeway__Dht__Record *m;
 	uint64_t lsn = 0;
 	uint8_t *bytes;
@@ -231,9 +233,10 @@ static bool take_genesis(struct cw_dht *dht, const Causeway__Dht__Genesis *m)
 	dht->founded = true;
 	dht->self_voter = voter_index(dht, &dht->config.self);
 	dht->guide_ns = dht->now_ns;
-	dht->patience_ns = g.voter_count == 1 ? 0 :
-						ELECTION_FIRST_NS + cw_random_u64(&dht->config.random) %
-									    ELECTION_SPREAD_NS;
+	dht->patience_ns = g.voter_count == 1
+				   ? 0
+				   : ELECTION_FIRST_NS + cw_random_u64(&dht->config.random) %
+								 ELECTION_SPREAD_NS;
 	return true;
 }
 

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The law of leases.md, as functions of records and proofs. One text for the DHT's leader, the static store and the simulator.
+ * The law of leases.md, as functions of records and proofs. One text for the DHT's leader, the
+ * static store and the simulator.
  *
- * An entry says that one gateway, in one session generation, may have leases out for an address. It leaves in two ways only: its gateway signs off,
- * or its generation is proven over and its cover is too. While an entry is left, the address is its client's.
+ * An entry says that one gateway, in one session generation, may have leases out for an address. It
+ * leaves in two ways only: its gateway signs off, or its generation is proven over and its cover is
+ * too. While an entry is left, the address is its client's.
  *
- * All arithmetic is in integer nanoseconds and rounds to the safe side: covers and deadlines of others up, what may be granted down.
- * Nothing here reads a clock. Rule numbers (R1 to R17) are those of leases.md.
+ * All arithmetic is in integer nanoseconds and rounds to the safe side: covers and deadlines of
+ * others up, what may be granted down. Nothing here reads a clock. Rule numbers (R1 to R17) are
+ * those of leases.md.
  */
 #include "cw_law.h"
 
@@ -71,7 +74,8 @@ static bool is_mine(const struct cw_mapping *m, const struct cw_law_claimant *wh
 {
 	if (same_client(m, r))
 		return true;
-	if (m->client_state != CW_CLIENT_NONE || !m->owned || !same_site(&m->owner_site, &who->site))
+	if (m->client_state != CW_CLIENT_NONE || !m->owned ||
+	    !same_site(&m->owner_site, &who->site))
 		return false;
 	if (!r->has_proof || r->proof_gen != m->gen)
 		return false;
@@ -135,10 +139,8 @@ static enum cw_store_result claim(const struct cw_mapping *before,
 				  struct cw_store_answer *answer)
 {
 	enum cw_store_result verdict;
-	struct cw_mapping_entry own = {.node = who->node,
-				       .site = who->site,
-				       .sgen = r->sgen,
-				       .cover_ns = r->cover_ns};
+	struct cw_mapping_entry own = {
+		.node = who->node, .site = who->site, .sgen = r->sgen, .cover_ns = r->cover_ns};
 	uint8_t left;
 
 	if (!session_open)
@@ -175,8 +177,7 @@ static enum cw_store_result claim(const struct cw_mapping *before,
 	return CW_STORE_OK;
 }
 
-static enum cw_store_result edit(const struct cw_mapping *before,
-				 const struct cw_law_claimant *who,
+static enum cw_store_result edit(const struct cw_mapping *before, const struct cw_law_claimant *who,
 				 const struct cw_store_request *r, struct cw_mapping *after)
 {
 	int own = find_entry(before, &who->node);

@@ -2,9 +2,10 @@
 /*
  * The leader: one ballot, from standing for election to losing it.
  *
- * Every register it serves was read from a quorum under its ballot first, and written back before any answer rests on it (R7). One
- * write per register is outstanding; what comes meanwhile waits in order, QUEUE_MAX deep. Reads and refusals are answered after a
- * check that came later than the request has a quorum (R8); one check serves all that wait. A leader that hears no quorum for
+ * Every register it serves was read from a quorum under its ballot first, and written back before
+ * any answer rests on it (R7). One write per register is outstanding; what comes meanwhile waits in
+ * order, QUEUE_MAX deep. Reads and refusals are answered after a check that came later than the
+ * request has a quorum (R8); one check serves all that wait. A leader that hears no quorum for
  * LEADER_LOST_NS stops; callers retry under the same request-id.
  *
  * It decides nothing about contents: decide.c does, with what is committed.
@@ -116,7 +117,8 @@ void leader_stand(struct cw_dht *dht)
 	lead->reads = NULL;
 	lead->reads_tail = &lead->reads;
 	lead->checking = false;
-	/* Our own promise is durable before prep leaves: no ballot is used twice, also over a restart (R3). */
+	/* Our own promise is durable before prep leaves: no ballot is used twice, also over a
+	 * restart (R3). */
 	dht->promised = lead->ballot;
 	lsn = append_promise(dht);
 	c = call_new(dht, CALL_PREP);
@@ -188,8 +190,8 @@ void leader_step_down(struct cw_dht *dht, const char *why)
 	dht->leader.phase = LEADER_NOT;
 	clear(dht);
 	dht->guide_ns = dht->now_ns;
-	dht->patience_ns = ELECTION_FIRST_NS +
-			   cw_random_u64(&dht->config.random) % ELECTION_SPREAD_NS;
+	dht->patience_ns =
+		ELECTION_FIRST_NS + cw_random_u64(&dht->config.random) % ELECTION_SPREAD_NS;
 }
 
 void leader_free(struct cw_dht *dht)
@@ -254,7 +256,8 @@ bool lead_ready(struct cw_dht *dht, struct lead *l, struct op *op)
 
 	if (l->known && !l->busy)
 		return true;
-	/* While the write-back of a first touch is out, the register is known to be read: not a second time. */
+	/* While the write-back of a first touch is out, the register is known to be read: not a
+	 * second time. */
 	if (!l->known && !l->asking && !l->busy) {
 		c = call_new(dht, CALL_RREAD);
 		if (c == NULL) {
@@ -274,9 +277,8 @@ void lead_write(struct cw_dht *dht, struct lead *l, const struct record *r, stru
 {
 	struct call *c = call_new(dht, CALL_ACC);
 	bool new_rid = !same_rid(&l->record.rid, &r->rid);
-	bool new_gen = r->kind == RECORD_SESSION &&
-		       (l->record.kind != RECORD_SESSION ||
-			l->record.session.sgen != r->session.sgen);
+	bool new_gen = r->kind == RECORD_SESSION && (l->record.kind != RECORD_SESSION ||
+						     l->record.session.sgen != r->session.sgen);
 
 	if (c == NULL) {
 		op_free(op);
@@ -291,7 +293,8 @@ void lead_write(struct cw_dht *dht, struct lead *l, const struct record *r, stru
 		if (c->answer != NULL)
 			*c->answer = *answer;
 	}
-	/* An rid brings its own age: a new one is of now, an old one keeps what is proven of it (R15, R16). */
+	/* An rid brings its own age: a new one is of now, an old one keeps what is proven of it
+	 * (R15, R16). */
 	c->best_renew = new_rid ? (struct age){0, dht->now_ns} : l->renew;
 	c->best_open = new_gen ? (struct age){0, dht->now_ns} : l->open;
 	l->busy = true;
@@ -316,7 +319,8 @@ static void tell_watchers(struct cw_dht *dht, struct lead *l)
 	for (unsigned int i = 0; i < WATCHERS_MAX; i++)
 		if (dht->now_ns < l->watchers[i].until_ns)
 			send_frame(dht, &l->watchers[i].node, &frame, 0);
-	/* Who has an entry is told without having asked (leases.md: "the old gateway hears of it"). */
+	/* Who has an entry is told without having asked (leases.md: "the old gateway hears of it").
+	 */
 	for (unsigned int i = 0;
 	     l->record.kind == RECORD_MAPPING && i < l->record.mapping.entry_count; i++)
 		send_frame(dht, &l->record.mapping.entries[i].node, &frame, 0);
@@ -480,8 +484,7 @@ static void on_nack(struct cw_dht *dht, const Causeway__Dht__Promise *promise)
 		leader_step_down(dht, "a voter promised another ballot");
 }
 
-void leader_reply(struct cw_dht *dht, const struct cw_node_id *from,
-		  const Causeway__Dht__Frame *in)
+void leader_reply(struct cw_dht *dht, const struct cw_node_id *from, const Causeway__Dht__Frame *in)
 {
 	struct leader *lead = &dht->leader;
 	int voter = voter_index(dht, from);
@@ -489,7 +492,8 @@ void leader_reply(struct cw_dht *dht, const struct cw_node_id *from,
 	struct call *c;
 
 	if (lead->phase == LEADER_NOT || voter < 0 || !node_unpack(&in->node, &ballot.node) ||
-	    ballot.round != lead->ballot.round || !cw_node_id_equal(&ballot.node, &lead->ballot.node))
+	    ballot.round != lead->ballot.round ||
+	    !cw_node_id_equal(&ballot.node, &lead->ballot.node))
 		return;
 	if (in->body_case == CAUSEWAY__DHT__FRAME__BODY_NACK) {
 		on_nack(dht, in->nack);

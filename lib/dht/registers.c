@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Registers: keys, slots, order of ballots and stamps, proven ages, and the replica's table of them.
+ * Registers: keys, slots, order of ballots and stamps, proven ages, and the replica's table of
+ * them.
  *
- * A proven age is what was proven elsewhere plus our own clock since this request-id was first accepted here, less the drift a clock may
- * have: never more than the truth (dht.md section 4). It belongs to the request-id: a new copy of the same rid never makes it younger, a
- * new rid begins with the age that came along.
+ * A proven age is what was proven elsewhere plus our own clock since this request-id was first
+ * accepted here, less the drift a clock may have: never more than the truth (dht.md section 4). It
+ * belongs to the request-id: a new copy of the same rid never makes it younger, a new rid begins
+ * with the age that came along.
  */
 #include "internal.h"
 

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Hosts of this site: two fixed hash tables, by IP and by DHCP client, over entries that are replaced whole.
+ * Hosts of this site: two fixed hash tables, by IP and by DHCP client, over entries that are
+ * replaced whole.
  *
- * Chains are singly linked through the entries; a worker that walks one sees either the old or the new entry of a host. Replacing
- * puts the new entry in the old one's place in its chain by one store. The number of buckets is fixed at creation (sites have at most
- * CW_HOST_MAX hosts), so nothing ever moves.
+ * Chains are singly linked through the entries; a worker that walks one sees either the old or the
+ * new entry of a host. Replacing puts the new entry in the old one's place in its chain by one
+ * store. The number of buckets is fixed at creation (sites have at most CW_HOST_MAX hosts), so
+ * nothing ever moves.
  *
- * Invariant: an entry is in the IP table exactly once, and in the client table exactly once if it has a client.
+ * Invariant: an entry is in the IP table exactly once, and in the client table exactly once if it
+ * has a client.
  */
 #include "cw_host.h"
 

@@ -6,9 +6,9 @@
  * @file
  * Hosts of this site, as workers see them: who may send from an address, whom DHCP is answered for.
  *
- * Control publishes, replaces and retires whole entries; workers look up by IP (guard, WAN to LAN rewrite) and by
- * client (DHCP). An entry is immutable but for the fields marked so. A pointer that a worker got is valid until its
- * next quiescent state. Addresses big endian, VLAN host order.
+ * Control publishes, replaces and retires whole entries; workers look up by IP (guard, WAN to LAN
+ * rewrite) and by client (DHCP). An entry is immutable but for the fields marked so. A pointer that
+ * a worker got is valid until its next quiescent state. Addresses big endian, VLAN host order.
  */
 #include <cw_rcu.h>
 #include <cw_types.h>
@@ -18,7 +18,8 @@ struct cw_host_table;
 /** Hosts a site may have; sizes the tables (design.md section 6). */
 #define CW_HOST_MAX 65536u
 
-/** Client identifiers longer than this are not answered in-line (RFC 2132 allows 255; real ones have 7 to 19). */
+/** Client identifiers longer than this are not answered in-line (RFC 2132 allows 255; real ones
+ * have 7 to 19). */
 #define CW_CLIENT_BYTES_MAX 64u
 
 /** A DHCP client as the wire names it. */
@@ -29,9 +30,11 @@ struct cw_client {
 };
 
 enum cw_host_state {
-	CW_HOST_OFFERED, /* offer out, not committed: DISCOVER is answered in-line, REQUEST is punted; no traffic */
+	CW_HOST_OFFERED, /* offer out, not committed: DISCOVER is answered in-line, REQUEST is
+			    punted; no traffic */
 	CW_HOST_BOUND,	 /* durable: everything is answered in-line */
-	CW_HOST_SILENT,	 /* a binding that was stopped (moved, released, declined): no traffic, no answers */
+	CW_HOST_SILENT,	 /* a binding that was stopped (moved, released, declined): no traffic, no
+			    answers */
 };
 
 struct cw_host {
@@ -39,9 +42,10 @@ struct cw_host {
 	rte_be32_t ip;
 	struct cw_mac mac;
 	uint16_t vlan;
-	uint8_t state;	 /* enum cw_host_state */
-	bool is_static;	 /* configured by hand and claimed: no DHCP answers */
-	uint64_t grant_until_tsc; /* past it DHCP is punted: the lease would have to be shorter than usual (leases.md) */
+	uint8_t state;		  /* enum cw_host_state */
+	bool is_static;		  /* configured by hand and claimed: no DHCP answers */
+	uint64_t grant_until_tsc; /* past it DHCP is punted: the lease would have to be shorter than
+				     usual (leases.md) */
 	struct cw_client client;
 	char name[64]; /* option 12 as accepted; "" none */
 	/* The only fields workers write; relaxed stores, read by control now and then. */

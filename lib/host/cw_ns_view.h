@@ -6,9 +6,10 @@
  * @file
  * A namespace as workers see it: the constants that answer ARP and DHCP, and the way to its tables.
  *
- * Control builds a new view when the record, the session deadline or the lease changes and publishes it whole (one pointer
- * per LAN VLAN, in the worker's shared block); the old one is freed after a grace period. Workers read only. The session
- * deadline is apart (struct cw_ns_deadline): it moves every 10 s and is one relaxed 64-bit store.
+ * Control builds a new view when the record, the session deadline or the lease changes and
+ * publishes it whole (one pointer per LAN VLAN, in the worker's shared block); the old one is freed
+ * after a grace period. Workers read only. The session deadline is apart (struct cw_ns_deadline):
+ * it moves every 10 s and is one relaxed 64-bit store.
  */
 #include <cw_rcu.h>
 #include <cw_types.h>
@@ -16,10 +17,12 @@
 struct cw_host_table;
 struct cw_route_table;
 
-/** DHCP options that are the same for every client of the namespace, ready as wire bytes (no 53, 54, 51, 58, 59, 82, 61, end). */
+/** DHCP options that are the same for every client of the namespace, ready as wire bytes (no 53,
+ * 54, 51, 58, 59, 82, 61, end). */
 #define CW_NS_OPTIONS_BYTES_MAX 256u
 
-/** Past this instant the session's ownership is not ours to use: workers fall silent (dht.md section 4). */
+/** Past this instant the session's ownership is not ours to use: workers fall silent (dht.md
+ * section 4). */
 struct cw_ns_deadline {
 	uint64_t session_tsc; /* control: w, worker: r, both relaxed atomic */
 };
@@ -36,14 +39,16 @@ struct cw_ns_view {
 	uint16_t mtu_bytes;
 	uint32_t lease_s, t1_s, t2_s;
 	uint16_t option_bytes;
-	uint8_t options[CW_NS_OPTIONS_BYTES_MAX]; /* 1, 3, 6, 15, 26, 28, 42, 119, 121 as configured, in code order */
+	uint8_t options[CW_NS_OPTIONS_BYTES_MAX]; /* 1, 3, 6, 15, 26, 28, 42, 119, 121 as
+						     configured, in code order */
 	uint8_t site[8];			  /* our own site */
 	const struct cw_ns_deadline *deadline;
 	struct cw_host_table *hosts;
 	struct cw_route_table *routes;
 };
 
-/** Slot of a remote address: the same everywhere (design.md section 11). 0 when there is one slot. */
+/** Slot of a remote address: the same everywhere (design.md section 11). 0 when there is one slot.
+ */
 static inline uint16_t cw_ns_slot(rte_be32_t remote_ip, uint16_t slots)
 {
 	uint32_t h = rte_be_to_cpu_32(remote_ip) * UINT32_C(0x9E3779B1); /* Fibonacci hashing */
@@ -54,8 +59,8 @@ static inline uint16_t cw_ns_slot(rte_be32_t remote_ip, uint16_t slots)
 /** Virtual MAC of a slot: FE:FD:nn:nn:00:ss. */
 static inline void cw_ns_slot_mac(uint16_t mac_base, uint16_t slot, struct cw_mac *out)
 {
-	*out = (struct cw_mac){{0xfe, 0xfd, (uint8_t)(mac_base >> 8), (uint8_t)mac_base, 0,
-				(uint8_t)slot}};
+	*out = (struct cw_mac){
+		{0xfe, 0xfd, (uint8_t)(mac_base >> 8), (uint8_t)mac_base, 0, (uint8_t)slot}};
 }
 
 #endif /* CW_NS_VIEW_H */

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What a certificate says about a node, as facts. Takes URIs one by one; knows nothing of X.509 or keys.
+ * What a certificate says about a node, as facts. Takes URIs one by one; knows nothing of X.509 or
+ * keys.
  *
- * Names of nodes, sites and namespaces are a closed alphabet, so that they can stand in files, logs and DNS without quoting. A
- * causeway: URI of an unknown kind is ignored: a later minor version may know more.
+ * Names of nodes, sites and namespaces are a closed alphabet, so that they can stand in files, logs
+ * and DNS without quoting. A causeway: URI of an unknown kind is ignored: a later minor version may
+ * know more.
  */
 #include "cw_identity.h"
 
@@ -14,8 +16,8 @@ static const struct {
 	const char *name;
 	enum cw_role role;
 } roles[] = {
-	{"gateway", CW_ROLE_GATEWAY}, {"workstation", CW_ROLE_WORKSTATION},
-	{"relay", CW_ROLE_RELAY},     {"witness", CW_ROLE_WITNESS},
+	{"gateway", CW_ROLE_GATEWAY},	{"workstation", CW_ROLE_WORKSTATION},
+	{"relay", CW_ROLE_RELAY},	{"witness", CW_ROLE_WITNESS},
 	{"operator", CW_ROLE_OPERATOR},
 };
 

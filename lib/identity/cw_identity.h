@@ -18,9 +18,9 @@
 #include <cw_ops.h>
 #include <cw_types.h>
 
-#define CW_SITE_NAME_BYTES	  64u
-#define CW_NODE_NAME_BYTES	  64u
-#define CW_IDENTITY_NAMESPACES_MAX 16u
+#define CW_SITE_NAME_BYTES	    64u
+#define CW_NODE_NAME_BYTES	    64u
+#define CW_IDENTITY_NAMESPACES_MAX  16u
 #define CW_IDENTITY_NAMESPACE_BYTES 64u
 
 enum cw_role {
@@ -45,16 +45,19 @@ struct cw_identity {
 void cw_identity_node_id(const struct cw_digest_ops *digest, const uint8_t *spki_der, size_t len,
 			 struct cw_node_id *out);
 
-/** Take one SAN URI into @p id. @return 0; -EINVAL malformed, -ENOSPC too many; unknown causeway: URIs are ignored (a later minor version). */
+/** Take one SAN URI into @p id. @return 0; -EINVAL malformed, -ENOSPC too many; unknown causeway:
+ * URIs are ignored (a later minor version). */
 CW_MUST_USE int cw_identity_add_uri(struct cw_identity *id, const char *uri, size_t len);
 
 bool cw_identity_in_namespace(const struct cw_identity *id, const char *name);
 
-/** The site as registers name it: hash of the name, else of the node ID (cw_record.h's struct cw_site_id bytes). */
+/** The site as registers name it: hash of the name, else of the node ID (cw_record.h's struct
+ * cw_site_id bytes). */
 void cw_identity_site_id(const struct cw_digest_ops *digest, const struct cw_identity *id,
 			 uint8_t out[8]);
 
-/** A name usable as site, namespace or node name: 1 to 63 of a-z 0-9 - . _, starting with a letter or digit. */
+/** A name usable as site, namespace or node name: 1 to 63 of a-z 0-9 - . _, starting with a letter
+ * or digit. */
 bool cw_identity_name_valid(const char *name);
 
 #endif /* CW_IDENTITY_H */

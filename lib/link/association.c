@@ -2,12 +2,13 @@
 /*
  * One association from handshake to end, and which one is the link.
  *
- * After the handshake the DTLS client says Hello on the association it keeps; the server takes the first Hello as the client's choice.
- * So an end that restarted, or tried several endpoints at once, never leaves the two with different ideas. If both ends opened at once
- * and both finished, the one whose client has the lower node ID stays.
+ * After the handshake the DTLS client says Hello on the association it keeps; the server takes the
+ * first Hello as the client's choice. So an end that restarted, or tried several endpoints at once,
+ * never leaves the two with different ideas. If both ends opened at once and both finished, the one
+ * whose client has the lower node ID stays.
  *
- * Keepalive: a ping a second of silence; DEAD_NS of silence ends the link. Roaming: the path moves only when a challenge sent to
- * the new endpoint came back from it.
+ * Keepalive: a ping a second of silence; DEAD_NS of silence ends the link. Roaming: the path moves
+ * only when a challenge sent to the new endpoint came back from it.
  */
 #include "internal.h"
 
@@ -274,8 +275,8 @@ static void check_status(struct association *a, uint64_t now_ns)
 		association_end(a, CW_LINK_DOWN_CLOSED, now_ns);
 		break;
 	case CW_DTLS_FAILED:
-		links->ops.refused(links->ctx, &a->path,
-				   links->config.dtls->reason(a->session), now_ns);
+		links->ops.refused(links->ctx, &a->path, links->config.dtls->reason(a->session),
+				   now_ns);
 		association_end(a, CW_LINK_DOWN_CLOSED, now_ns);
 		break;
 	default:

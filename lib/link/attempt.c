@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Attempts: a node is wanted, handshakes go to all its endpoints at once, the first that succeeds settles it. An attempt that
- * got no answer is given up after HANDSHAKE_NS; whoever wanted the node asks again in its own time.
+ * Attempts: a node is wanted, handshakes go to all its endpoints at once, the first that succeeds
+ * settles it. An attempt that got no answer is given up after HANDSHAKE_NS; whoever wanted the node
+ * asks again in its own time.
  */
 #include "internal.h"
 
@@ -12,8 +13,8 @@ static bool same_target(const struct attempt *t, const struct cw_node_id *node,
 {
 	if (!t->used || t->any_node != (node == NULL))
 		return false;
-	return node != NULL ? cw_node_id_equal(&t->node, node) :
-			      cw_endpoint_equal(&t->endpoints[0], first);
+	return node != NULL ? cw_node_id_equal(&t->node, node)
+			    : cw_endpoint_equal(&t->endpoints[0], first);
 }
 
 int cw_links_connect(struct cw_links *links, const struct cw_node_id *node,

@@ -6,9 +6,9 @@
  * @file
  * The ops table of a DTLS engine, as lib/link needs it. Sans I/O: datagrams in, datagrams out.
  *
- * drivers/dtls implements it over OpenSSL (DTLS 1.2, mutual X.509, stateless cookie, ECDHE + AEAD suites
- * only, Extended Master Secret required); the simulator puts a stand-in with the same flights in its place,
- * since libssl reads the wall clock itself. All calls [control].
+ * drivers/dtls implements it over OpenSSL (DTLS 1.2, mutual X.509, stateless cookie, ECDHE + AEAD
+ * suites only, Extended Master Secret required); the simulator puts a stand-in with the same
+ * flights in its place, since libssl reads the wall clock itself. All calls [control].
  */
 #include <cw_identity.h>
 
@@ -29,8 +29,8 @@ typedef void (*cw_dtls_send_fn)(void *ctx, const struct cw_endpoint *to, const v
 struct cw_dtls_ops {
 	/**
 	 * A datagram from an endpoint without an association. Answers cookies statelessly.
-	 * @return NULL: nothing to keep. Else a server session whose ClientHello carried a good cookie;
-	 *	the caller owns it.
+	 * @return NULL: nothing to keep. Else a server session whose ClientHello carried a good
+	 *cookie; the caller owns it.
 	 */
 	struct cw_dtls_session *(*accept)(struct cw_dtls *engine, const struct cw_endpoint *from,
 					  const uint8_t *data, size_t len, uint64_t now_ns);
@@ -38,8 +38,10 @@ struct cw_dtls_ops {
 	struct cw_dtls_session *(*connect)(struct cw_dtls *engine, const struct cw_endpoint *to,
 					   uint64_t now_ns);
 	/**
-	 * A datagram for this session. Application data that it held is handed out one record a call:
-	 * @return bytes put into @p out, 0 when none is left (call with data = NULL for further ones).
+	 * A datagram for this session. Application data that it held is handed out one record a
+	 * call:
+	 * @return bytes put into @p out, 0 when none is left (call with data = NULL for further
+	 * ones).
 	 */
 	size_t (*input)(struct cw_dtls_session *s, const uint8_t *data, size_t len, uint8_t *out,
 			size_t out_size, uint64_t now_ns);
@@ -50,7 +52,8 @@ struct cw_dtls_ops {
 	enum cw_dtls_status (*status)(const struct cw_dtls_session *s);
 	/** Why it failed, one phrase for the log and the counter; "" if it did not. */
 	const char *(*reason)(const struct cw_dtls_session *s);
-	/** Identity of the peer's verified certificate; NULL before ESTABLISHED. Lives as long as the session. */
+	/** Identity of the peer's verified certificate; NULL before ESTABLISHED. Lives as long as
+	 * the session. */
 	const struct cw_identity *(*peer)(const struct cw_dtls_session *s);
 	/** RFC 5705. @return 0 or -ENOTCONN. */
 	int (*exporter)(struct cw_dtls_session *s, const char *label, uint8_t *out, size_t len);
@@ -64,8 +67,8 @@ struct cw_dtls_ops {
 
 /** HMAC-based derivation for SA keys; pure. HKDF-Expand-SHA256 (RFC 5869). @return 0 or -EINVAL. */
 struct cw_kdf_ops {
-	int (*hkdf_expand)(const uint8_t prk[32], const uint8_t *info, size_t info_len, uint8_t *out,
-			   size_t len);
+	int (*hkdf_expand)(const uint8_t prk[32], const uint8_t *info, size_t info_len,
+			   uint8_t *out, size_t len);
 	/** Overwrite secrets so that no compiler drops it. */
 	void (*cleanse)(void *data, size_t len);
 };

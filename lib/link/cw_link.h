@@ -6,15 +6,17 @@
  * @file
  * Links: authenticated adjacencies between nodes. DTLS associations, their paths, their ESP SAs.
  *
- * Sans I/O: STUN and DTLS datagrams and `now_ns` in; datagrams, messages and SAs out through ops. One link per
- * pair of nodes: on simultaneous open the association whose DTLS client has the lower node ID stays. A link
- * carries messages of up to CW_LINK_MESSAGE_BYTES_MAX (cut into records, put together again; unreliable: a lost
- * piece loses the message, the layers above retry), pings, and the agreement on SAs. [control] throughout.
+ * Sans I/O: STUN and DTLS datagrams and `now_ns` in; datagrams, messages and SAs out through ops.
+ * One link per pair of nodes: on simultaneous open the association whose DTLS client has the lower
+ * node ID stays. A link carries messages of up to CW_LINK_MESSAGE_BYTES_MAX (cut into records, put
+ * together again; unreliable: a lost piece loses the message, the layers above retry), pings, and
+ * the agreement on SAs. [control] throughout.
  *
- * SAs (design.md section 3): after ESTABLISHED both sides say nonce, worker count and, per SA, the SPI they will
- * receive on. K = max(N, M) SAs a direction, SA k received by worker k mod M, sent by worker k mod N. The
- * receiver installs first and says so; only then the sender switches over (make before break). Rekey by time
- * and by count repeats that with new SPIs; old inbound SAs stay until CW_LINK_SA_LINGER_NS after the switch.
+ * SAs (design.md section 3): after ESTABLISHED both sides say nonce, worker count and, per SA, the
+ * SPI they will receive on. K = max(N, M) SAs a direction, SA k received by worker k mod M, sent by
+ * worker k mod N. The receiver installs first and says so; only then the sender switches over (make
+ * before break). Rekey by time and by count repeats that with new SPIs; old inbound SAs stay until
+ * CW_LINK_SA_LINGER_NS after the switch.
  */
 #include <cw_log.h>
 #include "cw_dtls.h"
@@ -26,14 +28,14 @@ struct cw_links;
 #define CW_LINK_SA_REKEY_NS  (UINT64_C(120) * CW_NS_PER_S)
 #define CW_LINK_SA_LINGER_NS (UINT64_C(10) * CW_NS_PER_S)
 /** Key (32) and salt (4) of one SA, RFC 4106. */
-#define CW_LINK_SA_KEY_BYTES 36u
+#define CW_LINK_SA_KEY_BYTES  36u
 #define CW_LINK_ENDPOINTS_MAX 8u
 
 enum cw_link_down_reason {
-	CW_LINK_DOWN_CLOSED,	/* the peer said goodbye */
-	CW_LINK_DOWN_TIMEOUT,	/* silent for too long */
-	CW_LINK_DOWN_REPLACED,	/* simultaneous open or the peer restarted */
-	CW_LINK_DOWN_LOCAL,	/* we closed it */
+	CW_LINK_DOWN_CLOSED,   /* the peer said goodbye */
+	CW_LINK_DOWN_TIMEOUT,  /* silent for too long */
+	CW_LINK_DOWN_REPLACED, /* simultaneous open or the peer restarted */
+	CW_LINK_DOWN_LOCAL,    /* we closed it */
 	CW_LINK_DOWN_REASON_COUNT
 };
 
@@ -41,17 +43,18 @@ enum cw_link_down_reason {
 struct cw_link_sa {
 	struct cw_node_id peer;
 	bool outbound;
-	uint8_t k, K;	    /* number and count of this generation */
-	uint8_t worker;	    /* who seals (outbound) or opens (inbound) it here */
-	uint32_t spi;	    /* host order */
-	uint32_t generation; /* grows with every rekey of the link */
+	uint8_t k, K;			   /* number and count of this generation */
+	uint8_t worker;			   /* who seals (outbound) or opens (inbound) it here */
+	uint32_t spi;			   /* host order */
+	uint32_t generation;		   /* grows with every rekey of the link */
 	uint8_t key[CW_LINK_SA_KEY_BYTES]; /* zeroed by lib/link after the op returned */
 };
 
 struct cw_link_ops {
 	/** One UDP payload to an underlay endpoint. */
 	void (*send)(void *ctx, const struct cw_endpoint *to, const void *data, size_t len);
-	/** A node became reachable (authenticated, one link per node). @p identity valid during the call. */
+	/** A node became reachable (authenticated, one link per node). @p identity valid during the
+	 * call. */
 	void (*up)(void *ctx, const struct cw_identity *identity, const struct cw_endpoint *path,
 		   uint64_t now_ns);
 	void (*down)(void *ctx, const struct cw_node_id *node, enum cw_link_down_reason why,
@@ -61,19 +64,23 @@ struct cw_link_ops {
 		      uint64_t now_ns);
 	void (*message)(void *ctx, const struct cw_node_id *from, const uint8_t *data, size_t len,
 			uint64_t now_ns);
-	/** Choose an SPI for an inbound SA of this worker, unused and not used lately. @return 0 or -ENOSPC. */
+	/** Choose an SPI for an inbound SA of this worker, unused and not used lately. @return 0 or
+	 * -ENOSPC. */
 	int (*spi_alloc)(void *ctx, const struct cw_node_id *peer, uint8_t worker, uint32_t *spi);
 	/** An SPI that was never installed is given back. */
 	void (*spi_free)(void *ctx, uint32_t spi);
-	/** Install; for outbound ones: after the last (k = K-1) of a generation the senders switch over. @return 0 or -errno (link is closed). */
+	/** Install; for outbound ones: after the last (k = K-1) of a generation the senders switch
+	 * over. @return 0 or -errno (link is closed). */
 	int (*sa_install)(void *ctx, const struct cw_link_sa *sa, uint64_t now_ns);
 	/** All SAs of this generation and direction end now. */
-	void (*sa_retire)(void *ctx, const struct cw_node_id *peer, bool outbound, uint32_t generation,
-			  uint64_t now_ns);
+	void (*sa_retire)(void *ctx, const struct cw_node_id *peer, bool outbound,
+			  uint32_t generation, uint64_t now_ns);
 	/** Our address as a peer sees it (STUN or link hello). */
 	void (*reflexive)(void *ctx, const struct cw_endpoint *seen, uint64_t now_ns);
-	/** A refused handshake, one phrase ("certificate expired", ...), for counters and a rate-limited log. */
-	void (*refused)(void *ctx, const struct cw_endpoint *from, const char *why, uint64_t now_ns);
+	/** A refused handshake, one phrase ("certificate expired", ...), for counters and a
+	 * rate-limited log. */
+	void (*refused)(void *ctx, const struct cw_endpoint *from, const char *why,
+			uint64_t now_ns);
 };
 
 struct cw_link_config {
@@ -111,7 +118,8 @@ void cw_links_input(struct cw_links *links, const struct cw_endpoint *from, cons
 uint64_t cw_links_timer(struct cw_links *links, uint64_t now_ns);
 
 /**
- * Try to reach a node at any of these endpoints (all at once), until a link is up or it is given up.
+ * Try to reach a node at any of these endpoints (all at once), until a link is up or it is given
+ * up.
  * @param node expected node ID, or NULL for a bootstrap endpoint (whoever answers)
  * @return 0, -EALREADY if a link or an attempt exists, -ENOSPC
  */
@@ -124,7 +132,8 @@ void cw_links_close(struct cw_links *links, const struct cw_node_id *node, uint6
 CW_MUST_USE int cw_links_send(struct cw_links *links, const struct cw_node_id *to, const void *data,
 			      size_t len, uint64_t now_ns);
 
-/** An authenticated ESP packet of this peer came from another endpoint (worker's note): challenge, then move. */
+/** An authenticated ESP packet of this peer came from another endpoint (worker's note): challenge,
+ * then move. */
 void cw_links_roam(struct cw_links *links, const struct cw_node_id *node,
 		   const struct cw_endpoint *seen, uint64_t now_ns);
 /** The outbound sequence numbers of this peer near their end: rekey now. */

@@ -23,14 +23,14 @@ enum {
 	SAS_MAX = 63,
 };
 
-#define HANDSHAKE_NS	(UINT64_C(15) * CW_NS_PER_S)
-#define HELLO_RETRY_NS	(UINT64_C(300) * CW_NS_PER_MS)
-#define PING_NS		(UINT64_C(1) * CW_NS_PER_S)
+#define HANDSHAKE_NS   (UINT64_C(15) * CW_NS_PER_S)
+#define HELLO_RETRY_NS (UINT64_C(300) * CW_NS_PER_MS)
+#define PING_NS	       (UINT64_C(1) * CW_NS_PER_S)
 /* Silent for five pings: dead (the ring's near neighbours must be noticed within 5 s). */
-#define DEAD_NS		(UINT64_C(5) * CW_NS_PER_S)
-#define SA_RETRY_NS	(UINT64_C(300) * CW_NS_PER_MS)
-#define REASSEMBLY_NS	(UINT64_C(5) * CW_NS_PER_S)
-#define STUN_EVERY_NS	(UINT64_C(60) * CW_NS_PER_S)
+#define DEAD_NS	      (UINT64_C(5) * CW_NS_PER_S)
+#define SA_RETRY_NS   (UINT64_C(300) * CW_NS_PER_MS)
+#define REASSEMBLY_NS (UINT64_C(5) * CW_NS_PER_S)
+#define STUN_EVERY_NS (UINT64_C(60) * CW_NS_PER_S)
 /* Two ends that opened at once finish within this of each other. */
 #define SIMULTANEOUS_NS (UINT64_C(10) * CW_NS_PER_S)
 

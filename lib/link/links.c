@@ -2,12 +2,14 @@
 /*
  * The table of associations, and where a datagram goes.
  *
- * An association is found by the endpoint its datagrams come from. At one endpoint there may be two at a time: the established one, and a
- * handshake that a restarted peer began; undecryptable records are dropped silently by DTLS, so a record that may belong to either is shown
- * to both. A ClientHello without an association goes to the engine's stateless listener.
+ * An association is found by the endpoint its datagrams come from. At one endpoint there may be two
+ * at a time: the established one, and a handshake that a restarted peer began; undecryptable
+ * records are dropped silently by DTLS, so a record that may belong to either is shown to both. A
+ * ClientHello without an association goes to the engine's stateless listener.
  *
- * One association per node is *the link* (association.c decides which). Ending one never frees it in the middle of a call: it is marked
- * and swept at the end of the public verb. Invariant: outside a public verb, no association is dead.
+ * One association per node is *the link* (association.c decides which). Ending one never frees it
+ * in the middle of a call: it is marked and swept at the end of the public verb. Invariant: outside
+ * a public verb, no association is dead.
  */
 #include "internal.h"
 
@@ -42,8 +44,8 @@ struct association *association_at(const struct cw_links *links, const struct cw
 {
 	struct association *a = links->buckets[bucket_of(from)];
 
-	while (a != NULL && (a->dead || !cw_endpoint_equal(&a->path, from) ||
-			     (handshaking && a->established)))
+	while (a != NULL &&
+	       (a->dead || !cw_endpoint_equal(&a->path, from) || (handshaking && a->established)))
 		a = a->endpoint_next;
 	return a;
 }
@@ -162,8 +164,8 @@ static bool is_client_hello(const uint8_t *data, size_t len)
 }
 
 /*
- * Both ends opened at once. The lower node ID stays the client; while a node is only known by its endpoint, a coin decides, and
- * the retransmission of whoever lost brings the two together.
+ * Both ends opened at once. The lower node ID stays the client; while a node is only known by its
+ * endpoint, a coin decides, and the retransmission of whoever lost brings the two together.
  * @return true when our own attempt gives way.
  */
 static bool give_way(struct cw_links *links, const struct cw_endpoint *from)
@@ -292,7 +294,8 @@ void cw_links_roam(struct cw_links *links, const struct cw_node_id *node,
 	challenge.token = a->challenge_token;
 	frame.body_case = CAUSEWAY__LINK__FRAME__BODY_CHALLENGE;
 	frame.challenge = &challenge;
-	/* Only this one datagram goes there; the path moves when the answer has come back from it. */
+	/* Only this one datagram goes there; the path moves when the answer has come back from it.
+	 */
 	links->config.dtls->move(a->session, seen);
 	if (association_send(a, &frame) < 0)
 		a->challenge_token = 0;

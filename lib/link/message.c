@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Messages of the layers above, cut into pieces that fit a record and put together again. Unreliable on purpose: a lost piece loses the
- * message, and whoever sent it has a retry of its own. Bounded: REASSEMBLIES_MAX messages per link in the making, the oldest gives way.
+ * Messages of the layers above, cut into pieces that fit a record and put together again.
+ * Unreliable on purpose: a lost piece loses the message, and whoever sent it has a retry of its
+ * own. Bounded: REASSEMBLIES_MAX messages per link in the making, the oldest gives way.
  */
 #include "internal.h"
 

@@ -2,18 +2,20 @@
 /*
  * The agreement on ESP SAs (design.md section 3).
  *
- * The DTLS client drives, so two rekeys never cross; the server may ask for one. Four messages, each repeated until answered:
+ * The DTLS client drives, so two rekeys never cross; the server may ask for one. Four messages,
+ * each repeated until answered:
  *
  *   client: offer(g, nonce, SPIs)     its receiving SPIs
  *   server: installs inbound          -> answer(g, nonce, SPIs)
  *   client: installs inbound, outbound, switches -> ready(g)
  *   server: installs outbound, switches          -> done(g)
  *
- * So nobody seals with an SA before the other end can open it: make before break. The inbound SAs of the generation before stay
- * CW_LINK_SA_LINGER_NS after the other end is known to have switched.
+ * So nobody seals with an SA before the other end can open it: make before break. The inbound SAs
+ * of the generation before stay CW_LINK_SA_LINGER_NS after the other end is known to have switched.
  *
- * Keys: PRK from the exporter, each SA's by HKDF over label, sender, receiver, SPI and both nonces; never kept here.
- * Invariant: every SPI handed out by spi_alloc is either installed or its generation is retired.
+ * Keys: PRK from the exporter, each SA's by HKDF over label, sender, receiver, SPI and both nonces;
+ * never kept here. Invariant: every SPI handed out by spi_alloc is either installed or its
+ * generation is retired.
  */
 #include "internal.h"
 
@@ -63,9 +65,9 @@ static bool install(struct association *a, bool outbound, uint64_t now_ns)
 					.worker = (uint8_t)(k % links->config.workers),
 					.spi = outbound ? a->sa.peer_spi[k] : a->sa.spi[k],
 					.generation = a->sa.generation};
-		bool ok = derive(a, outbound ? self : peer, outbound ? peer : self, sa.spi,
-				 sa.key) &&
-			  links->ops.sa_install(links->ctx, &sa, now_ns) == 0;
+		bool ok =
+			derive(a, outbound ? self : peer, outbound ? peer : self, sa.spi, sa.key) &&
+			links->ops.sa_install(links->ctx, &sa, now_ns) == 0;
 
 		links->config.kdf.cleanse(sa.key, sizeof(sa.key));
 		if (!ok) {
@@ -82,12 +84,10 @@ static bool alloc_spis(struct association *a)
 {
 	struct cw_links *links = a->links;
 
-	a->sa.K = links->config.workers > a->peer_workers ? links->config.workers :
-							     a->peer_workers;
+	a->sa.K = links->config.workers > a->peer_workers ? links->config.workers : a->peer_workers;
 	for (unsigned int k = 0; k < a->sa.K; k++)
 		if (links->ops.spi_alloc(links->ctx, &a->identity.node,
-					 (uint8_t)(k % links->config.workers),
-					 &a->sa.spi[k]) < 0)
+					 (uint8_t)(k % links->config.workers), &a->sa.spi[k]) < 0)
 			return false;
 	return true;
 }
@@ -193,8 +193,8 @@ void sa_begin(struct association *a, uint64_t now_ns)
 	send_offer(a);
 }
 
-static bool take_spis(struct association *a, const ProtobufCBinaryData *nonce,
-		      const uint32_t *spis, size_t count)
+static bool take_spis(struct association *a, const ProtobufCBinaryData *nonce, const uint32_t *spis,
+		      size_t count)
 {
 	if (nonce->len != NONCE_BYTES || count != a->sa.K)
 		return false;

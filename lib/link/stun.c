@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * STUN: every node answers Bindings, so peers are each other's STUN servers; and asks its peers now and then how it looks from there.
- * An answer counts only if its transaction was ours and it came from where it was asked.
+ * STUN: every node answers Bindings, so peers are each other's STUN servers; and asks its peers now
+ * and then how it looks from there. An answer counts only if its transaction was ours and it came
+ * from where it was asked.
  */
 #include "internal.h"
 

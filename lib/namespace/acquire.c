@@ -2,8 +2,9 @@
 /*
  * Taking an address: read the mapping, ask whoever must be asked, claim.
  *
- * The verdict is the registers' (cw_law.h); here is only the order of questions. A claim names the version it saw, so it is judged
- * on what the consents were given for (R10); a conflict begins anew without them. A claim of unknown outcome is looked at later (R17).
+ * The verdict is the registers' (cw_law.h); here is only the order of questions. A claim names the
+ * version it saw, so it is judged on what the consents were given for (R10); a conflict begins anew
+ * without them. A claim of unknown outcome is looked at later (R17).
  *
  * Invariant: `done` is called exactly once per acquire, perhaps from inside it.
  */
@@ -54,9 +55,9 @@ static void install(struct acquire *a, const struct cw_store_answer *answer)
 			return;
 		if (answer->old_cover_ns != 0) {
 			/* A former process of this node may have granted leases. */
-			b->until_ns = e->now_ns + cw_law_cover_age_ns(answer->old_cover_ns) +
-				      cw_law_cover_age_ns(answer->old_cover_ns) /
-					      CW_LAW_EPS_DIVISOR;
+			b->until_ns =
+				e->now_ns + cw_law_cover_age_ns(answer->old_cover_ns) +
+				cw_law_cover_age_ns(answer->old_cover_ns) / CW_LAW_EPS_DIVISOR;
 			b->foreign_macs = true;
 		}
 		b->fresh = !a->has_client;
@@ -79,7 +80,8 @@ static void install(struct acquire *a, const struct cw_store_answer *answer)
 		b->mac = a->mac;
 		b->fresh = false;
 		b->offered = false;
-		b->until_ns = cw_max_u64(b->until_ns, e->now_ns + e->config.ns.lease_s * CW_NS_PER_S);
+		b->until_ns =
+			cw_max_u64(b->until_ns, e->now_ns + e->config.ns.lease_s * CW_NS_PER_S);
 		b->logged = log_binding(e, b) != 0;
 		commit_hint(e, b);
 	} else {
@@ -128,7 +130,8 @@ static void claim(struct acquire *a)
 					   .mac = a->mac,
 					   .has_proof = a->has_proof,
 					   .proof_gen = a->proof_gen,
-					   .cover_ns = cw_law_cover_ns(e->config.ns.lease_longest_s),
+					   .cover_ns =
+						   cw_law_cover_ns(e->config.ns.lease_longest_s),
 					   .consent_count = a->consent_count,
 					   .budget_ns = OP_NS};
 
@@ -216,7 +219,8 @@ void acquire(struct cw_lease_engine *e, rte_be32_t ip, const struct cw_client *c
 
 		a->client = *client;
 		client_hash(e, client, &a->hash);
-		/* Our own log names this client for this address: worth something at that gen (R8). */
+		/* Our own log names this client for this address: worth something at that gen (R8).
+		 */
 		if (!has_proof && t != NULL && t->ip == ip) {
 			a->has_proof = true;
 			a->proof_gen = t->gen;

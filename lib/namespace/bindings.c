@@ -2,9 +2,10 @@
 /*
  * The table of bindings, by address and by client, and what workers are shown of it.
  *
- * Workers see an address as offered, bound or silent, or not at all. In-line answers are switched on only while the entry is of the present session
- * generation and its cover is long enough for a full lease: then the session's deadline is the only limit a worker has to look at
- * (leases.md "Deadlines" 5).
+ * Workers see an address as offered, bound or silent, or not at all. In-line answers are switched
+ * on only while the entry is of the present session generation and its cover is long enough for a
+ * full lease: then the session's deadline is the only limit a worker has to look at (leases.md
+ * "Deadlines" 5).
  */
 #include "internal.h"
 

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * From offer to lease: the binding is in our own log, durable, before its first ACK leaves (R14); the registers follow at once and are tried
- * again until they are known to say so. For a gateway alone on its site no DHT round trip stands in the exchange.
+ * From offer to lease: the binding is in our own log, durable, before its first ACK leaves (R14);
+ * the registers follow at once and are tried again until they are known to say so. For a gateway
+ * alone on its site no DHT round trip stands in the exchange.
  *
- * The lease is computed as the ACK leaves (R15), never past the cover of the entry that was acknowledged (R2).
+ * The lease is computed as the ACK leaves (R15), never past the cover of the entry that was
+ * acknowledged (R2).
  */
 #include "internal.h"
 

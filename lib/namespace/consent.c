@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Consent: another site asks for a client of ours (R10). The LAN is probed twice; if the host answers, or had an ACK meanwhile, we refuse; else
- * we fall silent about the address first and then say yes, for that one version of its record. A claim of our own that is still under way is
- * then installed stopped.
+ * Consent: another site asks for a client of ours (R10). The LAN is probed twice; if the host
+ * answers, or had an ACK meanwhile, we refuse; else we fall silent about the address first and then
+ * say yes, for that one version of its record. A claim of our own that is still under way is then
+ * installed stopped.
  */
 #include "internal.h"
 

@@ -4,11 +4,13 @@
 
 /**
  * @file
- * The lease engine: sessions, pool, bindings, DHCP's first contacts. leases.md, rule by rule; sans I/O.
+ * The lease engine: sessions, pool, bindings, DHCP's first contacts. leases.md, rule by rule; sans
+ * I/O.
  *
- * One instance per namespace. In: DHCP messages that workers punted, answers of the store, messages of other gateways
- * (consents), LAN observations, time. Out: replies, hosts to publish, log records to make durable, messages to other gateways,
- * LAN probes. Every lease it grants obeys l <= C - (now - base); what workers grant in-line comes back as `acked`. [control].
+ * One instance per namespace. In: DHCP messages that workers punted, answers of the store, messages
+ * of other gateways (consents), LAN observations, time. Out: replies, hosts to publish, log records
+ * to make durable, messages to other gateways, LAN probes. Every lease it grants obeys l <= C -
+ * (now - base); what workers grant in-line comes back as `acked`. [control].
  */
 #include <cw_dhcp.h>
 #include <cw_host.h>
@@ -22,27 +24,32 @@ struct cw_lease_engine;
 #define CW_LEASE_LOG_BYTES_MAX 512u
 
 struct cw_lease_ops {
-	/** Answer a punted DHCP message: OFFER, ACK (lease_s 0: to an INFORM), NAK. `request` is valid during the call. */
+	/** Answer a punted DHCP message: OFFER, ACK (lease_s 0: to an INFORM), NAK. `request` is
+	 * valid during the call. */
 	void (*reply)(void *ctx, const struct cw_dhcp_message *request,
 		      const struct cw_mac *ether_src, uint16_t vlan, enum cw_dhcp_type type,
 		      rte_be32_t yiaddr, uint32_t lease_s, uint64_t now_ns);
-	/** Make this host visible to workers (offered, bound, silent) or take it away. Facts valid during the call.
-	 * grant_until_tsc is 0 (every DHCP message to control) or UINT64_MAX (the session's deadline is limit enough). */
+	/** Make this host visible to workers (offered, bound, silent) or take it away. Facts valid
+	 * during the call. grant_until_tsc is 0 (every DHCP message to control) or UINT64_MAX (the
+	 * session's deadline is limit enough). */
 	void (*publish)(void *ctx, const struct cw_host *facts, uint64_t now_ns);
 	void (*retire)(void *ctx, rte_be32_t ip, uint64_t now_ns);
 	/** When workers last sent an ACK in-line to this address, 0 never (own clock). */
 	uint64_t (*acked)(void *ctx, rte_be32_t ip);
 	/** Session facts for workers: silent from deadline_ns on. 0: no session. */
 	void (*session)(void *ctx, uint64_t sgen, uint64_t deadline_ns, uint64_t now_ns);
-	/** Append a record to the own log; cw_lease_durable(lsn) comes when it is safe. 0 when the log refuses. */
+	/** Append a record to the own log; cw_lease_durable(lsn) comes when it is safe. 0 when the
+	 * log refuses. */
 	uint64_t (*append)(void *ctx, const uint8_t *record, size_t len);
 	/** To another gateway, by the overlay's LEASE service. */
 	void (*send)(void *ctx, const struct cw_node_id *to, const uint8_t *message, size_t len,
 		     uint64_t now_ns);
-	/** Two ARP requests for ip on the LAN from the service address; an answer comes as cw_lease_heard. */
+	/** Two ARP requests for ip on the LAN from the service address; an answer comes as
+	 * cw_lease_heard. */
 	void (*probe)(void *ctx, rte_be32_t ip, const struct cw_mac *mac, uint64_t now_ns);
 	/** The owner of a mapping we hold or watched changed (so that routes follow at once). */
-	void (*mapping)(void *ctx, rte_be32_t ip, const struct cw_mapping *mapping, uint64_t now_ns);
+	void (*mapping)(void *ctx, rte_be32_t ip, const struct cw_mapping *mapping,
+			uint64_t now_ns);
 	/** One line of the lease log: what, ip, mac, seconds. */
 	void (*event)(void *ctx, const char *what, rte_be32_t ip, const struct cw_mac *mac,
 		      uint32_t seconds, uint64_t now_ns);
@@ -57,7 +64,8 @@ struct cw_lease_config {
 	struct cw_store store;
 	struct cw_namespace_record ns; /* replaced by cw_lease_set_namespace */
 	unsigned int pool_low, pool_high;
-	uint64_t boot_id; /* same boot and same state directory lock: the predecessor's session may be ended at once */
+	uint64_t boot_id; /* same boot and same state directory lock: the predecessor's session may
+			     be ended at once */
 };
 
 CW_MUST_USE int cw_lease_create(struct cw_lease_engine **out, const struct cw_lease_config *config,
@@ -76,7 +84,8 @@ void cw_lease_snapshot(const struct cw_lease_engine *engine,
 /** A DHCP message from the LAN that a worker punted. `ether_src` is the frame's source MAC. */
 void cw_lease_dhcp(struct cw_lease_engine *engine, const struct cw_dhcp_message *message,
 		   const struct cw_mac *ether_src, uint16_t vlan, uint64_t now_ns);
-/** A local frame proves that this MAC uses this address (ARP reply or request with it as sender). `gratuitous`: announcement. */
+/** A local frame proves that this MAC uses this address (ARP reply or request with it as sender).
+ * `gratuitous`: announcement. */
 void cw_lease_heard(struct cw_lease_engine *engine, rte_be32_t ip, const struct cw_mac *mac,
 		    bool gratuitous, uint64_t now_ns);
 /** A LEASE service message; `from` is authenticated, `site` from its certificate. */
@@ -86,9 +95,11 @@ void cw_lease_message(struct cw_lease_engine *engine, const struct cw_node_id *f
 /** From the store's events. */
 void cw_lease_changed(struct cw_lease_engine *engine, rte_be32_t ip,
 		      const struct cw_mapping *mapping, uint64_t now_ns);
-/** SIGTERM: no more answers; sign off unbound, write bound, close the session. @return true when nothing is left to wait for. */
+/** SIGTERM: no more answers; sign off unbound, write bound, close the session. @return true when
+ * nothing is left to wait for. */
 bool cw_lease_shutdown(struct cw_lease_engine *engine, uint64_t now_ns);
-/** The process was stopped for a while (or a suspend): frames queued before now are void, deadlines are looked at first. */
+/** The process was stopped for a while (or a suspend): frames queued before now are void, deadlines
+ * are looked at first. */
 void cw_lease_woke(struct cw_lease_engine *engine, uint64_t now_ns);
 
 struct cw_lease_info {
@@ -103,10 +114,10 @@ struct cw_lease_info {
 	bool written;
 };
 struct cw_lease_status {
-	uint64_t sgen;		/* 0: no session */
+	uint64_t sgen; /* 0: no session */
 	uint64_t session_deadline_ns;
 	unsigned int bound, offered, pool, stopped;
-	bool isolated;		/* no quorum: serving within covers only */
+	bool isolated; /* no quorum: serving within covers only */
 };
 typedef void (*cw_lease_visit_fn)(void *arg, const struct cw_lease_info *info);
 void cw_lease_visit(const struct cw_lease_engine *engine, cw_lease_visit_fn visit, void *arg);

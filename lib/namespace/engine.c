@@ -2,8 +2,9 @@
 /*
  * The lease engine as a thing: made, ticked, told of news, stopped.
  *
- * Stopping (SIGTERM): no more answers; unbound pool addresses are signed off, bound ones written to their mappings, then the session is closed;
- * hosts keep their addresses, which stay theirs while the entries stand (R11).
+ * Stopping (SIGTERM): no more answers; unbound pool addresses are signed off, bound ones written to
+ * their mappings, then the session is closed; hosts keep their addresses, which stay theirs while
+ * the entries stand (R11).
  */
 #include "internal.h"
 
@@ -110,7 +111,8 @@ void cw_lease_changed(struct cw_lease_engine *e, rte_be32_t ip, const struct cw_
 void cw_lease_woke(struct cw_lease_engine *e, uint64_t now_ns)
 {
 	e->now_ns = now_ns;
-	/* The session may be over: workers have noticed by themselves, everything here is read again before it is used. */
+	/* The session may be over: workers have noticed by themselves, everything here is read
+	 * again before it is used. */
 	for (struct binding *b = e->all; b != NULL; b = b->all_next)
 		b->looked_ns = 0;
 	e->tick_ns = now_ns;

@@ -27,18 +27,18 @@ enum {
 	TRANSACTION_BYTES = 1024,
 };
 
-#define TICK_NS		(UINT64_C(500) * CW_NS_PER_MS)
-#define OFFER_NS	(UINT64_C(20) * CW_NS_PER_S)
-#define LOOK_EVERY_NS	(UINT64_C(20) * CW_NS_PER_S)
+#define TICK_NS	      (UINT64_C(500) * CW_NS_PER_MS)
+#define OFFER_NS      (UINT64_C(20) * CW_NS_PER_S)
+#define LOOK_EVERY_NS (UINT64_C(20) * CW_NS_PER_S)
 /* What was read longer ago is not acted on. */
-#define LOOK_FRESH_NS	(UINT64_C(25) * CW_NS_PER_S)
-#define SETTLE_NS	(UINT64_C(60) * CW_NS_PER_S)
-#define ABANDONED_NS	(UINT64_C(20) * CW_NS_PER_S)
-#define DECLINE_NS	(UINT64_C(60) * CW_NS_PER_S)
-#define HINT_NS		(UINT64_C(300) * CW_NS_PER_MS)
-#define PROBE_NS	(UINT64_C(400) * CW_NS_PER_MS)
-#define CONSENT_NS	(UINT64_C(2) * CW_NS_PER_S)
-#define OP_NS		(UINT64_C(5) * CW_NS_PER_S)
+#define LOOK_FRESH_NS (UINT64_C(25) * CW_NS_PER_S)
+#define SETTLE_NS     (UINT64_C(60) * CW_NS_PER_S)
+#define ABANDONED_NS  (UINT64_C(20) * CW_NS_PER_S)
+#define DECLINE_NS    (UINT64_C(60) * CW_NS_PER_S)
+#define HINT_NS	      (UINT64_C(300) * CW_NS_PER_MS)
+#define PROBE_NS      (UINT64_C(400) * CW_NS_PER_MS)
+#define CONSENT_NS    (UINT64_C(2) * CW_NS_PER_S)
+#define OP_NS	      (UINT64_C(5) * CW_NS_PER_S)
 
 /* A DHCP exchange that cannot be answered at once: the message, kept whole. */
 struct transaction {

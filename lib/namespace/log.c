@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The gateway's own log: its session generation, and which client has which address at which gen. For service, not for safety: a lost or old log
- * costs a client its address, never gives one to two.
+ * The gateway's own log: its session generation, and which client has which address at which gen.
+ * For service, not for safety: a lost or old log costs a client its address, never gives one to
+ * two.
  *
- * Records are fixed little structs with a version octet; what is malformed or of another version is refused at replay.
+ * Records are fixed little structs with a version octet; what is malformed or of another version is
+ * refused at replay.
  */
 #include "internal.h"
 

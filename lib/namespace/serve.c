@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * DHCP's first contacts: what workers could not answer from published tables (RFC 2131 section 4.3).
+ * DHCP's first contacts: what workers could not answer from published tables (RFC 2131
+ * section 4.3).
  *
- * DISCOVER: the client's own address if it has one anywhere, else one of the pool. REQUEST: an offer is committed, an own address granted, an
- * unknown one taken if the law allows. NAK only when we know better: the register names another client, or the address is our own unbound claim;
- * else silence. RELEASE and DECLINE end leases by R12 and R13.
+ * DISCOVER: the client's own address if it has one anywhere, else one of the pool. REQUEST: an
+ * offer is committed, an own address granted, an unknown one taken if the law allows. NAK only when
+ * we know better: the register names another client, or the address is our own unbound claim; else
+ * silence. RELEASE and DECLINE end leases by R12 and R13.
  *
- * A transaction keeps the whole message while the store is asked; TRANSACTIONS_MAX at a time, beyond which the client's own retry is the queue.
+ * A transaction keeps the whole message while the store is asked; TRANSACTIONS_MAX at a time,
+ * beyond which the client's own retry is the queue.
  */
 #include "internal.h"
 
@@ -32,7 +35,8 @@ static struct transaction *transaction_new(struct cw_lease_engine *e,
 	for (unsigned int i = 0; i < TRANSACTIONS_MAX; i++) {
 		struct transaction *x = &e->transactions[i];
 
-		/* One exchange per client at a time: a repeat while it is under way adds nothing. */
+		/* One exchange per client at a time: a repeat while it is under way adds nothing.
+		 */
 		if (x->used && x->m.type == m->type &&
 		    memcmp(x->m.chaddr_raw, m->chaddr_raw, sizeof(m->chaddr_raw)) == 0)
 			return NULL;

@@ -2,9 +2,10 @@
 /*
  * The session: this gateway's one sign of life in the registers, renewed every 10 s, 30 s long.
  *
- * The deadline counts from the first send of the last acknowledged renewal (R2); past it workers fall silent by themselves. A process opens a
- * generation of its own (R7); its predecessor's, whose number it reads from its own disk under the state directory's lock, it may end at once.
- * An answer counts only for the generation it was asked for.
+ * The deadline counts from the first send of the last acknowledged renewal (R2); past it workers
+ * fall silent by themselves. A process opens a generation of its own (R7); its predecessor's, whose
+ * number it reads from its own disk under the state directory's lock, it may end at once. An answer
+ * counts only for the generation it was asked for.
  */
 #include "internal.h"
 
@@ -85,7 +86,8 @@ void session_tick(struct cw_lease_engine *e)
 		request.verb = CW_STORE_SESSION_OPEN;
 		request.sgen = e->stored_sgen;
 		request.budget_ns = 20 * CW_NS_PER_S;
-		e->opening = cw_store_submit(&e->config.store, &request, on_open, e, e->now_ns) == 0;
+		e->opening =
+			cw_store_submit(&e->config.store, &request, on_open, e, e->now_ns) == 0;
 		return;
 	}
 	if (e->now_ns - e->sent_ns <
@@ -111,9 +113,8 @@ static void on_closed(void *arg, const struct cw_store_answer *answer, uint64_t 
 
 void session_close(struct cw_lease_engine *e)
 {
-	struct cw_store_request request = {.verb = CW_STORE_SESSION_CLOSE,
-					   .sgen = e->sgen,
-					   .budget_ns = 3 * CW_NS_PER_S};
+	struct cw_store_request request = {
+		.verb = CW_STORE_SESSION_CLOSE, .sgen = e->sgen, .budget_ns = 3 * CW_NS_PER_S};
 
 	if (e->sgen == 0 ||
 	    cw_store_submit(&e->config.store, &request, on_closed, e, e->now_ns) < 0)

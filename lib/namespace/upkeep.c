@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Upkeep: what time does to bindings. Leases run out and their entries are signed off; records are looked at again every 20 s and after every
- * answer that did not come; the pool is kept between its marks; what the own log names is claimed again after a restart, a few at a time.
+ * Upkeep: what time does to bindings. Leases run out and their entries are signed off; records are
+ * looked at again every 20 s and after every answer that did not come; the pool is kept between its
+ * marks; what the own log names is claimed again after a restart, a few at a time.
  *
- * Nothing is decided on what was read too long ago: a record whose version is not known is read before it is written.
+ * Nothing is decided on what was read too long ago: a record whose version is not known is read
+ * before it is written.
  */
 #include "internal.h"
 
@@ -74,9 +76,9 @@ static void looked_again(void *arg, const struct cw_store_answer *answer, uint64
 		b->stopped = true;
 		binding_show(e, b);
 	}
-	b->written = lost || (b->client_state == CW_CLIENT_BOUND &&
-			      m->client_state == CW_CLIENT_BOUND &&
-			      memcmp(&m->client, &b->hash, sizeof(b->hash)) == 0);
+	b->written =
+		lost || (b->client_state == CW_CLIENT_BOUND && m->client_state == CW_CLIENT_BOUND &&
+			 memcmp(&m->client, &b->hash, sizeof(b->hash)) == 0);
 	if (!entry && b->until_ns <= now_ns)
 		binding_remove(e, b);
 }
@@ -117,7 +119,8 @@ static void cover_set(void *arg, const struct cw_store_answer *answer, uint64_t 
 	acquire_drop(note);
 }
 
-/* R4: a longer lease waits for its longer cover; a shorter cover binds from the moment of asking. */
+/* R4: a longer lease waits for its longer cover; a shorter cover binds from the moment of asking.
+ */
 static void set_cover(struct cw_lease_engine *e, struct binding *b, uint64_t cover_ns)
 {
 	struct cw_store_request request = {.verb = CW_STORE_EDIT,
@@ -152,7 +155,8 @@ static void reclaimed(struct cw_lease_engine *e, void *arg, rte_be32_t ip, enum 
 	binding_show(e, b);
 }
 
-/* An entry of an older generation of ours: taken again under the present one before anything is granted (R7). */
+/* An entry of an older generation of ours: taken again under the present one before anything is
+ * granted (R7). */
 static void reclaim(struct cw_lease_engine *e, struct binding *b)
 {
 	bool bound = b->client_state == CW_CLIENT_BOUND;
@@ -217,8 +221,8 @@ static void todo_done(struct cw_lease_engine *e, void *arg, rte_be32_t ip, enum 
 		memcpy(b->name, t->name, sizeof(b->name));
 		/* Its host may be using it right now, on a lease of the process before. */
 		b->acked_ns = e->now_ns;
-		b->until_ns = cw_max_u64(b->until_ns,
-					 cw_law_until_ns(e->now_ns, e->config.ns.lease_s));
+		b->until_ns =
+			cw_max_u64(b->until_ns, cw_law_until_ns(e->now_ns, e->config.ns.lease_s));
 		binding_show(e, b);
 	} else {
 		log_forget(e, ip);
@@ -311,7 +315,8 @@ static void settled(void *arg, const struct cw_store_answer *answer, uint64_t no
 	for (unsigned int i = 0; i < DOUBTS_MAX; i++)
 		if (e->doubts[i].ip == ip)
 			e->doubts[i].looking = false;
-	/* An own claim under way, or granted meanwhile, is not to be signed off under itself (leases.md "Open" 1). */
+	/* An own claim under way, or granted meanwhile, is not to be signed off under itself
+	 * (leases.md "Open" 1). */
 	if (answer->result != CW_STORE_OK || binding_find(e, ip) != NULL || e->pool_claims > 0 ||
 	    e->reclaims > 0)
 		return;
@@ -326,7 +331,8 @@ static void settled(void *arg, const struct cw_store_answer *answer, uint64_t no
 	}
 }
 
-/* R17: a claim whose outcome was never learnt may still arrive: for a minute we look, and take out what was never used. */
+/* R17: a claim whose outcome was never learnt may still arrive: for a minute we look, and take out
+ * what was never used. */
 static void settle(struct cw_lease_engine *e)
 {
 	for (unsigned int i = 0; i < DOUBTS_MAX; i++) {

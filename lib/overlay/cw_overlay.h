@@ -6,10 +6,11 @@
  * @file
  * The overlay: finds nodes, keeps links to them, and carries messages of services between them.
  *
- * First stage: a full mesh. A node joins through `bootstrap` endpoints; every node tells its neighbours whom it
- * knows, with endpoint lists, and links to everybody it hears of. The ring replaces that behind this very interface:
- * callers name a node and a service and never a link. Sans I/O, over lib/link's verbs given as ops. [control].
- * Messages: overlay.proto. Never a path over our own virtual subnet: endpoints inside `forbidden` are ignored.
+ * First stage: a full mesh. A node joins through `bootstrap` endpoints; every node tells its
+ * neighbours whom it knows, with endpoint lists, and links to everybody it hears of. The ring
+ * replaces that behind this very interface: callers name a node and a service and never a link.
+ * Sans I/O, over lib/link's verbs given as ops. [control]. Messages: overlay.proto. Never a path
+ * over our own virtual subnet: endpoints inside `forbidden` are ignored.
  */
 #include <cw_identity.h>
 #include <cw_log.h>
@@ -39,16 +40,18 @@ struct cw_overlay_node {
 
 struct cw_overlay_ops {
 	/** cw_links_connect, cw_links_send, cw_links_close. */
-	int (*connect)(void *ctx, const struct cw_node_id *node, const struct cw_endpoint *endpoints,
-		       unsigned int count, uint64_t now_ns);
+	int (*connect)(void *ctx, const struct cw_node_id *node,
+		       const struct cw_endpoint *endpoints, unsigned int count, uint64_t now_ns);
 	int (*send)(void *ctx, const struct cw_node_id *to, const void *data, size_t len,
 		    uint64_t now_ns);
-	/** A service's message arrived; `from` is authenticated by the link (full mesh: one hop). */
+	/** A service's message arrived; `from` is authenticated by the link (full mesh: one hop).
+	 */
 	void (*deliver)(void *ctx, enum cw_overlay_service service, const struct cw_node_id *from,
 			const uint8_t *data, size_t len, uint64_t now_ns);
 	/** Membership changed: node linked (true) or gone. */
 	void (*node)(void *ctx, const struct cw_overlay_node *node, bool linked, uint64_t now_ns);
-	/** The peers worth remembering on disk changed: the app stores them and gives them back at start. */
+	/** The peers worth remembering on disk changed: the app stores them and gives them back at
+	 * start. */
 	void (*remember)(void *ctx, uint64_t now_ns);
 };
 
@@ -77,7 +80,8 @@ void cw_overlay_link_down(struct cw_overlay *overlay, const struct cw_node_id *n
 void cw_overlay_input(struct cw_overlay *overlay, const struct cw_node_id *from,
 		      const uint8_t *data, size_t len, uint64_t now_ns);
 /** Our own reflexive endpoint was learnt: tell the others. */
-void cw_overlay_endpoint(struct cw_overlay *overlay, const struct cw_endpoint *seen, uint64_t now_ns);
+void cw_overlay_endpoint(struct cw_overlay *overlay, const struct cw_endpoint *seen,
+			 uint64_t now_ns);
 /** Replace the forbidden prefixes (a namespace became known). */
 void cw_overlay_forbid(struct cw_overlay *overlay, const struct cw_prefix4 *prefix);
 /** Replace the bootstrap list (reload). */
@@ -85,11 +89,13 @@ void cw_overlay_set_bootstrap(struct cw_overlay *overlay, const struct cw_endpoi
 			      unsigned int count);
 /** A node remembered from an earlier life. */
 void cw_overlay_remembered(struct cw_overlay *overlay, const struct cw_node_id *node,
-			   const struct cw_endpoint *endpoints, unsigned int count, uint64_t now_ns);
+			   const struct cw_endpoint *endpoints, unsigned int count,
+			   uint64_t now_ns);
 /** Say "leaving" to all. */
 void cw_overlay_leave(struct cw_overlay *overlay, uint64_t now_ns);
 
-/** Send a service's message to a node. To oneself it is delivered at the next timer. @return 0, -EHOSTUNREACH, -EMSGSIZE. */
+/** Send a service's message to a node. To oneself it is delivered at the next timer. @return 0,
+ * -EHOSTUNREACH, -EMSGSIZE. */
 CW_MUST_USE int cw_overlay_send(struct cw_overlay *overlay, enum cw_overlay_service service,
 				const struct cw_node_id *to, const void *data, size_t len,
 				uint64_t now_ns);

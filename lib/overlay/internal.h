@@ -20,9 +20,9 @@ enum {
 #define CONNECT_FIRST_NS (UINT64_C(500) * CW_NS_PER_MS)
 #define CONNECT_LAST_NS	 (UINT64_C(15) * CW_NS_PER_S)
 /* Tell what we know again, in case a message was lost. */
-#define TELL_EVERY_NS	 (UINT64_C(30) * CW_NS_PER_S)
+#define TELL_EVERY_NS (UINT64_C(30) * CW_NS_PER_S)
 /* A node nobody could reach for so long is forgotten. */
-#define FORGET_NS	 (UINT64_C(3600) * CW_NS_PER_S)
+#define FORGET_NS (UINT64_C(3600) * CW_NS_PER_S)
 
 struct node {
 	bool used;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Whom this node knows, and the telling of it. Everything that came from others is bounded: nodes, endpoints per node; endpoints
- * that are our own virtual subnet, a zero port or no unicast address are never tried.
+ * Whom this node knows, and the telling of it. Everything that came from others is bounded: nodes,
+ * endpoints per node; endpoints that are our own virtual subnet, a zero port or no unicast address
+ * are never tried.
  */
 #include "internal.h"
 
@@ -167,8 +168,7 @@ void nodes_tell(struct cw_overlay *o, const struct cw_node_id *to, uint64_t now_
 		/* Only whom we are linked to: hearsay must die out. */
 		if (!o->nodes[i].used || !v->linked || cw_node_id_equal(&v->identity.node, to))
 			continue;
-		tell_node(&told[nodes.n_known], &v->identity.node, v->endpoints,
-			  v->endpoint_count);
+		tell_node(&told[nodes.n_known], &v->identity.node, v->endpoints, v->endpoint_count);
 		known[nodes.n_known] = &told[nodes.n_known].node;
 		nodes.n_known++;
 	}

@@ -2,11 +2,13 @@
 /*
  * The overlay's first stage: a full mesh. Everybody links to everybody it hears of.
  *
- * A node knows bootstrap endpoints (tried for ever, with back-off, while nobody else is linked), nodes remembered from an earlier life, and
- * nodes that neighbours tell of. Links are lib/link's; here is only who should be linked, and the carrying of services' messages over one
- * hop. It refuses to route: a frame with another destination is not ours yet (the ring brings that).
+ * A node knows bootstrap endpoints (tried for ever, with back-off, while nobody else is linked),
+ * nodes remembered from an earlier life, and nodes that neighbours tell of. Links are lib/link's;
+ * here is only who should be linked, and the carrying of services' messages over one hop. It
+ * refuses to route: a frame with another destination is not ours yet (the ring brings that).
  *
- * Invariant: a node is `linked` exactly between cw_overlay_link_up and cw_overlay_link_down of its link.
+ * Invariant: a node is `linked` exactly between cw_overlay_link_up and cw_overlay_link_down of its
+ * link.
  */
 #include "internal.h"
 

@@ -6,20 +6,21 @@
  * @file
  * An AEAD engine as the tunnel needs it: AES-256-GCM, in place, a burst at a time.
  *
- * drivers/crypto implements it (ipsec_mb, openssl, null). A session is the key schedule of one SA and belongs to one
- * direction of it; it lives inside the SA, so workers touch no second allocation. Sessions are made by control and used by one worker.
+ * drivers/crypto implements it (ipsec_mb, openssl, null). A session is the key schedule of one SA
+ * and belongs to one direction of it; it lives inside the SA, so workers touch no second
+ * allocation. Sessions are made by control and used by one worker.
  */
 #include <cw_base.h>
 
 /** One packet for the engine. */
 struct cw_crypto_job {
 	const void *session;
-	uint8_t *data;	    /* plaintext or ciphertext, in place */
-	uint32_t len;	    /* without the ICV */
-	uint8_t *icv;	    /* 16 bytes: written by seal, compared by open */
-	uint8_t nonce[12];  /* salt and explicit IV (RFC 4106 section 4) */
-	uint8_t aad[12];    /* SPI, sequence number high and low (ESN) */
-	bool ok;	    /* out, open: the ICV was right; seal: done */
+	uint8_t *data;	   /* plaintext or ciphertext, in place */
+	uint32_t len;	   /* without the ICV */
+	uint8_t *icv;	   /* 16 bytes: written by seal, compared by open */
+	uint8_t nonce[12]; /* salt and explicit IV (RFC 4106 section 4) */
+	uint8_t aad[12];   /* SPI, sequence number high and low (ESN) */
+	bool ok;	   /* out, open: the ICV was right; seal: done */
 };
 
 struct cw_crypto_ops {

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The peer table: an array of pointers, one per index, replaced whole by control and read by workers.
+ * The peer table: an array of pointers, one per index, replaced whole by control and read by
+ * workers.
  *
- * A peer is a small immutable struct with its outer headers ready; whatever changes (path, next hop, our own address) makes a new one
- * that takes the old one's place. Its set of outbound SAs is one pointer inside, switched by sa.c.
+ * A peer is a small immutable struct with its outer headers ready; whatever changes (path, next
+ * hop, our own address) makes a new one that takes the old one's place. Its set of outbound SAs is
+ * one pointer inside, switched by sa.c.
  *
- * Death in two halves: cw_peer_make_dead unpublishes peer and SAs; when the grace period is over the index is free again.
+ * Death in two halves: cw_peer_make_dead unpublishes peer and SAs; when the grace period is over
+ * the index is free again.
  */
 #include "internal.h"
 
@@ -54,7 +57,8 @@ void cw_peer_table_destroy(struct cw_peer_table *table)
 	free(table);
 }
 
-/* Outer headers up to the ESP header; total length, checksum and UDP length are filled per packet. */
+/* Outer headers up to the ESP header; total length, checksum and UDP length are filled per packet.
+ */
 static void make_outer(const struct cw_peer_table *t, struct cw_peer *p)
 {
 	uint8_t *ip = p->outer + CW_ETH_BYTES;
@@ -189,9 +193,9 @@ uint16_t cw_peer_find(const struct cw_peer_table *table, const struct cw_node_id
 
 const struct cw_peer *cw_peer_at(const struct cw_peer_table *table, uint16_t index)
 {
-	return CW_LIKELY(index < CW_PEER_MAX) ?
-		       __atomic_load_n(&table->peers[index], __ATOMIC_ACQUIRE) :
-		       NULL;
+	return CW_LIKELY(index < CW_PEER_MAX)
+		       ? __atomic_load_n(&table->peers[index], __ATOMIC_ACQUIRE)
+		       : NULL;
 }
 
 static void sum_inbound(struct cw_peer_table *table, uint16_t peer, struct cw_peer_info *out)

@@ -4,14 +4,16 @@
 
 /**
  * @file
- * Peers: the remote gateways we hold security associations with, as workers use them on every packet.
+ * Peers: the remote gateways we hold security associations with, as workers use them on every
+ * packet.
  *
- * Created by control when a link comes up, read by every worker, freed in two halves: cw_peer_make_dead unpublishes
- * (routes to it punt or drop by name), and after the grace period the index is reusable. SAs are per worker and direction:
- * no sequence counter or replay window is shared between cores. Outer headers are ready bytes per outbound SA.
+ * Created by control when a link comes up, read by every worker, freed in two halves:
+ * cw_peer_make_dead unpublishes (routes to it punt or drop by name), and after the grace period the
+ * index is reusable. SAs are per worker and direction: no sequence counter or replay window is
+ * shared between cores. Outer headers are ready bytes per outbound SA.
  *
- * SPI = 1 | worker:6 (0 to 62) | index:16 | tag:9 (design.md section 3); index addresses the worker's inbound SA slot, tag
- * tells generations of one slot apart.
+ * SPI = 1 | worker:6 (0 to 62) | index:16 | tag:9 (design.md section 3); index addresses the
+ * worker's inbound SA slot, tag tells generations of one slot apart.
  */
 #include <cw_rcu.h>
 #include <cw_types.h>
@@ -19,19 +21,22 @@
 struct cw_peer_table;
 struct cw_crypto_ops; /* lib/tunnel/cw_crypto.h: the AEAD engine's sessions */
 
-#define CW_PEER_MAX	   10240u /* design.md section 6: plan for 10,000 */
-#define CW_PEER_NONE	   UINT16_MAX
-#define CW_SA_WORKERS_MAX  63u
-/** Outbound packets of one SA before it refuses to seal: far below 2^64, far above a rekey interval. */
-#define CW_SA_PACKETS_MAX  (UINT64_C(1) << 48)
+#define CW_PEER_MAX	  10240u /* design.md section 6: plan for 10,000 */
+#define CW_PEER_NONE	  UINT16_MAX
+#define CW_SA_WORKERS_MAX 63u
+/** Outbound packets of one SA before it refuses to seal: far below 2^64, far above a rekey
+ * interval. */
+#define CW_SA_PACKETS_MAX (UINT64_C(1) << 48)
 
 struct cw_peer_params {
 	struct cw_node_id node;
 	uint8_t site[8];
 	struct cw_endpoint path; /* outer destination */
-	struct cw_mac next_hop;	 /* on the WAN segment: the router, or the peer itself where it is on-link */
-	bool have_next_hop;	 /* false: packets to it are dropped as NO_SA until cw_peer_set_next_hop */
-	uint16_t mtu_bytes;	 /* largest inner packet towards it */
+	struct cw_mac next_hop;	 /* on the WAN segment: the router, or the peer itself where it is
+				    on-link */
+	bool have_next_hop; /* false: packets to it are dropped as NO_SA until cw_peer_set_next_hop
+			     */
+	uint16_t mtu_bytes; /* largest inner packet towards it */
 };
 
 /** Key material of one SA: 32 bytes of AES-256 key, 4 of salt (RFC 4106). */
@@ -39,7 +44,7 @@ struct cw_sa_params {
 	uint16_t peer;
 	uint8_t worker; /* who uses it here */
 	uint8_t k;
-	uint32_t spi;	/* host order */
+	uint32_t spi; /* host order */
 	uint32_t generation;
 	uint8_t key[36];
 };
@@ -57,8 +62,9 @@ struct cw_peer_info {
 	bool usable; /* has outbound SAs */
 	uint32_t generation;
 	uint64_t tx_packets, tx_bytes, rx_packets, rx_bytes, drops;
-	uint64_t seq_max;	/* highest outbound sequence of any SA: near the limit control rekeys */
-	struct cw_endpoint roam; /* family != NONE: newest authenticated packet came from elsewhere; reading clears it */
+	uint64_t seq_max; /* highest outbound sequence of any SA: near the limit control rekeys */
+	struct cw_endpoint roam; /* family != NONE: newest authenticated packet came from elsewhere;
+				    reading clears it */
 };
 
 CW_MUST_USE int cw_peer_table_create(struct cw_peer_table **out, struct cw_rcu *rcu,
@@ -75,16 +81,20 @@ CW_MUST_USE int cw_peer_add(struct cw_peer_table *table, const struct cw_peer_pa
 CW_MUST_USE int cw_peer_move(struct cw_peer_table *table, uint16_t peer,
 			     const struct cw_endpoint *path);
 /** The WAN neighbour towards this peer was resolved, or changed. */
-void cw_peer_set_next_hop(struct cw_peer_table *table, uint16_t peer, const struct cw_mac *next_hop);
-/** First half of its death: workers find no SA any more. Index and keys are freed after the grace period (second half). */
+void cw_peer_set_next_hop(struct cw_peer_table *table, uint16_t peer,
+			  const struct cw_mac *next_hop);
+/** First half of its death: workers find no SA any more. Index and keys are freed after the grace
+ * period (second half). */
 void cw_peer_make_dead(struct cw_peer_table *table, uint16_t peer);
 uint16_t cw_peer_find(const struct cw_peer_table *table, const struct cw_node_id *node);
 
-/** An unused SPI for an inbound SA of this worker; the tag differs from the slot's last ones. @return 0, -ENOSPC. */
-CW_MUST_USE int cw_sa_spi_alloc(struct cw_peer_table *table, unsigned int worker,
-				uint64_t random, uint32_t *spi);
+/** An unused SPI for an inbound SA of this worker; the tag differs from the slot's last ones.
+ * @return 0, -ENOSPC. */
+CW_MUST_USE int cw_sa_spi_alloc(struct cw_peer_table *table, unsigned int worker, uint64_t random,
+				uint32_t *spi);
 void cw_sa_spi_free(struct cw_peer_table *table, uint32_t spi);
-/** Inbound: packets with this SPI are opened from now on. @return 0, -ENOMEM, -ENOENT (peer), -EIO (engine). */
+/** Inbound: packets with this SPI are opened from now on. @return 0, -ENOMEM, -ENOENT (peer), -EIO
+ * (engine). */
 CW_MUST_USE int cw_sa_add_inbound(struct cw_peer_table *table, const struct cw_sa_params *params);
 /** Outbound: staged until cw_sa_switch makes this generation current for all workers at once. */
 CW_MUST_USE int cw_sa_add_outbound(struct cw_peer_table *table, const struct cw_sa_params *params,
@@ -98,6 +108,7 @@ bool cw_peer_info(struct cw_peer_table *table, uint16_t peer, struct cw_peer_inf
 typedef void (*cw_peer_visit_fn)(void *arg, const struct cw_peer_info *info);
 void cw_peer_visit(struct cw_peer_table *table, cw_peer_visit_fn visit, void *arg);
 
-/* What workers read (SA structs, lookup by SPI, current outbound SA of a peer) stands in cw_sa.h. */
+/* What workers read (SA structs, lookup by SPI, current outbound SA of a peer) stands in cw_sa.h.
+ */
 
 #endif /* CW_PEER_H */

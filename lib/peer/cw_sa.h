@@ -4,8 +4,8 @@
 
 /**
  * @file
- * Security associations and peers as workers read them. One SA is used by one worker and one direction only, so
- * its counters and its window are plain memory.
+ * Security associations and peers as workers read them. One SA is used by one worker and one
+ * direction only, so its counters and its window are plain memory.
  *
  * Pointers are valid until the worker's next quiescent state.
  */
@@ -62,7 +62,8 @@ struct cw_sa_in {
 	uint8_t site[8];
 	uint8_t salt[4];
 	uint64_t packets, bytes; /* worker: w, control: r */
-	struct cw_endpoint path; /* where the peer is; a packet from elsewhere is a note for control */
+	struct cw_endpoint
+		path; /* where the peer is; a packet from elsewhere is a note for control */
 	struct cw_endpoint roam; /* worker: w; guarded by roam_seq */
 	uint64_t roam_seq;	 /* sequence number of the packet the note came from; 0 none */
 	struct cw_replay replay; /* worker: rw */
@@ -104,7 +105,8 @@ struct cw_peer {
 	uint16_t index;
 	uint16_t mtu_bytes;
 	bool have_next_hop;
-	uint8_t outer[CW_OUTER_BYTES]; /* ready: lengths, id, tos and checksum are filled per packet */
+	uint8_t outer[CW_OUTER_BYTES]; /* ready: lengths, id, tos and checksum are filled per packet
+					*/
 	uint32_t outer_sum;	       /* ones' complement sum of the ready IPv4 header */
 	struct cw_node_id node;
 	struct cw_endpoint path;

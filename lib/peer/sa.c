@@ -2,10 +2,12 @@
 /*
  * The life of SAs: installed by control, used by one worker, retired in two halves.
  *
- * Inbound: the slot named by the SPI points to the SA or to nothing. Outbound: a generation is staged SA by SA and becomes current for
- * all workers with one store (cw_sa_switch); the old set is retired. Keys are zeroed with the session when the grace period is over.
+ * Inbound: the slot named by the SPI points to the SA or to nothing. Outbound: a generation is
+ * staged SA by SA and becomes current for all workers with one store (cw_sa_switch); the old set is
+ * retired. Keys are zeroed with the session when the grace period is over.
  *
- * Invariant: a slot whose SA is within its grace period stays reserved, so its SPI is given to nobody meanwhile.
+ * Invariant: a slot whose SA is within its grace period stays reserved, so its SPI is given to
+ * nobody meanwhile.
  */
 #include "internal.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Which SPI an inbound SA gets. The index is a free slot of the worker, searched from a random place; the tag differs from the slot's
- * last one, so that a late packet of an old SA never finds a new one under its SPI.
+ * Which SPI an inbound SA gets. The index is a free slot of the worker, searched from a random
+ * place; the tag differs from the slot's last one, so that a late packet of an old SA never finds a
+ * new one under its SPI.
  */
 #include "internal.h"
 

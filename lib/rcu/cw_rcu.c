@@ -2,11 +2,12 @@
 /*
  * RCU in two threads' worth of code: call_rcu's thread waits for the grace period, control frees.
  *
- * What is retired passes through liburcu's call_rcu; its callback only pushes the head onto a lock-free stack, which control takes
- * whole (cw_rcu_reap). So freeing, reuse of indices and every table change stay in one thread, and control never waits for a grace
- * period.
+ * What is retired passes through liburcu's call_rcu; its callback only pushes the head onto a
+ * lock-free stack, which control takes whole (cw_rcu_reap). So freeing, reuse of indices and every
+ * table change stay in one thread, and control never waits for a grace period.
  *
- * Invariant: between cw_rcu_retire and the free function lies a full grace period of all registered, online readers.
+ * Invariant: between cw_rcu_retire and the free function lies a full grace period of all
+ * registered, online readers.
  */
 #include "cw_rcu.h"
 
@@ -31,7 +32,7 @@ struct link {
 _Static_assert(sizeof(struct link) <= sizeof(struct rcu_head), "the stack's link fits");
 
 struct cw_rcu {
-	struct link *stack; /* call_rcu thread: push; control: take all */
+	struct link *stack;    /* call_rcu thread: push; control: take all */
 	unsigned long pending; /* control only: retired and not yet freed */
 };
 
@@ -44,7 +45,8 @@ struct cw_rcu {
 #endif
 
 #ifdef CW_TSAN
-/* TSan does not see QSBR's ordering: a quiescent state releases, the end of a grace period acquires. */
+/* TSan does not see QSBR's ordering: a quiescent state releases, the end of a grace period
+ * acquires. */
 void __tsan_acquire(void *addr);
 void __tsan_release(void *addr);
 static char grace_period;

@@ -6,9 +6,10 @@
  * @file
  * A thin layer over liburcu's QSBR flavour: who reads, how something is retired.
  *
- * Workers are readers; they announce a quiescent state once per turn and go offline before they sleep.
- * Control retires through call_rcu: never waits. The call_rcu thread only puts retired things into a queue;
- * control takes them out (cw_rcu_reap) and frees or reuses them, so frees happen in one thread.
+ * Workers are readers; they announce a quiescent state once per turn and go offline before they
+ * sleep. Control retires through call_rcu: never waits. The call_rcu thread only puts retired
+ * things into a queue; control takes them out (cw_rcu_reap) and frees or reuses them, so frees
+ * happen in one thread.
  */
 #include <cw_base.h>
 
@@ -22,7 +23,8 @@ struct cw_rcu_head {
 typedef void (*cw_rcu_free_fn)(struct cw_rcu_head *head);
 
 CW_MUST_USE int cw_rcu_create(struct cw_rcu **out);
-/** [control] Waits until all retired things are freed. Only at a stop: workers must be gone or go on quiescing. */
+/** [control] Waits until all retired things are freed. Only at a stop: workers must be gone or go
+ * on quiescing. */
 void cw_rcu_drain(struct cw_rcu *rcu);
 /** [control] Drains and frees the domain. */
 void cw_rcu_destroy(struct cw_rcu *rcu);

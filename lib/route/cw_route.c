@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The route table: a flat open-addressing array of 8-byte slots, {IPv4 key, entry number}, and an array of entries.
+ * The route table: a flat open-addressing array of 8-byte slots, {IPv4 key, entry number}, and an
+ * array of entries.
  *
- * A mapping is published by one atomic 64-bit store of its slot; readers load a slot once and never lock. Probing is linear within
- * the array; a deleted slot becomes a tombstone that keeps its key, so that only the same key takes it again and chains never change
- * under a reader. Growth, and cleaning when tombstones pile up, build a
- * new array that is swapped in by one pointer store; old array and replaced entries are retired.
+ * A mapping is published by one atomic 64-bit store of its slot; readers load a slot once and never
+ * lock. Probing is linear within the array; a deleted slot becomes a tombstone that keeps its key,
+ * so that only the same key takes it again and chains never change under a reader. Growth, and
+ * cleaning when tombstones pile up, build a new array that is swapped in by one pointer store; old
+ * array and replaced entries are retired.
  *
- * Entries live in fixed chunks that never move, so a slot's number stays valid while any reader may hold it; a number is
- * reused only after its entry's grace period.
+ * Entries live in fixed chunks that never move, so a slot's number stays valid while any reader may
+ * hold it; a number is reused only after its entry's grace period.
  *
- * Invariant: at most 3/4 of the slots are used (live or tombstone), so every probe ends. Key 0 (0.0.0.0) cannot be stored; a
- * slot's key 0 means empty.
+ * Invariant: at most 3/4 of the slots are used (live or tombstone), so every probe ends. Key 0
+ * (0.0.0.0) cannot be stored; a slot's key 0 means empty.
  */
 #include "cw_route.h"
 
@@ -42,7 +44,7 @@ struct cw_route_table {
 	struct cw_rcu *rcu;
 	uint32_t *free_numbers;
 	uint32_t free_count, free_size, numbers; /* numbers: handed out so far */
-	uint32_t live, used; /* slots: live, live or tombstone */
+	uint32_t live, used;			 /* slots: live, live or tombstone */
 };
 
 static uint32_t hash_ip(rte_be32_t ip)
@@ -229,7 +231,8 @@ int cw_route_retire(struct cw_route_table *table, rte_be32_t ip)
 
 	if (ip == 0 || slot == 0 || (uint32_t)slot == TOMBSTONE)
 		return -ENOENT;
-	/* The tombstone keeps its key, so only the same key takes it again: chains never change under a reader. */
+	/* The tombstone keeps its key, so only the same key takes it again: chains never change
+	 * under a reader. */
 	__atomic_store_n(&table->array->slots[i], slot_of(ip, TOMBSTONE), __ATOMIC_RELEASE);
 	table->live--;
 	cw_rcu_retire(table->rcu, &entry_at(table, (uint32_t)slot)->route.rcu, entry_free);
@@ -247,8 +250,8 @@ static struct cw_route *find_in(const struct cw_route_table *t, const struct arr
 		if (slot == 0)
 			return NULL;
 		if (slot >> 32 == ip)
-			return (uint32_t)slot == TOMBSTONE ? NULL :
-							     &entry_at(t, (uint32_t)slot)->route;
+			return (uint32_t)slot == TOMBSTONE ? NULL
+							   : &entry_at(t, (uint32_t)slot)->route;
 		i = (i + 1) & a->mask;
 	}
 }

@@ -6,9 +6,10 @@
  * @file
  * Virtual IP -> next-hop group: the table every packet asks.
  *
- * A flat open-addressing table of 8-byte {key, index} slots; one atomic 64-bit store publishes a mapping, readers never
- * lock, growth builds a new table that is swapped in; the old one and every entry are freed after a grace period
- * (design.md section 6). Looked up in bursts with prefetch. Control writes at up to 10 k changes/s beside the readers.
+ * A flat open-addressing table of 8-byte {key, index} slots; one atomic 64-bit store publishes a
+ * mapping, readers never lock, growth builds a new table that is swapped in; the old one and every
+ * entry are freed after a grace period (design.md section 6). Looked up in bursts with prefetch.
+ * Control writes at up to 10 k changes/s beside the readers.
  */
 #include <cw_rcu.h>
 #include <cw_types.h>
@@ -17,22 +18,26 @@ struct cw_route_table;
 
 enum cw_route_kind {
 	CW_ROUTE_REMOTE, /* behind another site's gateways */
-	CW_ROUTE_LOCAL,	 /* a host of this site (bound here or at a fellow): ARP is silent, the switch carries it */
+	CW_ROUTE_LOCAL,	 /* a host of this site (bound here or at a fellow): ARP is silent, the
+			    switch carries it */
 	CW_ROUTE_NONE,	 /* known to be held by nobody, until expires_tsc */
 };
 
-/** Gateways of a remote site in one next-hop group (more than one comes with several gateways per segment). */
+/** Gateways of a remote site in one next-hop group (more than one comes with several gateways per
+ * segment). */
 #define CW_NEXTHOP_PEERS_MAX 1u
 
 struct cw_route {
 	struct cw_rcu_head rcu;
 	rte_be32_t ip;
-	uint8_t kind;	       /* enum cw_route_kind */
-	uint16_t peer;	       /* REMOTE: index into the peer table (cw_peer.h) */
-	uint64_t gen;	       /* of the mapping: only a higher one replaces another owner */
-	uint64_t expires_tsc;  /* past it the packet is punted again (negative and cached entries) */
-	uint8_t site[8];       /* owner's site: admission from the WAN compares it with the sealing peer's */
-	uint64_t used_tsc;     /* worker: coarse mark of last use; control: what is unused is not refreshed */
+	uint8_t kind;	      /* enum cw_route_kind */
+	uint16_t peer;	      /* REMOTE: index into the peer table (cw_peer.h) */
+	uint64_t gen;	      /* of the mapping: only a higher one replaces another owner */
+	uint64_t expires_tsc; /* past it the packet is punted again (negative and cached entries) */
+	uint8_t site[8]; /* owner's site: admission from the WAN compares it with the sealing peer's
+			  */
+	uint64_t used_tsc; /* worker: coarse mark of last use; control: what is unused is not
+			      refreshed */
 };
 
 CW_MUST_USE int cw_route_table_create(struct cw_route_table **out, struct cw_rcu *rcu,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Summing the workers' counters. The struct is nothing but 64-bit counters, so it is summed as an array of them; reads are relaxed
- * atomic loads since the workers go on writing.
+ * Summing the workers' counters. The struct is nothing but 64-bit counters, so it is summed as an
+ * array of them; reads are relaxed atomic loads since the workers go on writing.
  */
 #include "cw_stats.h"
 

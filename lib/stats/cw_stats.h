@@ -4,14 +4,15 @@
 
 /**
  * @file
- * Counters of the data path: one block per worker, written by that worker only with plain 64-bit stores, read by
- * control whenever it likes (a count may be one burst old, never torn on 64-bit machines).
+ * Counters of the data path: one block per worker, written by that worker only with plain 64-bit
+ * stores, read by control whenever it likes (a count may be one burst old, never torn on 64-bit
+ * machines).
  */
 #include <cw_drop.h>
 
 #define CW_STATS_STAGES_MAX 24u
 /** Burst sizes 0, 1, 2-3, 4-7, 8-15, 16-31, 32-63, 64. */
-#define CW_STATS_BURSTS	    8u
+#define CW_STATS_BURSTS 8u
 
 enum cw_stats_side { CW_SIDE_LAN, CW_SIDE_WAN, CW_SIDE_COUNT };
 

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The packet's clothes: what goes around an inner packet before it is sealed and comes off after it was opened.
+ * The packet's clothes: what goes around an inner packet before it is sealed and comes off after it
+ * was opened.
  *
- * Nothing is copied but headers; the inner packet stays where the port put it. The explicit IV is the 64-bit sequence number, so a
- * nonce is used twice only if a sequence number is, and that counter belongs to one worker.
+ * Nothing is copied but headers; the inner packet stays where the port put it. The explicit IV is
+ * the 64-bit sequence number, so a nonce is used twice only if a sequence number is, and that
+ * counter belongs to one worker.
  *
- * Refuses: a sequence number beyond CW_SA_PACKETS_MAX, packets without room for trailer and ICV, anything the replay window has
- * seen. Invariant: the window moves only after the ICV was right.
+ * Refuses: a sequence number beyond CW_SA_PACKETS_MAX, packets without room for trailer and ICV,
+ * anything the replay window has seen. Invariant: the window moves only after the ICV was right.
  */
 #include "cw_tunnel.h"
 
@@ -26,7 +28,8 @@ static void fill_job(struct cw_crypto_job *job, const void *session, const uint8
 	job->session = session;
 	memcpy(job->nonce, salt, 4);
 	memcpy(job->nonce + 4, &iv, 8);
-	/* SPI, then the whole extended sequence number: its big-endian bytes are high and low half in order. */
+	/* SPI, then the whole extended sequence number: its big-endian bytes are high and low half
+	 * in order. */
 	memcpy(job->aad, &spi_be, 4);
 	memcpy(job->aad + 4, &iv, 8);
 }
@@ -104,7 +107,8 @@ enum cw_drop cw_tunnel_open_begin(struct rte_mbuf *m, struct cw_sa_in *sa, uint6
 	job->len = m->data_len - (uint32_t)sizeof(esp) - CW_ESP_ICV_BYTES;
 	job->icv = data + m->data_len - CW_ESP_ICV_BYTES;
 	fill_job(job, sa->session, sa->salt, sa->spi, *seq);
-	/* The nonce is what the packet says (RFC 4106 section 3.1); other senders need not use the sequence number. */
+	/* The nonce is what the packet says (RFC 4106 section 3.1); other senders need not use the
+	 * sequence number. */
 	memcpy(job->nonce + 4, &esp.iv, 8);
 	return CW_DROP_NONE;
 }

@@ -6,8 +6,8 @@
  * @file
  * ESP in UDP around inner IPv4 packets: encap and seal, open and decap, in place in mbufs. [worker]
  *
- * RFC 4303 tunnel mode with ESN, RFC 4106 AES-GCM with 16-byte ICV, RFC 3948 encapsulation. The caller fills a burst of
- * jobs packet by packet and has the engine work on all of them at once.
+ * RFC 4303 tunnel mode with ESN, RFC 4106 AES-GCM with 16-byte ICV, RFC 3948 encapsulation. The
+ * caller fills a burst of jobs packet by packet and has the engine work on all of them at once.
  */
 #include <rte_mbuf.h>
 
@@ -28,14 +28,16 @@ enum cw_drop cw_tunnel_encap(struct rte_mbuf *m, const struct cw_peer *peer, str
 			     struct cw_crypto_job *job);
 
 /**
- * Prepare opening: data starts at the ESP header (UDP payload). The replay window is checked, not yet moved.
+ * Prepare opening: data starts at the ESP header (UDP payload). The replay window is checked, not
+ * yet moved.
  * @return NONE, ESP_MALFORMED, ESP_REPLAY
  */
 enum cw_drop cw_tunnel_open_begin(struct rte_mbuf *m, struct cw_sa_in *sa, uint64_t *seq,
 				  struct cw_crypto_job *job);
 
 /**
- * After the engine: check the verdict, move the window, strip ESP and trailer; data is then the inner packet.
+ * After the engine: check the verdict, move the window, strip ESP and trailer; data is then the
+ * inner packet.
  *
  * @param outer_tos of the outer header: ECN goes in by RFC 6040
  * @return NONE, ESP_AUTH, ESP_REPLAY (twice in one burst), ESP_PADDING, IP_VERSION, IP_LENGTH, ECN

@@ -2,12 +2,13 @@
 /*
  * Reading DHCP messages.
  *
- * The options field is walked first, then, if option 52 says so, `file` and `sname` (RFC 2131 section 4.1). An option that comes
- * in several pieces is one option (RFC 3396): since views point into the message, pieces beyond the first are only taken where they
- * follow each other in memory without a gap to skip, which no option that we read needs; others keep their first piece.
+ * The options field is walked first, then, if option 52 says so, `file` and `sname` (RFC 2131
+ * section 4.1). An option that comes in several pieces is one option (RFC 3396): since views point
+ * into the message, pieces beyond the first are only taken where they follow each other in memory
+ * without a gap to skip, which no option that we read needs; others keep their first piece.
  *
- * Refuses: messages without the cookie, lengths that run out of their field, options shorter than their meaning.
- * Invariant: no byte beyond `len` is read; a view lies inside the message.
+ * Refuses: messages without the cookie, lengths that run out of their field, options shorter than
+ * their meaning. Invariant: no byte beyond `len` is read; a view lies inside the message.
  */
 #include "cw_dhcp.h"
 
@@ -121,8 +122,7 @@ enum cw_drop cw_dhcp_parse(const uint8_t *data, size_t len, struct cw_dhcp_messa
 					.xid = f->xid,
 					.secs = rte_be_to_cpu_16(f->secs),
 					.flags = f->flags,
-					.broadcast =
-						f->flags & rte_cpu_to_be_16(CW_DHCP_BROADCAST),
+					.broadcast = f->flags & rte_cpu_to_be_16(CW_DHCP_BROADCAST),
 					.ciaddr = f->ciaddr,
 					.giaddr = f->giaddr};
 	memcpy(out->chaddr_raw, f->chaddr, sizeof(out->chaddr_raw));

@@ -4,10 +4,12 @@
 
 /**
  * @file
- * BOOTP/DHCP messages (RFC 2131, 2132; long options RFC 3396, option overload, relay agents RFC 3046). [any]
+ * BOOTP/DHCP messages (RFC 2131, 2132; long options RFC 3396, option overload, relay agents RFC
+ * 3046). [any]
  *
- * The parser gives views into the message: pointers are valid as long as the bytes. The writer appends options with
- * bounds; one that does not fit is left out and remembered, never half written.
+ * The parser gives views into the message: pointers are valid as long as the bytes. The writer
+ * appends options with bounds; one that does not fit is left out and remembered, never half
+ * written.
  */
 #include <cw_drop.h>
 #include <cw_types.h>
@@ -18,7 +20,7 @@
 #define CW_DHCP_MIN_BYTES   300u /* BOOTP's least length (RFC 951); some clients insist */
 #define CW_DHCP_BYTES_MAX   1400u
 /** Longest reassembled option that is looked at (RFC 3396): option 82 and 61 fit well. */
-#define CW_DHCP_LONG_BYTES  255u
+#define CW_DHCP_LONG_BYTES 255u
 
 enum cw_dhcp_type {
 	CW_DHCP_DISCOVER = 1,
@@ -94,7 +96,8 @@ struct cw_dhcp_message {
 
 /**
  * Parse a BOOTP message (UDP payload).
- * @return NONE or DHCP_MALFORMED. Options that are too short for their meaning are malformed; unknown ones are skipped.
+ * @return NONE or DHCP_MALFORMED. Options that are too short for their meaning are malformed;
+ * unknown ones are skipped.
  */
 enum cw_drop cw_dhcp_parse(const uint8_t *data, size_t len, struct cw_dhcp_message *out);
 
@@ -117,7 +120,8 @@ void cw_dhcp_put_u32(struct cw_dhcp_writer *w, uint8_t code, uint32_t value);
 /** Options ready as code, length, content; those the client did not ask for are left out. */
 void cw_dhcp_put_ready(struct cw_dhcp_writer *w, const struct cw_dhcp_message *to,
 		       const uint8_t *options, size_t len);
-/** Relay information echoed last (RFC 3046 section 2.2), end, padding to 300 bytes. @return length, 0 if it did not fit. */
+/** Relay information echoed last (RFC 3046 section 2.2), end, padding to 300 bytes. @return length,
+ * 0 if it did not fit. */
 size_t cw_dhcp_reply_end(struct cw_dhcp_writer *w, const struct cw_dhcp_message *to);
 
 #endif /* CW_DHCP_H */

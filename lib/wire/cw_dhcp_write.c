@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Writing DHCP replies: the fixed part from the request, options in the order they are put, relay information echoed last.
- * An option that does not fit is left out and remembered in `full`; room for relay information and the end octet is kept back
- * from the beginning, so that what MUST be echoed always fits or the reply is given up as a whole.
+ * Writing DHCP replies: the fixed part from the request, options in the order they are put, relay
+ * information echoed last. An option that does not fit is left out and remembered in `full`; room
+ * for relay information and the end octet is kept back from the beginning, so that what MUST be
+ * echoed always fits or the reply is given up as a whole.
  */
 #include "cw_dhcp.h"
 

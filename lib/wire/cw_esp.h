@@ -9,10 +9,10 @@
 #include <cw_drop.h>
 #include <cw_types.h>
 
-#define CW_ESP_HEADER_BYTES  8u	 /* SPI and low sequence number */
+#define CW_ESP_HEADER_BYTES  8u /* SPI and low sequence number */
 #define CW_ESP_IV_BYTES	     8u
 #define CW_ESP_ICV_BYTES     16u
-#define CW_ESP_TRAILER_BYTES 2u /* pad length, next header */
+#define CW_ESP_TRAILER_BYTES 2u	 /* pad length, next header */
 #define CW_ESP_AAD_BYTES     12u /* SPI, high, low sequence number: ESN (RFC 4106 section 5) */
 #define CW_ESP_NEXT_IP4	     4
 #define CW_ESP_NEXT_ETHERNET 143
@@ -25,7 +25,8 @@ struct cw_esp_header {
 
 _Static_assert(sizeof(struct cw_esp_header) == 16, "ESP header and explicit IV");
 
-/* SPI = 1 | worker:6 | index:16 | tag:9. Worker 63 is never used, so the first byte is never 255. */
+/* SPI = 1 | worker:6 | index:16 | tag:9. Worker 63 is never used, so the first byte is never 255.
+ */
 #define CW_SPI_WORKER_MAX 62u
 #define CW_SPI_TAG_COUNT  512u
 
@@ -63,7 +64,8 @@ static inline unsigned int cw_esp_bytes(unsigned int payload_bytes)
 	       cw_esp_padding(payload_bytes) + CW_ESP_TRAILER_BYTES + CW_ESP_ICV_BYTES;
 }
 
-/** Check lengths of an ESP packet (UDP payload). @return NONE or ESP_MALFORMED; @p out is a copy of the header. */
+/** Check lengths of an ESP packet (UDP payload). @return NONE or ESP_MALFORMED; @p out is a copy of
+ * the header. */
 static inline enum cw_drop cw_esp_parse(const uint8_t *data, size_t len, struct cw_esp_header *out)
 {
 	if (CW_UNLIKELY(len < sizeof(*out) + CW_ESP_TRAILER_BYTES + CW_ESP_ICV_BYTES ||
@@ -98,7 +100,8 @@ static inline enum cw_drop cw_esp_trim(const uint8_t *payload, size_t len, uint8
 	return CW_DROP_NONE;
 }
 
-/** The 64-bit sequence number of which the low half came, next to the highest seen (RFC 4303 appendix A2.2). */
+/** The 64-bit sequence number of which the low half came, next to the highest seen (RFC 4303
+ * appendix A2.2). */
 static inline uint64_t cw_esp_seq(uint32_t low, uint64_t highest, uint32_t window)
 {
 	uint32_t top_low = (uint32_t)highest, high = (uint32_t)(highest >> 32);

@@ -4,7 +4,8 @@
 
 /**
  * @file
- * Ethernet II with at most one 802.1Q tag. Views into a frame; nothing is copied but addresses. [any]
+ * Ethernet II with at most one 802.1Q tag. Views into a frame; nothing is copied but addresses.
+ * [any]
  */
 #include <cw_drop.h>
 #include <cw_types.h>
@@ -23,8 +24,8 @@ struct cw_eth_header {
 } CW_PACKED;
 
 struct cw_eth {
-	uint16_t type;	   /* EtherType behind the tag, host order */
-	uint16_t vlan;	   /* VLAN ID, host order; 0 untagged or priority-tagged */
+	uint16_t type;	      /* EtherType behind the tag, host order */
+	uint16_t vlan;	      /* VLAN ID, host order; 0 untagged or priority-tagged */
 	uint8_t header_bytes; /* 14 or 18 */
 };
 

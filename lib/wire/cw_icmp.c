@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Echo replies and fragmentation-needed messages. Refuses to answer what must not be answered (RFC 1122 section
- * 3.2.2): ICMP errors, fragments other than the first, sources that are no single host.
+ * Echo replies and fragmentation-needed messages. Refuses to answer what must not be answered (RFC
+ * 1122 section 3.2.2): ICMP errors, fragments other than the first, sources that are no single
+ * host.
  */
 #include "cw_icmp.h"
 

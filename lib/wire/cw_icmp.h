@@ -8,18 +8,19 @@
  */
 #include <cw_ip4.h>
 
-#define CW_ICMP_BYTES	      8u
-#define CW_ICMP_ECHO_REPLY    0
-#define CW_ICMP_UNREACHABLE   3
-#define CW_ICMP_ECHO	      8
-#define CW_ICMP_FRAG_NEEDED   4 /* code of UNREACHABLE */
+#define CW_ICMP_BYTES	    8u
+#define CW_ICMP_ECHO_REPLY  0
+#define CW_ICMP_UNREACHABLE 3
+#define CW_ICMP_ECHO	    8
+#define CW_ICMP_FRAG_NEEDED 4 /* code of UNREACHABLE */
 /** What of the offending packet comes back: header and 8 bytes (RFC 792). */
-#define CW_ICMP_QUOTE_BYTES   28u
+#define CW_ICMP_QUOTE_BYTES 28u
 /** A whole fragmentation-needed packet from its IPv4 header on. */
 #define CW_ICMP_TOO_BIG_BYTES (CW_IP4_BYTES + CW_ICMP_BYTES + CW_ICMP_QUOTE_BYTES)
 
 /**
- * Turn an echo request into its reply, in place. @p ip is the IPv4 packet, its header already checked.
+ * Turn an echo request into its reply, in place. @p ip is the IPv4 packet, its header already
+ * checked.
  * @return true when it was an echo request with a right checksum; else it is untouched.
  */
 bool cw_icmp_echo_reply(uint8_t *ip, size_t len);
@@ -30,7 +31,8 @@ bool cw_icmp_echo_reply(uint8_t *ip, size_t len);
  * @param out at least CW_ICMP_TOO_BIG_BYTES
  * @param from source of the message
  * @param mtu next-hop MTU to report
- * @return bytes written, 0 when RFC 1122 section 3.2.2 forbids an answer (ICMP error, fragment, multicast)
+ * @return bytes written, 0 when RFC 1122 section 3.2.2 forbids an answer (ICMP error, fragment,
+ * multicast)
  */
 size_t cw_icmp_too_big(const uint8_t *ip, size_t len, rte_be32_t from, uint16_t mtu, uint8_t *out);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The Internet checksum and the writing of IPv4 headers. Sums are kept in the byte order of the wire
- * (RFC 1071 section 2 B: order does not matter to a ones' complement sum), so nothing is swapped.
- * Options are never written.
+ * The Internet checksum and the writing of IPv4 headers. Sums are kept in the byte order of the
+ * wire (RFC 1071 section 2 B: order does not matter to a ones' complement sum), so nothing is
+ * swapped. Options are never written.
  */
 #include "cw_ip4.h"
 

@@ -9,10 +9,10 @@
 #include <cw_drop.h>
 #include <cw_types.h>
 
-#define CW_IP4_BYTES	20u
-#define CW_IP4_DF	0x4000
-#define CW_IP4_MF	0x2000
-#define CW_IP4_OFFSET	0x1fff
+#define CW_IP4_BYTES	 20u
+#define CW_IP4_DF	 0x4000
+#define CW_IP4_MF	 0x2000
+#define CW_IP4_OFFSET	 0x1fff
 #define CW_IP_PROTO_ICMP 1
 #define CW_IP_PROTO_IP4	 4
 #define CW_IP_PROTO_TCP	 6

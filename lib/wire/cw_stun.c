@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * STUN Binding messages. Stateless and unauthenticated: the answer is smaller than twice the question, so it amplifies nothing worth
- * having. MESSAGE-INTEGRITY and USERNAME are passed over when they come (comprehension of them is not needed to answer a Binding), other
- * required attributes are reported so that the caller can refuse with 420.
+ * STUN Binding messages. Stateless and unauthenticated: the answer is smaller than twice the
+ * question, so it amplifies nothing worth having. MESSAGE-INTEGRITY and USERNAME are passed over
+ * when they come (comprehension of them is not needed to answer a Binding), other required
+ * attributes are reported so that the caller can refuse with 420.
  */
 #include "cw_stun.h"
 

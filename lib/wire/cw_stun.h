@@ -4,7 +4,8 @@
 
 /**
  * @file
- * STUN Binding (RFC 8489): requests and success responses with XOR-MAPPED-ADDRESS and FINGERPRINT. [any]
+ * STUN Binding (RFC 8489): requests and success responses with XOR-MAPPED-ADDRESS and FINGERPRINT.
+ * [any]
  */
 #include <cw_types.h>
 
@@ -20,13 +21,14 @@ enum cw_stun_class {
 };
 
 struct cw_stun_message {
-	uint8_t class; /* enum cw_stun_class */
+	uint8_t class;	 /* enum cw_stun_class */
 	uint16_t method; /* 1: Binding */
 	uint8_t transaction[CW_STUN_TRANSACTION_BYTES];
 	bool has_mapped;
 	struct cw_endpoint mapped; /* XOR-MAPPED-ADDRESS */
 	bool has_fingerprint;	   /* and it was right */
-	uint16_t unknown_required; /* first comprehension-required attribute not understood, 0 none */
+	uint16_t unknown_required; /* first comprehension-required attribute not understood, 0 none
+				    */
 };
 
 /** @return 0; -EINVAL: no STUN message, lengths disagree, or a FINGERPRINT that is wrong. */

@@ -4,7 +4,8 @@
 
 /**
  * @file
- * Of TCP (RFC 9293) only the MSS option of a SYN: lowered, never raised, with the checksum kept right. [any]
+ * Of TCP (RFC 9293) only the MSS option of a SYN: lowered, never raised, with the checksum kept
+ * right. [any]
  */
 #include <cw_ip4.h>
 
@@ -15,7 +16,8 @@
  *
  * @param tcp	TCP header, @p len bytes of it and what follows
  * @param mss_max largest segment that fits the path
- * @return true when something was changed. Segments that are no SYN, malformed, or small enough stay as they are.
+ * @return true when something was changed. Segments that are no SYN, malformed, or small enough
+ * stay as they are.
  */
 static inline bool cw_tcp_clamp_mss(uint8_t *tcp, size_t len, uint16_t mss_max)
 {
@@ -40,7 +42,8 @@ static inline bool cw_tcp_clamp_mss(uint8_t *tcp, size_t len, uint16_t mss_max)
 			continue;
 		}
 		mss = (uint16_t)(tcp[at + 2] << 8 | tcp[at + 3]);
-		/* An option at an odd offset would change two words: rewrite only the aligned case. */
+		/* An option at an odd offset would change two words: rewrite only the aligned case.
+		 */
 		if (mss <= mss_max || (at & 1))
 			return false;
 		memcpy(&old, tcp + at + 2, 2);

@@ -4,7 +4,8 @@
 
 /**
  * @file
- * UDP (RFC 768), and what the first byte of a datagram between gateways says (RFC 7983's manner). [any]
+ * UDP (RFC 768), and what the first byte of a datagram between gateways says (RFC 7983's manner).
+ * [any]
  */
 #include <cw_ip4.h>
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The bench's tables: 256 hosts, 64 k mappings spread over the peers, an SA in each direction per peer, known on both sides. */
+/* The bench's tables: 256 hosts, 64 k mappings spread over the peers, an SA in each direction per
+ * peer, known on both sides. */
 #include "bench.h"
 
 #include <stdlib.h>
@@ -16,7 +17,8 @@ static const struct cw_mac host_mac = {{2, 0, 0, 0, 0, 1}};
 unsigned int bench_frame_bytes(const char *name, unsigned int i)
 {
 	/* 7:4:1 of 64, 570 and 1420 bytes, mixed. */
-	static const unsigned short imix[12] = {64, 570, 64, 64, 570, 64, 1420, 64, 570, 64, 570, 64};
+	static const unsigned short imix[12] = {64,   570, 64,	64, 570, 64,
+						1420, 64,  570, 64, 570, 64};
 
 	return strcmp(name, "imix") == 0 ? imix[i % 12] : (unsigned int)atoi(name);
 }
@@ -62,9 +64,9 @@ static int add_sa_pair(struct bench *b, unsigned int p)
 	if (cw_sa_add_inbound(b->peers, &sa) < 0)
 		return -1;
 	sa.peer = b->twin_index[p];
-	return cw_sa_add_outbound(b->twins, &sa, 1) < 0 || cw_sa_switch(b->twins, sa.peer, 1) < 0 ?
-		       -1 :
-		       0;
+	return cw_sa_add_outbound(b->twins, &sa, 1) < 0 || cw_sa_switch(b->twins, sa.peer, 1) < 0
+		       ? -1
+		       : 0;
 }
 
 static int add_peers(struct bench *b)
@@ -79,14 +81,13 @@ static int add_peers(struct bench *b)
 	cw_peer_set_underlay(b->peers, &us);
 	cw_peer_set_underlay(b->twins, &them);
 	for (unsigned int p = 0; p < b->peer_count; p++) {
-		struct cw_peer_params params = {.node = {{(uint8_t)p, (uint8_t)(p >> 8), 1}},
-						.site = {(uint8_t)p, 7},
-						.path = {.family = CW_FAMILY_IPV4,
-							 .port = them.port,
-							 .ip4 = them.ip},
-						.next_hop = them.port_mac,
-						.have_next_hop = true,
-						.mtu_bytes = 1438};
+		struct cw_peer_params params = {
+			.node = {{(uint8_t)p, (uint8_t)(p >> 8), 1}},
+			.site = {(uint8_t)p, 7},
+			.path = {.family = CW_FAMILY_IPV4, .port = them.port, .ip4 = them.ip},
+			.next_hop = them.port_mac,
+			.have_next_hop = true,
+			.mtu_bytes = 1438};
 
 		if (cw_peer_add(b->peers, &params, &b->peer_index[p]) < 0)
 			return -1;

@@ -3,7 +3,8 @@
 #define CW_BENCH_H
 
 /*
- * The bench: tables as a gateway of 64 k mappings has them, one worker of the shipped pipeline, and replay ports in place of NICs.
+ * The bench: tables as a gateway of 64 k mappings has them, one worker of the shipped pipeline, and
+ * replay ports in place of NICs.
  */
 #include <stdbool.h>
 
@@ -15,14 +16,14 @@
 #include <cw_route.h>
 #include <cw_sa.h>
 
-#define MAPPINGS   65536u
-#define HOSTS	   256u
-#define PEERS_MAX  256u
-#define SIZES	   4u
-#define SUBNET_IP  UINT32_C(0x0a800000) /* 10.128.0.0/15 */
-#define LOCAL_IP   UINT32_C(0x0a800100)
-#define REMOTE_IP  UINT32_C(0x0a810000)
-#define WORK	   8192u /* packets of one measured round trip through memory */
+#define MAPPINGS  65536u
+#define HOSTS	  256u
+#define PEERS_MAX 256u
+#define SIZES	  4u
+#define SUBNET_IP UINT32_C(0x0a800000) /* 10.128.0.0/15 */
+#define LOCAL_IP  UINT32_C(0x0a800100)
+#define REMOTE_IP UINT32_C(0x0a810000)
+#define WORK	  8192u /* packets of one measured round trip through memory */
 
 struct bench_case {
 	const char *name; /* "64", "570", "1420", "imix" */
@@ -59,7 +60,8 @@ unsigned int bench_frame_bytes(const char *name, unsigned int i);
 /* An inner IPv4/UDP packet; deterministic for i. */
 void bench_inner(uint8_t *ip, unsigned int ip_bytes, uint32_t src, uint32_t dst, unsigned int i);
 
-/* Cycles per packet of one round; `stages` gets cycles per packet of each stage if not NULL. 0: something was dropped. */
+/* Cycles per packet of one round; `stages` gets cycles per packet of each stage if not NULL. 0:
+ * something was dropped. */
 double outbound_round(struct bench *b, const char *size, double *stages);
 double inbound_round(struct bench *b, const char *size, double *stages);
 /* The replay port alone. */

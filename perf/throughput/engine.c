@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The AEAD alone, in bursts as the pipeline hands them over: same lengths, same number of sessions, buffers that fit the cache. */
+/* The AEAD alone, in bursts as the pipeline hands them over: same lengths, same number of sessions,
+ * buffers that fit the cache. */
 #include "bench.h"
 
 #include <string.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * WAN to LAN with the replay window on: a twin of each peer seals a batch of fresh packets (not measured), then the worker opens all of them (measured).
- * The port's rx only hands over what is ready; a batch fits the second-level cache, as what a NIC has just written does with DDIO.
+ * WAN to LAN with the replay window on: a twin of each peer seals a batch of fresh packets (not
+ * measured), then the worker opens all of them (measured). The port's rx only hands over what is
+ * ready; a batch fits the second-level cache, as what a NIC has just written does with DDIO.
  */
 #include "bench.h"
 

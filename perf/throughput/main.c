@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * perf/throughput: one worker core driving the shipped pipeline, no NIC. One JSON line per case: the median of interleaved rounds, the bare engine and the
- * replay port measured in the same rounds, cycles per stage from a run of their own (reading the clock costs too).
+ * perf/throughput: one worker core driving the shipped pipeline, no NIC. One JSON line per case:
+ * the median of interleaved rounds, the bare engine and the replay port measured in the same
+ * rounds, cycles per stage from a run of their own (reading the clock costs too).
  */
 #include "bench.h"
 
@@ -51,7 +52,8 @@ static int one_case(struct bench *b, const char *size, bool inbound, unsigned in
 				inbound ? "inbound" : "outbound");
 			for (unsigned int d = 1; d < CW_DROP_COUNT; d++)
 				if (b->stats.drops[d] != 0)
-					fprintf(stderr, "  %s %llu\n", cw_drop_name((enum cw_drop)d),
+					fprintf(stderr, "  %s %llu\n",
+						cw_drop_name((enum cw_drop)d),
 						(unsigned long long)b->stats.drops[d]);
 			return -1;
 		}
@@ -64,9 +66,10 @@ static int one_case(struct bench *b, const char *size, bool inbound, unsigned in
 	printf("{\"case\":\"%s/%s/%u\",\"direction\":\"%s\",\"frame_bytes\":%.0f,\"peers\":%u,\"mappings\":%u,"
 	       "\"mpps\":%.2f,\"gbps\":%.2f,\"cycles_per_packet\":%.0f,\"engine_cycles_per_packet\":%.0f,"
 	       "\"ratio\":%.2f,\"port_cycles_per_packet\":%.0f,\"engine\":\"%s\",\"stages\":{",
-	       inbound ? "wan-lan" : "lan-wan", size, b->peer_count, inbound ? "wan-lan" : "lan-wan",
-	       mean_bytes(size), b->peer_count, MAPPINGS, mpps, mpps * mean_bytes(size) * 8 / 1e3, cpp,
-	       epp, cpp / epp, median(port, rounds), b->crypto->name);
+	       inbound ? "wan-lan" : "lan-wan", size, b->peer_count,
+	       inbound ? "wan-lan" : "lan-wan", mean_bytes(size), b->peer_count, MAPPINGS, mpps,
+	       mpps * mean_bytes(size) * 8 / 1e3, cpp, epp, cpp / epp, median(port, rounds),
+	       b->crypto->name);
 	for (unsigned int s = 0, first = 1; cw_datapath_stage_name(s) != NULL; s++) {
 		if (stages[s] < 0.5)
 			continue;
@@ -83,9 +86,16 @@ int main(int argc, char **argv)
 	static const char *const sizes[] = {"64", "570", "1420", "imix"};
 	static const unsigned int peers[] = {1, 256};
 	char prefix[64];
-	char *eal[] = {(char *)"throughput", (char *)"--no-huge", (char *)"-m", (char *)"256",
-		       (char *)"--no-pci", (char *)"--no-telemetry", (char *)"--no-shconf", prefix,
-		       (char *)"--lcores=0@(0-1)", (char *)"--log-level=3"};
+	char *eal[] = {(char *)"throughput",
+		       (char *)"--no-huge",
+		       (char *)"-m",
+		       (char *)"256",
+		       (char *)"--no-pci",
+		       (char *)"--no-telemetry",
+		       (char *)"--no-shconf",
+		       prefix,
+		       (char *)"--lcores=0@(0-1)",
+		       (char *)"--log-level=3"};
 	unsigned int rounds = 7;
 	bool smoke = false;
 	struct bench b;

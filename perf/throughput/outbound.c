@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * LAN to WAN: the replay port's rx allocates a burst and copies templates into it, its tx frees. Its own cost is measured apart, by the same
- * rx and tx without a pipeline between them.
+ * LAN to WAN: the replay port's rx allocates a burst and copies templates into it, its tx frees.
+ * Its own cost is measured apart, by the same rx and tx without a pipeline between them.
  */
 #include "bench.h"
 
@@ -72,8 +72,8 @@ static void make_templates(struct bench *b, const char *size)
 
 		replay.bytes[i] = (uint16_t)bytes;
 		cw_eth_write(replay.frame[i], &us, &host, 0, CW_ETH_P_IP4);
-		bench_inner(replay.frame[i] + CW_ETH_BYTES, bytes - CW_ETH_BYTES, LOCAL_IP + i % HOSTS,
-			    REMOTE_IP + (i * 40503u) % MAPPINGS, i);
+		bench_inner(replay.frame[i] + CW_ETH_BYTES, bytes - CW_ETH_BYTES,
+			    LOCAL_IP + i % HOSTS, REMOTE_IP + (i * 40503u) % MAPPINGS, i);
 	}
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Messages of other nodes to a DHT that leads its registers: the first byte names the sender (a voter or a stranger), the rest is the message. Log
- * records are read by the same unpackers, so they are tried as well.
+ * Messages of other nodes to a DHT that leads its registers: the first byte names the sender (a
+ * voter or a stranger), the rest is the message. Log records are read by the same unpackers, so
+ * they are tried as well.
  */
 #include <string.h>
 
@@ -58,7 +59,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const struct cw_dht_ops ops = {
 		.send = send_nothing, .append = append, .site_of = site_of};
-	struct cw_dht_config config = {.self = {{1}}, .ns_name = "demo", .random = {.fill = fill},
+	struct cw_dht_config config = {.self = {{1}},
+				       .ns_name = "demo",
+				       .random = {.fill = fill},
 				       .digest = {.sha256 = sha256}};
 	struct cw_node_id from = {{size > 0 ? data[0] & 3 : 0}};
 	struct cw_dht *dht;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The in-line responders on whole frames: ARP and DHCP, before tables that know a few hosts and routes. */
+/* The in-line responders on whole frames: ARP and DHCP, before tables that know a few hosts and
+ * routes. */
 #include <string.h>
 
 #include <cw_arp_respond.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The write-ahead log's records: decoding never reads past the end, and what was encoded decodes. */
+/* The write-ahead log's records: decoding never reads past the end, and what was encoded decodes.
+ */
 #include <string.h>
 
 #include <cw_wal.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Runs a fuzz harness over the files of its corpus, under any compiler; and over simple mutations of each, so that short and bent input is tried too. */
+/* Runs a fuzz harness over the files of its corpus, under any compiler; and over simple mutations
+ * of each, so that short and bent input is tried too. */
 #include <dirent.h>
 #include <stdint.h>
 #include <stdio.h>

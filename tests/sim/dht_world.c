@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The DHT's world: nodes that run the shipped lib/dht, each with a disk that keeps what was synced, three of them voters; each is also a
- * gateway that keeps a session and claims addresses out of very few. Faults for a while, then healing and demands.
+ * The DHT's world: nodes that run the shipped lib/dht, each with a disk that keeps what was synced,
+ * three of them voters; each is also a gateway that keeps a session and claims addresses out of
+ * very few. Faults for a while, then healing and demands.
  *
  * Judged in true time:
- *   two gateways believe in one address (acknowledged claim under the present generation, session deadline ahead) - never;
- *   two processes of one node believe in a session - never;
- *   an acknowledged claim that its gateway still believes in is in the register after healing;
- *   after healing every node gets an answer within 10 s.
+ *   two gateways believe in one address (acknowledged claim under the present generation, session
+ * deadline ahead) - never; two processes of one node believe in a session - never; an acknowledged
+ * claim that its gateway still believes in is in the register after healing; after healing every
+ * node gets an answer within 10 s.
  */
 #include "sim.h"
 
@@ -24,7 +25,7 @@
 #define TICK_NS	  (UINT64_C(20) * CW_NS_PER_MS)
 #define SYNC_NS	  (UINT64_C(6) * CW_NS_PER_MS)
 /* Short leases, so that covers end within a run. */
-#define LEASE_S	  20u
+#define LEASE_S 20u
 
 struct disk_record {
 	struct disk_record *next;
@@ -59,7 +60,7 @@ struct node {
 	uint64_t sgen, stored_sgen, base_ns, renew_ns;
 	bool opening;
 	struct holding holds[ADDRESSES];
-	bool answered; /* since healing */
+	bool answered;	    /* since healing */
 	struct call *calls; /* of this process; they die with it */
 };
 
@@ -82,11 +83,11 @@ struct world {
 };
 
 static const char *const mutations[CW_DHT_MUT_COUNT] = {
-	[CW_DHT_MUT_NONE] = "none",	    [CW_DHT_MUT_NOPERSIST] = "nopersist",
-	[CW_DHT_MUT_NOSYNC] = "nosync",	    [CW_DHT_MUT_NOWB] = "nowb",
-	[CW_DHT_MUT_NOCHK] = "nochk",	    [CW_DHT_MUT_TIE] = "tie",
-	[CW_DHT_MUT_Q2] = "q2",		    [CW_DHT_MUT_NORID] = "norid",
-	[CW_DHT_MUT_NOSLACK] = "noslack",   [CW_DHT_MUT_AGERESET] = "agereset",
+	[CW_DHT_MUT_NONE] = "none",	  [CW_DHT_MUT_NOPERSIST] = "nopersist",
+	[CW_DHT_MUT_NOSYNC] = "nosync",	  [CW_DHT_MUT_NOWB] = "nowb",
+	[CW_DHT_MUT_NOCHK] = "nochk",	  [CW_DHT_MUT_TIE] = "tie",
+	[CW_DHT_MUT_Q2] = "q2",		  [CW_DHT_MUT_NORID] = "norid",
+	[CW_DHT_MUT_NOSLACK] = "noslack", [CW_DHT_MUT_AGERESET] = "agereset",
 	[CW_DHT_MUT_DUPOPEN] = "dupopen",
 };
 
@@ -136,8 +137,8 @@ static void judge(struct world *w)
 		for (unsigned int i = 0; i < w->count; i++)
 			for (unsigned int j = 0; j < i; j++)
 				if (believes(&w->nodes[i], x) && believes(&w->nodes[j], x))
-					violation(w, "address %u has two holders: nodes %u and %u", x, j,
-						  i);
+					violation(w, "address %u has two holders: nodes %u and %u",
+						  x, j, i);
 }
 
 /* -- ops of lib/dht */
@@ -270,8 +271,12 @@ static void ask(struct node *n, struct cw_store_request *q, unsigned int address
 	struct call *c = malloc(sizeof(*c));
 
 	CW_ASSERT(c != NULL);
-	*c = (struct call){.next = n->calls, .node = n, .address = address, .sgen = n->sgen,
-			   .ver = ver, .verb = q->verb};
+	*c = (struct call){.next = n->calls,
+			   .node = n,
+			   .address = address,
+			   .sgen = n->sgen,
+			   .ver = ver,
+			   .verb = q->verb};
 	q->ip = rte_cpu_to_be_32(0x0a800010 + address);
 	n->calls = c;
 	if (cw_dht_submit(n->dht, q, on_answer, c, clock_of(n)) < 0)
@@ -359,7 +364,8 @@ static void act(struct node *n)
 		return;
 	if (believes(n, x)) {
 		if (roll % 5 == 0) {
-			/* No lease of ours is out: we may sign off, and believe nothing from now on. */
+			/* No lease of ours is out: we may sign off, and believe nothing from now
+			 * on. */
 			h->believed = false;
 			q.verb = CW_STORE_SIGN_OFF;
 			q.ver = h->ver;
@@ -458,7 +464,8 @@ static void step(struct world *w)
 	judge(w);
 }
 
-/* What is believed after healing must be what the registers of a quorum say: asked of the leader by whoever believes. */
+/* What is believed after healing must be what the registers of a quorum say: asked of the leader by
+ * whoever believes. */
 static void check_kept(struct world *w)
 {
 	for (unsigned int i = 0; i < w->count; i++)
@@ -518,8 +525,8 @@ void dht_run(const struct sim_options *options, uint64_t seed, struct sim_result
 
 	CW_ASSERT(w != NULL);
 	w->result = result;
-	w->mutate = options->mutate ? (enum cw_dht_mutation)dht_mutation(options->mutate) :
-				      CW_DHT_MUT_NONE;
+	w->mutate = options->mutate ? (enum cw_dht_mutation)dht_mutation(options->mutate)
+				    : CW_DHT_MUT_NONE;
 	set_up(w, seed, options->nodes ? options->nodes : 5);
 	heal_ns = w->now_ns + options->seconds * CW_NS_PER_S;
 	end_ns = heal_ns + 10 * CW_NS_PER_S;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The simulator's command line: which suite, which seeds, how long. Exit 0 clean, 1 a violation, 2 usage. */
+/* The simulator's command line: which suite, which seeds, how long. Exit 0 clean, 1 a violation, 2
+ * usage. */
 #include "sim.h"
 
 #include <stdio.h>
@@ -86,8 +87,8 @@ int main(int argc, char **argv)
 	if (o.json)
 		printf("{\"suite\":\"dht\",\"nodes\":%u,\"runs\":%llu,\"virtual_seconds\":%llu,\"operations\":%llu,\"violations\":%llu}\n",
 		       o.nodes ? o.nodes : 5, (unsigned long long)runs,
-		       (unsigned long long)(runs * (o.seconds + 10)), (unsigned long long)operations,
-		       (unsigned long long)violations);
+		       (unsigned long long)(runs * (o.seconds + 10)),
+		       (unsigned long long)operations, (unsigned long long)violations);
 	else
 		printf("dht: %llu runs of %u virtual seconds, %llu operations, %llu violations\n",
 		       (unsigned long long)runs, o.seconds + 10, (unsigned long long)operations,

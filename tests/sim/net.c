@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The network: at most once, at least never; loss, delay, reorder, duplicates, one-way cuts. A heap by time of arrival. */
+/* The network: at most once, at least never; loss, delay, reorder, duplicates, one-way cuts. A heap
+ * by time of arrival. */
 #include "sim.h"
 
 #include <stdlib.h>
@@ -44,8 +45,12 @@ static void push(struct sim_net *net, struct sim_message m)
 static void deliver_later(struct sim_net *net, unsigned int from, unsigned int to, const void *data,
 			  size_t len, uint64_t at_ns)
 {
-	struct sim_message m = {.at_ns = at_ns, .order = net->order++, .from = from, .to = to,
-				.len = len, .data = malloc(len ? len : 1)};
+	struct sim_message m = {.at_ns = at_ns,
+				.order = net->order++,
+				.from = from,
+				.to = to,
+				.len = len,
+				.data = malloc(len ? len : 1)};
 
 	CW_ASSERT(m.data != NULL);
 	memcpy(m.data, data, len);

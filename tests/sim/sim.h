@@ -3,8 +3,8 @@
 #define CW_SIM_H
 
 /*
- * The simulator: virtual time, one seed, a network that loses, delays, reorders, duplicates and is cut, processes that crash, restart and pause. What runs
- * in it is the library code that ships.
+ * The simulator: virtual time, one seed, a network that loses, delays, reorders, duplicates and is
+ * cut, processes that crash, restart and pause. What runs in it is the library code that ships.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -46,7 +46,7 @@ struct sim_net {
 	struct sim_message *heap;
 	size_t count, size;
 	uint64_t order;
-	unsigned int loss, duplicate, slow; /* per mille */
+	unsigned int loss, duplicate, slow;	/* per mille */
 	bool cut[SIM_NODES_MAX][SIM_NODES_MAX]; /* from, to */
 };
 

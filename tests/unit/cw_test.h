@@ -2,7 +2,8 @@
 #ifndef CW_TEST_H
 #define CW_TEST_H
 
-/* Running CUnit suites: CU_basic_run_tests() reports errors of the framework only, so failures are asked for. */
+/* Running CUnit suites: CU_basic_run_tests() reports errors of the framework only, so failures are
+ * asked for. */
 #include <CUnit/Basic.h>
 
 static inline int cw_test_run(CU_SuiteInfo *suites)

@@ -30,7 +30,8 @@ static void test_the_example_files_are_valid(void)
 		struct cw_gateway_config c;
 		char err[256] = "", *text = slurp(files[i]);
 
-		CU_ASSERT_EQUAL(cw_gateway_config_read(text, files[i], ".", &c, err, sizeof(err)), 0);
+		CU_ASSERT_EQUAL(cw_gateway_config_read(text, files[i], ".", &c, err, sizeof(err)),
+				0);
 		CU_ASSERT_STRING_EQUAL(err, "");
 		CU_ASSERT_TRUE(c.has_lan);
 		CU_ASSERT_STRING_EQUAL(c.ns_name, "grid");
@@ -83,7 +84,8 @@ static void test_errors_name_line_key_and_expectation(void)
 		{"workers = 0;", "got 0"},
 		{"workers = -1;", "got -1"},
 		{"workers = 63;", "got 63"},
-		{"idle = \"nap\";", "f:3: idle: expected one of \"spin\", \"pause\", \"sleep\", got nap"},
+		{"idle = \"nap\";",
+		 "f:3: idle: expected one of \"spin\", \"pause\", \"sleep\", got nap"},
 		{"idle_ceiling = \"10\";", "f:3: idle_ceiling: expected a duration"},
 		{"idle_ceiling = \"1h\";", "got 1h"},
 		{"eal = { hugepages = 1; };", "eal.hugepages: expected true or false"},
@@ -128,7 +130,8 @@ int main(void)
 		{"the example files are valid", test_the_example_files_are_valid},
 		{"every key is explained in the example and the docs",
 		 test_every_key_is_explained_in_the_example_and_the_docs},
-		{"errors name line, key and expectation", test_errors_name_line_key_and_expectation},
+		{"errors name line, key and expectation",
+		 test_errors_name_line_key_and_expectation},
 		{"a reload tells what needs a restart", test_a_reload_tells_what_needs_a_restart},
 		CU_TEST_INFO_NULL,
 	};

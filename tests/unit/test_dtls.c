@@ -81,11 +81,8 @@ static void make_pki(const char *ca_name, const char *node, int days)
 static void open_end(struct end *e, const char *node, const char *ca, uint32_t ip)
 {
 	char crt[256], key[256], ca_crt[256], err[256] = "";
-	struct cw_dtls_openssl_params params = {.certificate = crt,
-						.key = key,
-						.ca = ca_crt,
-						.send = send_datagram,
-						.send_ctx = e};
+	struct cw_dtls_openssl_params params = {
+		.certificate = crt, .key = key, .ca = ca_crt, .send = send_datagram, .send_ctx = e};
 
 	memset(e, 0, sizeof(*e));
 	snprintf(crt, sizeof(crt), "%s/%s.crt", dir, node);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Tables that workers read: routes, hosts; the replay window; SPIs and the two-phase death of peers. */
+/* Tables that workers read: routes, hosts; the replay window; SPIs and the two-phase death of
+ * peers. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,14 +17,33 @@ static void test_the_replay_window_by_cases(void)
 		uint64_t seq;
 		bool ok;
 	} cases[] = {
-		{0, false}, {1, true}, {1, false}, {9, true}, {8, true}, {7, true}, {7, false},
-		{CW_REPLAY_BITS, true}, {CW_REPLAY_BITS - 1, true}, {CW_REPLAY_BITS - 1, false},
-		{CW_REPLAY_BITS - 2, true}, {2, true}, {2, false},
-		{CW_REPLAY_BITS + 16, true}, {3, false}, {16, false}, {17, true}, {17, false},
-		{CW_REPLAY_BITS * 4, true}, {CW_REPLAY_BITS * 4 - (CW_REPLAY_BITS - 1), true},
-		{CW_REPLAY_BITS * 4 - CW_REPLAY_BITS, false}, {10, false}, {0, false},
-		{UINT64_C(1) << 40, true}, {(UINT64_C(1) << 40) - 1, true},
-		{(UINT64_C(1) << 40) - 1, false}, {(UINT64_C(1) << 40), false},
+		{0, false},
+		{1, true},
+		{1, false},
+		{9, true},
+		{8, true},
+		{7, true},
+		{7, false},
+		{CW_REPLAY_BITS, true},
+		{CW_REPLAY_BITS - 1, true},
+		{CW_REPLAY_BITS - 1, false},
+		{CW_REPLAY_BITS - 2, true},
+		{2, true},
+		{2, false},
+		{CW_REPLAY_BITS + 16, true},
+		{3, false},
+		{16, false},
+		{17, true},
+		{17, false},
+		{CW_REPLAY_BITS * 4, true},
+		{CW_REPLAY_BITS * 4 - (CW_REPLAY_BITS - 1), true},
+		{CW_REPLAY_BITS * 4 - CW_REPLAY_BITS, false},
+		{10, false},
+		{0, false},
+		{UINT64_C(1) << 40, true},
+		{(UINT64_C(1) << 40) - 1, true},
+		{(UINT64_C(1) << 40) - 1, false},
+		{(UINT64_C(1) << 40), false},
 	};
 	struct cw_replay r = {0};
 
@@ -96,7 +116,8 @@ static void test_routes_survive_growth_and_churn(void)
 				CU_ASSERT_EQUAL(found[k]->gen, i + k);
 		}
 	}
-	/* A replaced entry is seen at once, a retired one not at all, and comes back under its key. */
+	/* A replaced entry is seen at once, a retired one not at all, and comes back under its key.
+	 */
 	facts.ip = rte_cpu_to_be_32(1);
 	facts.gen = 77;
 	CU_ASSERT_EQUAL(cw_route_publish(t, &facts), 0);
@@ -154,9 +175,8 @@ static void clear_session(void *engine, void *session)
 
 static void test_peers_die_in_two_halves(void)
 {
-	static const struct cw_crypto_ops crypto = {.session_bytes = 64,
-						    .session_init = no_session,
-						    .session_clear = clear_session};
+	static const struct cw_crypto_ops crypto = {
+		.session_bytes = 64, .session_init = no_session, .session_clear = clear_session};
 	struct cw_peer_table *t;
 	struct cw_peer_params params = {.node = {{1}}, .mtu_bytes = 1420};
 	struct cw_sa_params sa = {.generation = 1};
@@ -209,7 +229,8 @@ int main(void)
 		{"the replay window accepts each number once",
 		 test_the_replay_window_accepts_each_number_once},
 		{"routes survive growth and churn", test_routes_survive_growth_and_churn},
-		{"hosts are found by address and client", test_hosts_are_found_by_address_and_client},
+		{"hosts are found by address and client",
+		 test_hosts_are_found_by_address_and_client},
 		{"peers die in two halves", test_peers_die_in_two_halves},
 		CU_TEST_INFO_NULL,
 	};

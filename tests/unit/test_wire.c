@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* lib/base's values and lib/wire's formats: vectors of the RFCs, and tables of what must be refused. */
+/* lib/base's values and lib/wire's formats: vectors of the RFCs, and tables of what must be
+ * refused. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,8 +17,9 @@
 
 static void test_text_forms_are_strict(void)
 {
-	static const char *const bad_ip[] = {"", "1.2.3", "1.2.3.4.5", "256.1.1.1", "1.2.3.4 ",
-					     "01.2.3.4", "1..2.3", "a.b.c.d", "+1.2.3.4"};
+	static const char *const bad_ip[] = {"",	  "1.2.3",    "1.2.3.4.5",
+					     "256.1.1.1", "1.2.3.4 ", "01.2.3.4",
+					     "1..2.3",	  "a.b.c.d",  "+1.2.3.4"};
 	static const char *const bad_prefix[] = {"10.0.0.0", "10.0.0.1/8", "10.0.0.0/33",
 						 "10.0.0.0/", "10.0.0.0/8x"};
 	char text[CW_ENDPOINT_TEXT_BYTES];
@@ -75,8 +77,7 @@ static void test_incremental_checksums_equal_full_ones(void)
 		word = (uint16_t)random();
 		memcpy(data + 10, &word, 2);
 		checksum = cw_checksum_update16(checksum, old, word);
-		CU_ASSERT_EQUAL(checksum,
-				cw_checksum_fold(cw_checksum_add(0, data, sizeof(data))));
+		CU_ASSERT_EQUAL(checksum, cw_checksum_fold(cw_checksum_add(0, data, sizeof(data))));
 	}
 }
 
@@ -102,11 +103,12 @@ static void test_the_first_byte_tells_datagrams_apart(void)
 		uint8_t first;
 		size_t len;
 		enum cw_wan_kind kind;
-	} cases[] = {{0, 20, CW_WAN_STUN},	  {3, 20, CW_WAN_STUN},	    {4, 20, CW_WAN_UNKNOWN},
-		     {19, 20, CW_WAN_UNKNOWN}, {20, 20, CW_WAN_DTLS},	    {63, 20, CW_WAN_DTLS},
-		     {64, 20, CW_WAN_CHANNEL}, {79, 20, CW_WAN_CHANNEL},    {80, 20, CW_WAN_UNKNOWN},
-		     {127, 20, CW_WAN_UNKNOWN}, {128, 20, CW_WAN_ESP},	    {254, 20, CW_WAN_ESP},
-		     {255, 1, CW_WAN_KEEPALIVE}, {255, 2, CW_WAN_UNKNOWN}, {128, 0, CW_WAN_UNKNOWN}};
+	} cases[] = {
+		{0, 20, CW_WAN_STUN},	    {3, 20, CW_WAN_STUN},     {4, 20, CW_WAN_UNKNOWN},
+		{19, 20, CW_WAN_UNKNOWN},   {20, 20, CW_WAN_DTLS},    {63, 20, CW_WAN_DTLS},
+		{64, 20, CW_WAN_CHANNEL},   {79, 20, CW_WAN_CHANNEL}, {80, 20, CW_WAN_UNKNOWN},
+		{127, 20, CW_WAN_UNKNOWN},  {128, 20, CW_WAN_ESP},    {254, 20, CW_WAN_ESP},
+		{255, 1, CW_WAN_KEEPALIVE}, {255, 2, CW_WAN_UNKNOWN}, {128, 0, CW_WAN_UNKNOWN}};
 
 	for (size_t i = 0; i < CW_ARRAY_SIZE(cases); i++)
 		CU_ASSERT_EQUAL(cw_wan_classify(&cases[i].first, cases[i].len), cases[i].kind);
@@ -114,11 +116,12 @@ static void test_the_first_byte_tells_datagrams_apart(void)
 
 /* RFC 5769 section 2.2: sample IPv4 response. */
 static const uint8_t rfc5769_response[] = {
-	0x01, 0x01, 0x00, 0x3c, 0x21, 0x12, 0xa4, 0x42, 0xb7, 0xe7, 0xa7, 0x01, 0xbc, 0x34, 0xd6, 0x86,
-	0xfa, 0x87, 0xdf, 0xae, 0x80, 0x22, 0x00, 0x0b, 0x74, 0x65, 0x73, 0x74, 0x20, 0x76, 0x65, 0x63,
-	0x74, 0x6f, 0x72, 0x20, 0x00, 0x20, 0x00, 0x08, 0x00, 0x01, 0xa1, 0x47, 0xe1, 0x12, 0xa6, 0x43,
-	0x00, 0x08, 0x00, 0x14, 0x2b, 0x91, 0xf5, 0x99, 0xfd, 0x9e, 0x90, 0xc3, 0x8c, 0x74, 0x89, 0xf9,
-	0x2a, 0xf9, 0xba, 0x53, 0xf0, 0x6b, 0xe7, 0xd7, 0x80, 0x28, 0x00, 0x04, 0xc0, 0x7d, 0x4c, 0x96};
+	0x01, 0x01, 0x00, 0x3c, 0x21, 0x12, 0xa4, 0x42, 0xb7, 0xe7, 0xa7, 0x01, 0xbc, 0x34,
+	0xd6, 0x86, 0xfa, 0x87, 0xdf, 0xae, 0x80, 0x22, 0x00, 0x0b, 0x74, 0x65, 0x73, 0x74,
+	0x20, 0x76, 0x65, 0x63, 0x74, 0x6f, 0x72, 0x20, 0x00, 0x20, 0x00, 0x08, 0x00, 0x01,
+	0xa1, 0x47, 0xe1, 0x12, 0xa6, 0x43, 0x00, 0x08, 0x00, 0x14, 0x2b, 0x91, 0xf5, 0x99,
+	0xfd, 0x9e, 0x90, 0xc3, 0x8c, 0x74, 0x89, 0xf9, 0x2a, 0xf9, 0xba, 0x53, 0xf0, 0x6b,
+	0xe7, 0xd7, 0x80, 0x28, 0x00, 0x04, 0xc0, 0x7d, 0x4c, 0x96};
 
 static void test_stun_reads_the_rfc_5769_response(void)
 {
@@ -174,11 +177,11 @@ static size_t dhcp_message(uint8_t *out, const uint8_t *options, size_t len)
 
 static void test_dhcp_reads_options_overload_and_refuses_the_malformed(void)
 {
-	static const uint8_t options[] = {53, 1, 3,   50, 4, 10, 0, 0, 9, 61, 3, 1, 2, 3,
-					  55, 2, 1,   26, 52, 1, 1, 82, 2, 1, 0, 255};
+	static const uint8_t options[] = {53, 1,  3, 50, 4,  10, 0, 0, 9,  61, 3, 1, 2,
+					  3,  55, 2, 1,	 26, 52, 1, 1, 82, 2,  1, 0, 255};
 	static const uint8_t bad[][8] = {
-		{53, 1, 0, 255}, {53, 1, 9, 255}, {53, 2, 1, 1, 255}, {50, 3, 1, 1, 1, 255},
-		{61, 1, 0, 255}, {12, 200, 1, 255}, {52, 1, 4, 255}, {53},
+		{53, 1, 0, 255}, {53, 1, 9, 255},   {53, 2, 1, 1, 255}, {50, 3, 1, 1, 1, 255},
+		{61, 1, 0, 255}, {12, 200, 1, 255}, {52, 1, 4, 255},	{53},
 	};
 	static const size_t bad_len[] = {4, 4, 5, 6, 4, 4, 4, 1};
 	struct cw_dhcp_message m;
@@ -307,7 +310,8 @@ int main(void)
 		{"text forms are strict", test_text_forms_are_strict},
 		{"IPv4 headers are checked in every field",
 		 test_ip4_headers_are_checked_in_every_field},
-		{"incremental checksums equal full ones", test_incremental_checksums_equal_full_ones},
+		{"incremental checksums equal full ones",
+		 test_incremental_checksums_equal_full_ones},
 		{"UDP is written as it is read", test_udp_is_written_as_it_is_read},
 		{"the first byte tells datagrams apart", test_the_first_byte_tells_datagrams_apart},
 		{"STUN reads the RFC 5769 response", test_stun_reads_the_rfc_5769_response},
@@ -318,7 +322,8 @@ int main(void)
 		 test_a_dhcp_reply_echoes_relay_information_last},
 		{"ICMP answers echo and never errors", test_icmp_answers_echo_and_never_errors},
 		{"MSS is lowered and the checksum kept", test_mss_is_lowered_and_the_checksum_kept},
-		{"ESP: SPI, padding and sequence numbers", test_esp_spi_padding_and_sequence_numbers},
+		{"ESP: SPI, padding and sequence numbers",
+		 test_esp_spi_padding_and_sequence_numbers},
 		CU_TEST_INFO_NULL,
 	};
 	CU_SuiteInfo suites[] = {CW_SUITE("wire", tests), CU_SUITE_INFO_NULL};
