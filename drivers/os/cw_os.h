@@ -5,7 +5,7 @@
 /**
  * @file
  * The operating system behind ops: clock, random bytes, files, facts about netdevs. [any] unless
- * said otherwise.
+ * said otherwise. Addresses are big endian, times nanoseconds.
  */
 #include <cw_ops.h>
 #include <cw_types.h>
@@ -18,18 +18,44 @@ uint64_t cw_os_now_ns(void);
 /** Test only: shift the clock. */
 void cw_os_clock_offset(int64_t offset_ns);
 
+/**
+ * The workers' clock (TSC) for the one above. One thread updates it and asks it; the rate is
+ * measured here, never taken from DPDK, which rounds it.
+ */
+struct cw_os_tsc {
+	uint64_t hz;
+	uint64_t tsc, ns;	      /* one instant in both */
+	uint64_t first_tsc, first_ns; /* since when the rate is measured */
+};
+/** Both clocks at (nearly) one instant. */
+void cw_os_tsc_sample(uint64_t *tsc, uint64_t *ns);
+/** Begin from one instant and a rate. */
+void cw_os_tsc_begin(struct cw_os_tsc *map, uint64_t tsc, uint64_t ns, uint64_t hz);
+/** Begin by measuring: takes 50 ms. At start only. */
+void cw_os_tsc_calibrate(struct cw_os_tsc *map);
+/**
+ * Move the anchor to a new sample; call it about once a second.
+ * @return false when the clocks went apart (suspend, a TSC that was reset): deadlines that were
+ *	published as TSC values are void.
+ */
+bool cw_os_tsc_update(struct cw_os_tsc *map, uint64_t tsc, uint64_t ns);
+uint64_t cw_os_tsc_of_ns(const struct cw_os_tsc *map, uint64_t ns);
+uint64_t cw_os_ns_of_tsc(const struct cw_os_tsc *map, uint64_t tsc);
+
 /** Random bytes of the kernel. */
 extern const struct cw_random_ops cw_os_random;
 
-/** Read a whole file, at most @p max bytes. @return malloc'd bytes with a NUL behind them, or NULL
- * and errno. */
+/**
+ * Read a whole file of at most @p max bytes.
+ * @return malloc'd bytes with a NUL behind them, or NULL and errno (EFBIG: larger)
+ */
 char *cw_os_read_file(const char *path, size_t max, size_t *len);
 /** Replace a file: temporary, fsync, rename, fsync of the directory. @return 0 or -errno. */
 CW_MUST_USE int cw_os_write_file(const char *path, const void *data, size_t len, unsigned int mode);
 /** Make a directory (and its parents), 0700. @return 0 or -errno. */
 CW_MUST_USE int cw_os_make_dir(const char *path);
 /**
- * Take the lock of a state directory.
+ * Take the lock of a state directory; it ends with the process, however that ends.
  * @return descriptor to keep open, -EAGAIN with @p holder = pid of who has it, or -errno.
  */
 CW_MUST_USE int cw_os_lock_dir(const char *path, long *holder);
@@ -42,10 +68,12 @@ struct cw_os_netdev {
 	struct cw_mac mac;
 	uint32_t mtu;
 	bool up;
+	bool promiscuous; /* the flag; not what packet sockets ask for */
 	bool have_address;
-	rte_be32_t ip;
+	rte_be32_t ip; /* the first that is not secondary */
 	uint8_t prefix_len;
-	rte_be32_t gateway; /* of the default route through it; 0 none */
+	rte_be32_t gateway;	/* of the best default route through it; 0 none */
+	unsigned int rx_queues; /* that the kernel spreads frames over */
 };
 /** @return 0, -ENODEV, or -errno. */
 CW_MUST_USE int cw_os_netdev_facts(const char *name, struct cw_os_netdev *out);
@@ -56,10 +84,14 @@ CW_MUST_USE int cw_os_netdev_facts(const char *name, struct cw_os_netdev *out);
  * @return descriptor to keep open, or -errno.
  */
 CW_MUST_USE int cw_os_quiet_port(rte_be32_t ip, rte_be16_t port);
-/** The kernel does not answer ARP on this netdev (arp_ignore = 8). @return what it was, or -errno.
+/**
+ * Take a LAN netdev over: write to @p journal how it is (arp_ignore, promiscuous flag), then let
+ * the kernel answer no ARP on it (arp_ignore = 8). What an earlier process left behind is undone
+ * first. Before the port is opened.
+ * @return 0 or -errno
  */
-int cw_os_quiet_arp(const char *netdev);
-/** Put back what cw_os_quiet_arp returned. */
-void cw_os_restore_arp(const char *netdev, int value);
+CW_MUST_USE int cw_os_netdev_take(const char *netdev, const char *journal);
+/** Undo what the journal tells of, and remove it. Nothing without one. After the port is closed. */
+void cw_os_netdev_give_back(const char *journal);
 
 #endif /* CW_OS_H */

@@ -129,9 +129,8 @@ int cw_os_lock_dir(const char *path, long *holder)
 	}
 	n = snprintf(text, sizeof(text), "%ld\n", (long)getpid());
 	if (ftruncate(fd, 0) < 0 || write(fd, text, (size_t)n) != n) {
-		n = -errno;
 		close(fd);
-		return n;
+		return -EIO;
 	}
 	return fd;
 }

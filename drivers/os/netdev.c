@@ -1,28 +1,39 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Facts about a netdev from the kernel, by rtnetlink: index, MAC, MTU, first IPv4 address, the
- * default route through it.
+ * Facts about a netdev from the kernel, by rtnetlink: index, MAC, MTU, flags, first IPv4 address,
+ * the default route through it (of several the one with the lowest metric); receive queues from
+ * sysfs.
  */
 #include "cw_os.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <net/if.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <libmnl/libmnl.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 
+/* What the callbacks of one look-up fill. */
+struct lookup {
+	struct cw_os_netdev *facts;
+	uint32_t metric; /* of the default route in facts */
+};
+
 static int on_link(const struct nlmsghdr *nlh, void *arg)
 {
 	const struct ifinfomsg *ifi = mnl_nlmsg_get_payload(nlh);
-	struct cw_os_netdev *out = arg;
+	struct cw_os_netdev *out = ((struct lookup *)arg)->facts;
 	const struct nlattr *attr;
 
 	if ((unsigned int)ifi->ifi_index != out->ifindex)
 		return MNL_CB_OK;
 	out->up = ifi->ifi_flags & IFF_UP;
+	out->promiscuous = ifi->ifi_flags & IFF_PROMISC;
 	mnl_attr_for_each(attr, nlh, sizeof(*ifi))
 	{
 		if (mnl_attr_get_type(attr) == IFLA_ADDRESS && mnl_attr_get_payload_len(attr) == 6)
@@ -36,10 +47,11 @@ static int on_link(const struct nlmsghdr *nlh, void *arg)
 static int on_address(const struct nlmsghdr *nlh, void *arg)
 {
 	const struct ifaddrmsg *ifa = mnl_nlmsg_get_payload(nlh);
-	struct cw_os_netdev *out = arg;
+	struct cw_os_netdev *out = ((struct lookup *)arg)->facts;
 	const struct nlattr *attr;
 
-	if (ifa->ifa_index != out->ifindex || out->have_address)
+	if (ifa->ifa_index != out->ifindex || out->have_address ||
+	    (ifa->ifa_flags & IFA_F_SECONDARY))
 		return MNL_CB_OK;
 	mnl_attr_for_each(attr, nlh, sizeof(*ifa))
 	{
@@ -55,10 +67,10 @@ static int on_address(const struct nlmsghdr *nlh, void *arg)
 static int on_route(const struct nlmsghdr *nlh, void *arg)
 {
 	const struct rtmsg *rtm = mnl_nlmsg_get_payload(nlh);
-	struct cw_os_netdev *out = arg;
+	struct lookup *look = arg;
 	const struct nlattr *attr;
+	uint32_t oif = 0, metric = 0;
 	rte_be32_t gateway = 0;
-	uint32_t oif = 0;
 
 	if (rtm->rtm_dst_len != 0 || rtm->rtm_table != RT_TABLE_MAIN)
 		return MNL_CB_OK;
@@ -66,19 +78,39 @@ static int on_route(const struct nlmsghdr *nlh, void *arg)
 	{
 		if (mnl_attr_get_type(attr) == RTA_OIF)
 			oif = mnl_attr_get_u32(attr);
+		else if (mnl_attr_get_type(attr) == RTA_PRIORITY)
+			metric = mnl_attr_get_u32(attr);
 		else if (mnl_attr_get_type(attr) == RTA_GATEWAY &&
 			 mnl_attr_get_payload_len(attr) == 4)
 			memcpy(&gateway, mnl_attr_get_payload(attr), 4);
 	}
-	if (oif == out->ifindex && gateway != 0)
-		out->gateway = gateway;
+	if (oif != look->facts->ifindex || gateway == 0 || metric >= look->metric)
+		return MNL_CB_OK;
+	look->facts->gateway = gateway;
+	look->metric = metric;
 	return MNL_CB_OK;
 }
 
-static int dump(struct mnl_socket *nl, uint16_t type, mnl_cb_t cb, struct cw_os_netdev *out)
+static unsigned int count_rx_queues(const char *name)
 {
-	/* Large enough for any single message of a dump (libmnl's MNL_SOCKET_BUFFER_SIZE is at most
-	 * 8192). */
+	char path[128];
+	struct dirent *entry;
+	unsigned int n = 0;
+	DIR *list;
+
+	snprintf(path, sizeof(path), "/sys/class/net/%s/queues", name);
+	list = opendir(path);
+	while (list != NULL && (entry = readdir(list)) != NULL)
+		n += strncmp(entry->d_name, "rx-", 3) == 0;
+	if (list != NULL)
+		closedir(list);
+	/* No sysfs of this network namespace: one is what every netdev has. */
+	return n > 0 ? n : 1;
+}
+
+static int dump(struct mnl_socket *nl, uint16_t type, mnl_cb_t cb, struct lookup *look)
+{
+	/* Large enough for any message of a dump: MNL_SOCKET_BUFFER_SIZE is at most 8192. */
 	uint8_t buf[8192];
 	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
 	struct rtgenmsg *rt;
@@ -98,7 +130,7 @@ static int dump(struct mnl_socket *nl, uint16_t type, mnl_cb_t cb, struct cw_os_
 		n = mnl_socket_recvfrom(nl, buf, sizeof(buf));
 		if (n < 0)
 			return -errno;
-		rc = mnl_cb_run(buf, (size_t)n, type, portid, cb, out);
+		rc = mnl_cb_run(buf, (size_t)n, type, portid, cb, look);
 		if (rc < 0)
 			return -errno;
 	}
@@ -107,6 +139,7 @@ static int dump(struct mnl_socket *nl, uint16_t type, mnl_cb_t cb, struct cw_os_
 
 int cw_os_netdev_facts(const char *name, struct cw_os_netdev *out)
 {
+	struct lookup look = {.facts = out, .metric = UINT32_MAX};
 	struct mnl_socket *nl;
 	int rc;
 
@@ -118,11 +151,12 @@ int cw_os_netdev_facts(const char *name, struct cw_os_netdev *out)
 		return -errno;
 	rc = mnl_socket_bind(nl, 0, MNL_SOCKET_AUTOPID) < 0 ? -errno : 0;
 	if (rc == 0)
-		rc = dump(nl, RTM_GETLINK, on_link, out);
+		rc = dump(nl, RTM_GETLINK, on_link, &look);
 	if (rc == 0)
-		rc = dump(nl, RTM_GETADDR, on_address, out);
+		rc = dump(nl, RTM_GETADDR, on_address, &look);
 	if (rc == 0)
-		rc = dump(nl, RTM_GETROUTE, on_route, out);
+		rc = dump(nl, RTM_GETROUTE, on_route, &look);
 	mnl_socket_close(nl);
+	out->rx_queues = count_rx_queues(name);
 	return rc;
 }

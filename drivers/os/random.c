@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Random bytes from the kernel. It cannot fail once the pool is seeded; before that it waits, as a
- * daemon at boot should. */
+/*
+ * Random bytes from the kernel. It cannot fail once the pool is seeded; before that it waits, as a
+ * daemon at boot should.
+ */
 #include "cw_os.h"
 
 #include <errno.h>
