@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The control core bound to the world: identity, log, store, rings. Copies bytes between mbufs and
- * the core, so that neither knows the other.
+ * The control core bound to the world: identity, log, store, rings. Copies bytes between mbufs
+ * and the core, so that neither knows the other.
  */
 #include "daemon.h"
 
@@ -90,12 +90,16 @@ static uint64_t op_append(void *ctx, uint8_t type, const void *data, size_t len)
 
 static uint64_t op_tsc_of_ns(void *ctx, uint64_t ns)
 {
-	return clock_tsc_of_ns(ctx, ns);
+	const struct daemon *d = ctx;
+
+	return cw_os_tsc_of_ns(&d->tsc, ns);
 }
 
 static uint64_t op_ns_of_tsc(void *ctx, uint64_t tsc)
 {
-	return clock_ns_of_tsc(ctx, tsc);
+	const struct daemon *d = ctx;
+
+	return cw_os_ns_of_tsc(&d->tsc, tsc);
 }
 
 static void op_remember(void *ctx)
@@ -165,7 +169,7 @@ static void op_worker(void *ctx, unsigned int worker, struct cw_control_worker *
 		.punted = s.punted,
 		.injected = s.injected,
 		.busy_cycles = s.busy_cycles,
-		.idle_cycles = rte_rdtsc() - d->tsc_base - s.busy_cycles,
+		.idle_cycles = rte_rdtsc() - d->tsc_begun - s.busy_cycles,
 		.bursts = s.turns};
 }
 

@@ -3,8 +3,8 @@
 #define CW_DAEMON_H
 
 /*
- * What the files of causewayd share: one struct for the process. Parts are brought up in the order
- * of main.c's list and taken down in reverse; a part that was not reached is zero.
+ * What the files of causewayd share: one struct for the process. Parts are brought up in the
+ * order of modules.c's list and taken down in reverse; a part that was not reached is zero.
  */
 #include <pthread.h>
 #include <signal.h>
@@ -27,8 +27,10 @@
 #define ERROR_BYTES	  1024
 #define WORKERS_MAX	  62u
 
-/* Exit codes: 0 stopped cleanly, 1 failed while running, 2 configuration, usage or a resource that
- * is not there. */
+/*
+ * Exit codes: 0 stopped cleanly, 1 failed while running, 2 configuration, usage or a resource
+ * that is not there.
+ */
 enum { EXIT_RUN = 1, EXIT_USAGE = 2 };
 
 struct options {
@@ -41,6 +43,10 @@ struct options {
 struct log_sink {
 	struct cw_log log;
 	FILE *file, *leases;
+	bool journal; /* standard error is systemd's journal */
+	FILE *dpdk;   /* what DPDK says comes here */
+	bool dpdk_starting;
+	char dpdk_line[ERROR_BYTES / 2];
 };
 
 struct worker_slot {
@@ -55,6 +61,7 @@ struct client;
 
 struct daemon {
 	struct options options;
+	size_t modules_up; /* how far modules_open came */
 	struct cw_gateway_config config;
 	char error[ERROR_BYTES];
 	struct log_sink log;
@@ -67,8 +74,8 @@ struct daemon {
 	rte_be32_t wan_ip, wan_gateway;
 	uint8_t wan_prefix_len;
 	int quiet_fd;
-	int lan_arp_before; /* what cw_os_restore_arp puts back */
-	bool lan_arp_changed;
+	bool link_down[2];
+	bool lan_taken; /* the journal tells how the netdev was */
 
 	struct rte_mempool *pool;
 	struct cw_port *lan, *wan;
@@ -92,12 +99,15 @@ struct daemon {
 	struct cw_wal *wal;
 	pthread_t writer;
 	bool writer_running;
+	uint64_t wal_cut_bytes; /* the log's size at which it is cut next */
+	bool wal_cutting;
 	int writer_wake_fd, writer_done_fd;
 	volatile bool writer_stop;
 	uint64_t durable_lsn; /* writer: w, control: r */
 	int writer_error;     /* the same */
 
-	uint64_t tsc_hz, tsc_base, ns_base;
+	struct cw_os_tsc tsc;
+	uint64_t tsc_begun; /* when the workers began */
 	FILE *key_log;
 	bool remember;
 	uint64_t remember_ns;
@@ -106,26 +116,50 @@ struct daemon {
 	struct client *clients;
 	unsigned int client_count;
 	bool stopping, reload;
+	bool stop_now; /* asked twice */
 };
 
-/* Each brings its part up: 0, or -1 with d->error set. Its counterpart takes down whatever there
- * is. */
+/*
+ * Each brings its part up: 0, or -1 with d->error set. Its counterpart takes down whatever there
+ * is.
+ */
 int options_parse(struct options *o, int argc, char **argv, char *err, size_t err_size);
 void options_usage(FILE *to);
 int options_load(struct daemon *d, struct cw_gateway_config *config);
 
+/* One part of the daemon; modules.c has the list. */
+struct module {
+	const char *name;
+	int (*open)(struct daemon *d);
+	void (*close)(struct daemon *d);
+	bool checked; /* also by --check */
+};
+/* In order; with check only those that change nothing. @return 0, or -1 with d->error set. */
+int modules_open(struct daemon *d, bool check);
+/* What was opened, in reverse. */
+void modules_close(struct daemon *d);
+
 int log_open(struct daemon *d);
+void log_reopen(struct daemon *d);
 void log_close(struct daemon *d);
+/* DPDK writes to our log; until log_dpdk_started its last line is kept instead. */
+void log_take_dpdk(struct daemon *d);
+void log_dpdk_started(struct daemon *d);
+void log_leave_dpdk(struct daemon *d);
 
 int state_open(struct daemon *d);
 void state_close(struct daemon *d);
 int identity_open(struct daemon *d);
 void identity_close(struct daemon *d);
+int eal_check(struct daemon *d);
 int eal_open(struct daemon *d);
 void eal_close(struct daemon *d);
 int ports_check(struct daemon *d);
 int ports_open(struct daemon *d);
 void ports_close(struct daemon *d);
+/* Links that came or went since the last time; and all counters: both into the log. */
+void ports_watch(struct daemon *d);
+void ports_log(struct daemon *d);
 int workers_open(struct daemon *d);
 int workers_start(struct daemon *d);
 void workers_stop(struct daemon *d);
@@ -137,8 +171,9 @@ void writer_close(struct daemon *d);
 int socket_open(struct daemon *d);
 void socket_close(struct daemon *d);
 void socket_accept(struct daemon *d);
-void socket_ready(struct daemon *d, struct client *c, uint32_t events);
+void socket_ready(struct client *c, uint32_t events);
 int signals_block(struct daemon *d);
+void reload(struct daemon *d);
 int loop_open(struct daemon *d);
 int loop_run(struct daemon *d);
 void loop_close(struct daemon *d);
@@ -146,13 +181,17 @@ void loop_close(struct daemon *d);
 /* The state directory's log, replayed into the core and cut by a snapshot. */
 int core_replay(struct daemon *d);
 void core_punts(struct daemon *d, unsigned int *handled);
+/*
+ * Let the log be cut by a snapshot when it has grown enough; the writer's thread does the
+ * writing.
+ */
+void writer_cut(struct daemon *d);
 uint64_t writer_append(struct daemon *d, uint8_t type, const void *data, size_t len);
-
-uint64_t clock_tsc_of_ns(const struct daemon *d, uint64_t ns);
-uint64_t clock_ns_of_tsc(const struct daemon *d, uint64_t tsc);
 
 /* systemd's notify protocol; nothing without NOTIFY_SOCKET. */
 void notify(const char *state);
+/* How often it wants to hear from us; 0 never. */
+uint64_t notify_watchdog_ns(void);
 
 #define FAIL(d, ...) (snprintf((d)->error, sizeof((d)->error), __VA_ARGS__), -1)
 

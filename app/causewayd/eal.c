@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * EAL from the configuration: the operator writes none of its arguments. Its run directory is
- * removed at the end, also after an unclean death of the process before. The state directory is
- * locked first, so that two daemons never meet in EAL.
+ * removed at the end, and at the start if the process before died uncleanly. The state directory
+ * is locked first, so that two daemons never meet in EAL. What EAL would print while it starts is
+ * kept, and its last words go into our one line if it fails.
  */
 #include "daemon.h"
 
@@ -12,15 +13,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <rte_cycles.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_lcore.h>
 #include <rte_log.h>
 
 #define ARGS_MAX 48
-
-__extension__ typedef __int128 wide; /* the product of two 64-bit times */
 
 int state_open(struct daemon *d)
 {
@@ -62,38 +60,91 @@ static void make_prefix(struct daemon *d)
 	snprintf(d->file_prefix, sizeof(d->file_prefix), "causeway-%08x", h);
 }
 
-static void remove_run_dir(const struct daemon *d)
+/* Where EAL keeps its run directories: the rule of its own eal_create_runtime_dir. */
+static const char *run_root(void)
 {
-	const char *roots[] = {"/run/dpdk", "/tmp/dpdk"};
+	const char *xdg = getenv("XDG_RUNTIME_DIR");
 
-	for (size_t i = 0; i < CW_ARRAY_SIZE(roots); i++) {
-		char dir[256], path[768];
-		struct dirent *entry;
-		DIR *list;
-
-		snprintf(dir, sizeof(dir), "%s/%s", roots[i], d->file_prefix);
-		list = opendir(dir);
-		while (list != NULL && (entry = readdir(list)) != NULL) {
-			if (entry->d_name[0] == '.' &&
-			    (entry->d_name[1] == '\0' || entry->d_name[1] == '.'))
-				continue;
-			snprintf(path, sizeof(path), "%s/%s", dir, entry->d_name);
-			unlink(path);
-		}
-		if (list != NULL) {
-			closedir(list);
-			rmdir(dir);
-		}
-	}
+	if (getuid() == 0)
+		return "/var/run";
+	return xdg != NULL ? xdg : "/tmp";
 }
 
-static bool hugepages_present(void)
+static void remove_run_dir(const struct daemon *d)
 {
-	char *text = cw_os_read_file("/proc/sys/vm/nr_hugepages", 64, NULL);
-	bool present = text != NULL && atol(text) > 0;
+	char dir[512], path[1024];
+	struct dirent *entry;
+	DIR *list;
 
-	free(text);
-	return present;
+	snprintf(dir, sizeof(dir), "%s/dpdk/%s", run_root(), d->file_prefix);
+	list = opendir(dir);
+	if (list == NULL)
+		return;
+	while ((entry = readdir(list)) != NULL) {
+		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+			continue;
+		snprintf(path, sizeof(path), "%s/%s", dir, entry->d_name);
+		unlink(path);
+	}
+	closedir(list);
+	rmdir(dir);
+}
+
+/* Free hugepages of all sizes; EAL itself only says that it cannot get memory. */
+static uint64_t free_hugepages_mb(void)
+{
+	static const char root[] = "/sys/kernel/mm/hugepages";
+	uint64_t sum_kb = 0;
+	struct dirent *entry;
+	DIR *list = opendir(root);
+
+	while (list != NULL && (entry = readdir(list)) != NULL) {
+		unsigned long long kb;
+		char path[512], *text;
+
+		if (sscanf(entry->d_name, "hugepages-%llukB", &kb) != 1)
+			continue;
+		snprintf(path, sizeof(path), "%s/%s/free_hugepages", root, entry->d_name);
+		text = cw_os_read_file(path, 64, NULL);
+		if (text != NULL)
+			sum_kb += strtoull(text, NULL, 10) * kb;
+		free(text);
+	}
+	if (list != NULL)
+		closedir(list);
+	return sum_kb / 1024;
+}
+
+static bool hugetlbfs_is_mounted(void)
+{
+	FILE *mounts = fopen("/proc/mounts", "re");
+	char line[1024];
+	bool found = false;
+
+	while (mounts != NULL && !found && fgets(line, sizeof(line), mounts) != NULL)
+		found = strstr(line, " hugetlbfs ") != NULL;
+	if (mounts != NULL)
+		fclose(mounts);
+	return found;
+}
+
+int eal_check(struct daemon *d)
+{
+	uint64_t free_mb;
+
+	if (!d->config.eal_hugepages)
+		return 0;
+	free_mb = free_hugepages_mb();
+	if (free_mb < d->config.eal_memory_mb)
+		return FAIL(
+			d,
+			"eal.hugepages: %llu MB of hugepages are free, eal.memory_mb asks for %u (sysctl vm.nr_hugepages=N), or set eal.hugepages = false",
+			(unsigned long long)free_mb, d->config.eal_memory_mb);
+	if (!hugetlbfs_is_mounted())
+		return FAIL(
+			d,
+			"eal.hugepages: no hugetlbfs is mounted (mount -t hugetlbfs none /dev/hugepages), or set eal.hugepages = false");
+	return 0;
 }
 
 static void lcores_argument(const struct daemon *d, char *out, size_t size)
@@ -105,62 +156,86 @@ static void lcores_argument(const struct daemon *d, char *out, size_t size)
 		snprintf(out, size, "%s", d->config.eal_lcores);
 		return;
 	}
-	/* Control and each worker float over all CPUs: the kernel spreads them, nothing is pinned
-	 * that the operator did not pin. */
+	/*
+	 * Control and each worker float over all CPUs: the kernel spreads them, nothing is pinned
+	 * that the operator did not pin.
+	 */
 	for (unsigned int i = 0; i <= d->config.workers; i++)
 		at += (size_t)snprintf(out + at, at < size ? size - at : 0, "%s%u@(0-%ld)",
 				       i > 0 ? "," : "", i, cpus - 1);
 }
 
-static bool needs_pci(const struct daemon *d)
+struct arguments {
+	char lcores[2048], memory[16], prefix[96];
+	char *argv[ARGS_MAX];
+	int argc;
+};
+
+/* EAL wants writable strings and never writes to them. */
+static void add(struct arguments *a, const char *text)
 {
-	return d->config.wan.driver == CW_PORT_ETHDEV ||
-	       (d->config.has_lan && d->config.lan.driver == CW_PORT_ETHDEV);
+	if (a->argc < ARGS_MAX)
+		a->argv[a->argc++] = (char *)(uintptr_t)text;
+}
+
+/* Only the devices that are ours: the machine's other NICs may belong to somebody else. */
+static void add_devices(const struct daemon *d, struct arguments *a)
+{
+	bool lan = d->config.has_lan && d->config.lan.driver == CW_PORT_ETHDEV;
+	bool wan = d->config.wan.driver == CW_PORT_ETHDEV;
+
+	if (!lan && !wan)
+		add(a, "--no-pci");
+	if (lan) {
+		add(a, "-a");
+		add(a, d->config.lan.device);
+	}
+	if (wan) {
+		add(a, "-a");
+		add(a, d->config.wan.device);
+	}
+}
+
+static void fill_arguments(const struct daemon *d, struct arguments *a)
+{
+	a->argc = 0;
+	lcores_argument(d, a->lcores, sizeof(a->lcores));
+	snprintf(a->memory, sizeof(a->memory), "%u", d->config.eal_memory_mb);
+	snprintf(a->prefix, sizeof(a->prefix), "--file-prefix=%s", d->file_prefix);
+	add(a, "causewayd");
+	add(a, a->prefix);
+	add(a, "-m");
+	add(a, a->memory);
+	add(a, "--lcores");
+	add(a, a->lcores);
+	add(a, "--no-telemetry");
+	add(a, "--no-shconf");
+	add(a, d->config.eal_hugepages ? "--huge-unlink" : "--no-huge");
+	add_devices(d, a);
+	add(a, "--log-level=error");
+	for (int i = 0; i < d->options.eal_argc; i++)
+		add(a, d->options.eal_argv[i]);
 }
 
 int eal_open(struct daemon *d)
 {
-	char lcores[2048], memory[16], prefix[96];
-	char *argv[ARGS_MAX];
-	int argc = 0;
+	struct arguments a;
 
 	make_prefix(d);
 	remove_run_dir(d);
-	if (d->config.eal_hugepages && !hugepages_present())
-		return FAIL(
-			d,
-			"eal.hugepages: no hugepage is configured (sysctl vm.nr_hugepages=N), or set eal.hugepages = false");
-	lcores_argument(d, lcores, sizeof(lcores));
-	snprintf(memory, sizeof(memory), "%u", d->config.eal_memory_mb);
-	snprintf(prefix, sizeof(prefix), "--file-prefix=%s", d->file_prefix);
-	argv[argc++] = (char *)(uintptr_t) "causewayd";
-	argv[argc++] = prefix;
-	argv[argc++] = (char *)(uintptr_t) "-m";
-	argv[argc++] = memory;
-	argv[argc++] = (char *)(uintptr_t) "--lcores";
-	argv[argc++] = lcores;
-	argv[argc++] = (char *)(uintptr_t) "--no-telemetry";
-	argv[argc++] = (char *)(uintptr_t) "--no-shconf";
-	if (!d->config.eal_hugepages)
-		argv[argc++] = (char *)(uintptr_t) "--no-huge";
-	else
-		argv[argc++] = (char *)(uintptr_t) "--huge-unlink";
-	if (!needs_pci(d))
-		argv[argc++] = (char *)(uintptr_t) "--no-pci";
-	argv[argc++] = (char *)(uintptr_t) "--log-level=3";
-	for (int i = 0; i < d->options.eal_argc && argc < ARGS_MAX; i++)
-		argv[argc++] = d->options.eal_argv[i];
-	if (rte_eal_init(argc, argv) < 0)
-		return FAIL(d, "EAL does not start: %s (eal.memory_mb %u, eal.lcores %.200s)",
-			    rte_errno != 0 ? rte_strerror(rte_errno) : "its log says why",
-			    d->config.eal_memory_mb, lcores);
+	fill_arguments(d, &a);
+	log_take_dpdk(d);
+	if (rte_eal_init(a.argc, a.argv) < 0)
+		return FAIL(d, "EAL does not start (eal.memory_mb %u, eal.lcores %.200s): %.300s",
+			    d->config.eal_memory_mb, a.lcores,
+			    d->log.dpdk_line[0] != '\0' ? d->log.dpdk_line
+							: rte_strerror(rte_errno));
 	d->eal_up = true;
 	if (rte_lcore_count() < d->config.workers + 1)
-		return FAIL(d, "eal.lcores: %u lcores for %u workers and control",
-			    rte_lcore_count(), d->config.workers);
-	d->tsc_hz = rte_get_tsc_hz();
-	d->tsc_base = rte_rdtsc();
-	d->ns_base = cw_os_now_ns();
+		return FAIL(d, "eal.lcores: %u lcores, but control and %u workers need %u",
+			    rte_lcore_count(), d->config.workers, d->config.workers + 1);
+	cw_os_tsc_calibrate(&d->tsc);
+	d->tsc_begun = d->tsc.tsc;
 	return 0;
 }
 
@@ -168,19 +243,7 @@ void eal_close(struct daemon *d)
 {
 	if (d->eal_up)
 		rte_eal_cleanup();
-	remove_run_dir(d);
-}
-
-uint64_t clock_tsc_of_ns(const struct daemon *d, uint64_t ns)
-{
-	wide delta = (wide)ns - (wide)d->ns_base;
-
-	return (uint64_t)((wide)d->tsc_base + delta * (wide)d->tsc_hz / (wide)CW_NS_PER_S);
-}
-
-uint64_t clock_ns_of_tsc(const struct daemon *d, uint64_t tsc)
-{
-	wide delta = (wide)tsc - (wide)d->tsc_base;
-
-	return (uint64_t)((wide)d->ns_base + delta * (wide)CW_NS_PER_S / (wide)d->tsc_hz);
+	if (d->file_prefix[0] != '\0')
+		remove_run_dir(d);
+	log_leave_dpdk(d);
 }

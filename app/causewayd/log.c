@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The log: one line per message, RFC 3339 time, level, module, text. Under systemd (standard error
- * is the journal) time is left to it and levels go as its priority prefixes. Only the control
- * thread writes.
+ * The log: one line per message, RFC 3339 time, level, module, text. Under systemd (standard
+ * error is the journal) time is left to it and levels go as its priority prefixes.
+ *
+ * The core logs from the control thread only. DPDK's threads log through the stream that is made
+ * here, so a line is written under stdio's lock of the file. A message may hold what a stranger
+ * sent (a host's name): it cannot end its value or its line.
  */
 #include "daemon.h"
 
@@ -10,6 +13,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+
+#include <rte_log.h>
+
+/* A status as JSON (SIGUSR1) is the longest. */
+#define LINE_BYTES_MAX 4096
 
 static void stamp(FILE *to)
 {
@@ -23,22 +31,47 @@ static void stamp(FILE *to)
 	fprintf(to, "%s.%03ldZ ", text, now.tv_nsec / 1000000);
 }
 
+/*
+ * Quotes and backslashes escaped, control characters away: what a stranger named stays one value.
+ */
+static void write_text(FILE *to, const char *text)
+{
+	for (const char *c = text; *c != '\0'; c++) {
+		if (*c == '"' || *c == '\\')
+			fputc('\\', to);
+		fputc((unsigned char)*c < ' ' || *c == 0x7f ? ' ' : *c, to);
+	}
+}
+
 __attribute__((format(printf, 4, 0))) static void write_line(void *ctx, enum cw_log_level level,
 							     const char *module, const char *fmt,
 							     va_list args)
 {
 	static const char *const priorities[] = {"<3>", "<4>", "<5>", "<6>", "<7>"};
 	struct log_sink *sink = ctx;
+	char text[LINE_BYTES_MAX];
 	FILE *to = sink->file;
 
-	if (to == stderr && getenv("JOURNAL_STREAM") != NULL)
+	vsnprintf(text, sizeof(text), fmt, args);
+	flockfile(to);
+	if (to == stderr && sink->journal)
 		fputs(priorities[level], to);
 	else
 		stamp(to);
 	fprintf(to, "level=%s module=%s msg=\"", cw_log_level_name(level), module);
-	vfprintf(to, fmt, args);
+	write_text(to, text);
 	fputs("\"\n", to);
 	fflush(to);
+	funlockfile(to);
+}
+
+static FILE *open_file(struct daemon *d, const char *key, const char *path)
+{
+	FILE *f = fopen(path, "ae");
+
+	if (f == NULL)
+		snprintf(d->error, sizeof(d->error), "%s %s: %s", key, path, strerror(errno));
+	return f;
 }
 
 int log_open(struct daemon *d)
@@ -46,19 +79,50 @@ int log_open(struct daemon *d)
 	const struct cw_gateway_config *c = &d->config;
 
 	d->log.file = stderr;
+	d->log.journal = getenv("JOURNAL_STREAM") != NULL;
 	if (c->log_file[0] != '\0') {
-		d->log.file = fopen(c->log_file, "ae");
-		if (d->log.file == NULL)
-			return FAIL(d, "log.file %s: %s", c->log_file, strerror(errno));
+		FILE *f = open_file(d, "log.file", c->log_file);
+
+		if (f == NULL)
+			return -1;
+		d->log.file = f;
 	}
 	if (c->lease_log[0] != '\0') {
-		d->log.leases = fopen(c->lease_log, "ae");
+		d->log.leases = open_file(d, "log.leases", c->lease_log);
 		if (d->log.leases == NULL)
-			return FAIL(d, "log.leases %s: %s", c->lease_log, strerror(errno));
+			return -1;
 	}
 	d->log.log = (struct cw_log){
 		.write = write_line, .ctx = &d->log, .level = (enum cw_log_level)c->log_level};
 	return 0;
+}
+
+/*
+ * After logrotate moved the files: write to new ones. If one cannot be opened the old one goes
+ * on.
+ */
+void log_reopen(struct daemon *d)
+{
+	const char *paths[] = {d->config.log_file, d->config.lease_log};
+	const char *keys[] = {"log.file", "log.leases"};
+	FILE *files[] = {d->log.file, d->log.leases};
+
+	for (size_t i = 0; i < CW_ARRAY_SIZE(paths); i++) {
+		if (paths[i][0] == '\0')
+			continue;
+		/* freopen would leave nothing to write to if it failed. */
+		FILE *fresh = open_file(d, keys[i], paths[i]);
+
+		if (fresh == NULL) {
+			cw_log(&d->log.log, CW_LOG_ERROR, "main", "%s", d->error);
+			continue;
+		}
+		if (i == 0)
+			d->log.file = fresh;
+		else
+			d->log.leases = fresh;
+		fclose(files[i]);
+	}
 }
 
 void log_close(struct daemon *d)
@@ -67,4 +131,47 @@ void log_close(struct daemon *d)
 		fclose(d->log.file);
 	if (d->log.leases != NULL)
 		fclose(d->log.leases);
+}
+
+/* -- DPDK's words */
+
+static ssize_t dpdk_write(void *cookie, const char *text, size_t len)
+{
+	struct log_sink *sink = cookie;
+	size_t n = len;
+
+	while (n > 0 && (text[n - 1] == '\n' || text[n - 1] == ' '))
+		n--;
+	if (n == 0)
+		return (ssize_t)len;
+	/* While EAL starts, its last line is the reason it fails for. */
+	if (sink->dpdk_starting)
+		snprintf(sink->dpdk_line, sizeof(sink->dpdk_line), "%.*s", (int)n, text);
+	else
+		cw_log(&sink->log, CW_LOG_WARN, "dpdk", "%.*s", (int)n, text);
+	return (ssize_t)len;
+}
+
+void log_take_dpdk(struct daemon *d)
+{
+	d->log.dpdk = fopencookie(&d->log, "w", (cookie_io_functions_t){.write = dpdk_write});
+	if (d->log.dpdk == NULL)
+		return;
+	setvbuf(d->log.dpdk, NULL, _IOLBF, 0);
+	d->log.dpdk_starting = true;
+	rte_openlog_stream(d->log.dpdk);
+}
+
+void log_dpdk_started(struct daemon *d)
+{
+	d->log.dpdk_starting = false;
+}
+
+void log_leave_dpdk(struct daemon *d)
+{
+	if (d->log.dpdk == NULL)
+		return;
+	rte_openlog_stream(NULL);
+	fclose(d->log.dpdk);
+	d->log.dpdk = NULL;
 }

@@ -4,8 +4,9 @@
  * writes, syncs and kicks back with the lsn up to which everything is durable. An fdatasync takes
  * milliseconds: control never waits for one.
  *
- * At start the log is replayed into the core and replaced by a snapshot, so it does not grow over
- * restarts.
+ * The log is replayed into the core at start and replaced by a snapshot; again by one whenever it
+ * has grown to a multiple of the last. Control makes the snapshot in memory, the thread writes
+ * it.
  */
 #include "daemon.h"
 
@@ -14,6 +15,10 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
+
+/* Grown to four snapshots, and not below what is read in a blink, the log is cut. */
+#define CUT_FACTOR    4u
+#define CUT_BYTES_MIN (UINT64_C(4) << 20)
 
 static int replay(void *arg, uint8_t type, const void *data, size_t len)
 {
@@ -25,6 +30,11 @@ static int replay(void *arg, uint8_t type, const void *data, size_t len)
 static void add(void *arg, uint8_t type, const void *data, size_t len)
 {
 	cw_wal_snapshot_add(arg, type, data, len);
+}
+
+static void plan_cut(struct daemon *d)
+{
+	d->wal_cut_bytes = cw_max_u64(CUT_FACTOR * cw_wal_size(d->wal), CUT_BYTES_MIN);
 }
 
 static void kick(int fd)
@@ -71,6 +81,7 @@ int writer_open(struct daemon *d)
 	cw_control_snapshot(d->control, add, d->wal);
 	if (cw_wal_snapshot_commit(d->wal) < 0)
 		return FAIL(d, "%s: the snapshot cannot be written: %s", path, strerror(errno));
+	plan_cut(d);
 	d->writer_wake_fd = eventfd(0, EFD_CLOEXEC);
 	d->writer_done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (d->writer_wake_fd < 0 || d->writer_done_fd < 0 ||
@@ -78,6 +89,27 @@ int writer_open(struct daemon *d)
 		return FAIL(d, "the log's thread does not start: %s", strerror(errno));
 	d->writer_running = true;
 	return 0;
+}
+
+void writer_cut(struct daemon *d)
+{
+	uint64_t size = cw_wal_size(d->wal);
+
+	if (cw_wal_snapshot_waits(d->wal))
+		return;
+	/*
+	 * One that could not be written shows as a size that did not fall: the next try is later.
+	 */
+	if (d->wal_cutting)
+		plan_cut(d);
+	d->wal_cutting = size >= d->wal_cut_bytes && cw_wal_snapshot_begin(d->wal) == 0;
+	if (!d->wal_cutting)
+		return;
+	cw_log(&d->log.log, CW_LOG_INFO, "main", "the log has %llu bytes: cut by a snapshot",
+	       (unsigned long long)size);
+	cw_control_snapshot(d->control, add, d->wal);
+	cw_wal_snapshot_hand(d->wal);
+	kick(d->writer_wake_fd);
 }
 
 uint64_t writer_append(struct daemon *d, uint8_t type, const void *data, size_t len)

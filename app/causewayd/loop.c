@@ -3,25 +3,31 @@
  * The control lcore's loop: rings, timers, sockets, signals, one after the other, never waiting for
  * any of them.
  *
- * Rings cannot be waited for, so the loop polls them: at once while there is work, else it sleeps
- * in epoll for a time that grows up to POLL_MAX_MS. If the clock shows that the process itself was
- * stopped (SIGSTOP, suspend), the core is told before anything else.
+ * Workers make no system call, so nothing wakes control when they punt: it looks. While there is
+ * work it looks at once, else every POLL_MAX_MS; and such a look is two loads per worker, the
+ * core is only entered when something is there or due. If the clock shows that the process itself
+ * was stopped (SIGSTOP, suspend), the core is told before anything else.
  */
 #include "daemon.h"
 
 #include <errno.h>
-#include <string.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#define EVENTS_MAX  16
+#define EVENTS_MAX 16
+/* What a first contact waits at most; the idle cost is in docs/performance.md. */
 #define POLL_MAX_MS 2
+/* Turns without work before the loop sleeps: answers to what it just sent are near. */
+#define TURNS_AWAKE 8
 /* A turn that took longer was not a turn: we were stopped. */
 #define STOPPED_NS (UINT64_C(2) * CW_NS_PER_S)
-/* A clean stop that takes longer is cut short: systemd would kill us after 90 s. */
+/* A clean stop that takes longer is cut short: systemd kills after TimeoutStopSec. */
 #define STOP_NS (UINT64_C(15) * CW_NS_PER_S)
+/* Clocks and links are looked at this often. */
+#define LOOK_NS (UINT64_C(1) * CW_NS_PER_S)
 
 static void signals_of_ours(sigset_t *set)
 {
@@ -37,8 +43,10 @@ int signals_block(struct daemon *d)
 	sigset_t set;
 
 	(void)d;
-	/* Before EAL makes threads: they inherit the mask, and a signal to the process is for the
-	 * signalfd alone. */
+	/*
+	 * Before EAL makes threads: they inherit the mask, and a signal to the process is for the
+	 * signalfd alone.
+	 */
 	signals_of_ours(&set);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
@@ -89,42 +97,12 @@ static void on_signal(struct daemon *d)
 
 			cw_control_query(d->control, request, log_status, d, cw_os_now_ns());
 			json_decref(request);
+			ports_log(d);
 		} else {
+			d->stop_now = d->stopping;
 			d->stopping = true;
 		}
 	}
-}
-
-/* Parse anew, compare, take over what can be; a bad file changes nothing. */
-static void reload(struct daemon *d)
-{
-	struct cw_gateway_config config;
-	struct cw_control_config core = {0};
-	const char *fixed;
-
-	d->reload = false;
-	if (options_load(d, &config) < 0) {
-		cw_log(&d->log.log, CW_LOG_ERROR, "main", "reload refused, nothing changed: %s",
-		       d->error);
-		return;
-	}
-	if (!cw_gateway_config_changed(&d->config, &config, &fixed)) {
-		cw_log(&d->log.log, CW_LOG_NOTICE, "main", "reload: nothing changed");
-		return;
-	}
-	if (fixed != NULL)
-		cw_log(&d->log.log, CW_LOG_WARN, "main",
-		       "reload: %s needs a restart and stays as it was; reloadable keys are taken over",
-		       fixed);
-	d->config.log_level = config.log_level;
-	d->log.log.level = (enum cw_log_level)config.log_level;
-	d->config.bootstrap = config.bootstrap;
-	__atomic_store_n(&d->config.idle, config.idle, __ATOMIC_RELAXED);
-	__atomic_store_n(&d->config.idle_ceiling_ns, config.idle_ceiling_ns, __ATOMIC_RELAXED);
-	core.bootstrap_count = config.bootstrap.count;
-	memcpy(core.bootstrap, config.bootstrap.at, sizeof(config.bootstrap.at));
-	cw_control_reload(d->control, &core, cw_os_now_ns());
-	cw_log(&d->log.log, CW_LOG_NOTICE, "main", "reloaded");
 }
 
 /* @return -1 when the log has failed: nothing may be promised any more. */
@@ -147,13 +125,33 @@ static int take_durable(struct daemon *d)
 	return 0;
 }
 
-static void wait_for_events(struct daemon *d, int timeout_ms)
+static bool work_waits(const struct daemon *d, uint64_t next_ns)
+{
+	for (unsigned int i = 0; i < d->workers; i++)
+		if (!rte_ring_empty(d->worker[i].punt))
+			return true;
+	return cw_os_now_ns() >= next_ns;
+}
+
+/* Rounded up: a timer that is a little late costs nothing, one that is early costs a turn. */
+static int timeout_of(uint64_t next_ns, unsigned int idle)
+{
+	uint64_t now_ns = cw_os_now_ns();
+
+	if (idle < TURNS_AWAKE || next_ns <= now_ns)
+		return 0;
+	return (int)cw_min_u64((next_ns - now_ns + CW_NS_PER_MS - 1) / CW_NS_PER_MS, POLL_MAX_MS);
+}
+
+static void wait_for_events(struct daemon *d, uint64_t next_ns, unsigned int idle)
 {
 	struct epoll_event events[EVENTS_MAX];
 	int n;
 
 	cw_rcu_offline();
-	n = epoll_wait(d->epoll_fd, events, EVENTS_MAX, timeout_ms);
+	do
+		n = epoll_wait(d->epoll_fd, events, EVENTS_MAX, timeout_of(next_ns, idle));
+	while (n == 0 && idle >= TURNS_AWAKE && !work_waits(d, next_ns));
 	cw_rcu_online();
 	for (int i = 0; i < n; i++) {
 		void *what = events[i].data.ptr;
@@ -163,24 +161,65 @@ static void wait_for_events(struct daemon *d, int timeout_ms)
 		else if (what == &d->listen_fd)
 			socket_accept(d);
 		else if (what != &d->writer_done_fd)
-			socket_ready(d, what, events[i].events);
+			socket_ready(what, events[i].events);
 	}
 }
 
-static int timeout_of(uint64_t next_ns, uint64_t now_ns, unsigned int idle)
-{
-	uint64_t wait_ms = next_ns <= now_ns ? 0 : (next_ns - now_ns) / CW_NS_PER_MS;
-	uint64_t limit = idle < 8 ? 0 : POLL_MAX_MS;
+/* What the loop itself remembers between turns. */
+struct loop {
+	uint64_t last_ns;     /* begin of the last turn */
+	uint64_t look_ns;     /* when clocks and links are looked at next */
+	uint64_t stop_ns;     /* when a clean stop is cut short; 0: not stopping */
+	uint64_t watchdog_ns; /* when systemd expects to hear from us; CW_NEVER */
+	unsigned int idle;    /* turns without work */
+};
 
-	return (int)cw_min_u64(wait_ms, limit);
+static void look(struct daemon *d, struct loop *loop, uint64_t now_ns)
+{
+	uint64_t tsc, ns;
+
+	if (now_ns - loop->last_ns >= STOPPED_NS)
+		cw_control_woke(d->control, now_ns);
+	loop->last_ns = now_ns;
+	if (now_ns >= loop->look_ns) {
+		loop->look_ns = now_ns + LOOK_NS;
+		cw_os_tsc_sample(&tsc, &ns);
+		if (!cw_os_tsc_update(&d->tsc, tsc, ns)) {
+			cw_log(&d->log.log, CW_LOG_WARN, "main",
+			       "the CPU's clock and the kernel's went apart (suspended?): deadlines are made anew");
+			cw_control_woke(d->control, now_ns);
+		}
+		ports_watch(d);
+		writer_cut(d);
+	}
+	if (now_ns >= loop->watchdog_ns) {
+		notify("WATCHDOG=1");
+		loop->watchdog_ns = now_ns + notify_watchdog_ns();
+	}
+}
+
+/* @return true when the process may end. */
+static bool stop(struct daemon *d, struct loop *loop, uint64_t now_ns)
+{
+	if (loop->stop_ns == 0) {
+		cw_log(&d->log.log, CW_LOG_NOTICE, "main", "stopping");
+		notify("STOPPING=1");
+		loop->stop_ns = now_ns + STOP_NS;
+	}
+	if (cw_control_shutdown(d->control, now_ns))
+		return true;
+	if (!d->stop_now && now_ns < loop->stop_ns)
+		return false;
+	cw_log(&d->log.log, CW_LOG_WARN, "main",
+	       "stopped before everything was signed off: the session ends by its own time");
+	return true;
 }
 
 int loop_run(struct daemon *d)
 {
 	struct epoll_event ev = {.events = EPOLLIN, .data.ptr = &d->writer_done_fd};
-	uint64_t last_ns = cw_os_now_ns(), stop_ns = 0, watchdog_ns = 0;
-	unsigned int idle = 0;
-	bool told = false;
+	struct loop loop = {.last_ns = cw_os_now_ns(),
+			    .watchdog_ns = notify_watchdog_ns() != 0 ? 0 : CW_NEVER};
 
 	if (epoll_ctl(d->epoll_fd, EPOLL_CTL_ADD, d->writer_done_fd, &ev) < 0)
 		return -1;
@@ -191,33 +230,22 @@ int loop_run(struct daemon *d)
 		uint64_t now_ns = cw_os_now_ns(), next_ns;
 		unsigned int handled = 0;
 
-		if (now_ns - last_ns >= STOPPED_NS)
-			cw_control_woke(d->control, now_ns);
-		last_ns = now_ns;
+		look(d, &loop, now_ns);
 		core_punts(d, &handled);
 		if (take_durable(d) < 0)
 			return -1;
 		next_ns = cw_control_timer(d->control, now_ns);
 		handled += cw_rcu_reap(d->rcu);
 		cw_rcu_quiescent();
-		if (d->reload)
+		if (d->reload) {
+			notify("RELOADING=1");
 			reload(d);
-		if (d->stopping) {
-			if (!told) {
-				cw_log(&d->log.log, CW_LOG_NOTICE, "main", "stopping");
-				notify("STOPPING=1");
-				stop_ns = now_ns + STOP_NS;
-				told = true;
-			}
-			if (cw_control_shutdown(d->control, now_ns) || now_ns >= stop_ns)
-				break;
+			notify("READY=1");
 		}
-		if (now_ns >= watchdog_ns) {
-			notify("WATCHDOG=1");
-			watchdog_ns = now_ns + CW_NS_PER_S;
-		}
-		idle = handled > 0 ? 0 : idle + 1;
-		wait_for_events(d, timeout_of(next_ns, now_ns, idle));
+		if (d->stopping && stop(d, &loop, now_ns))
+			break;
+		loop.idle = handled > 0 ? 0 : loop.idle + 1;
+		wait_for_events(d, cw_min_u64(next_ns, loop.look_ns), loop.idle);
 	}
 	cw_log(&d->log.log, CW_LOG_NOTICE, "main", "stopped");
 	return 0;

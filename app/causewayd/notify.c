@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* systemd's notify protocol: one datagram to the socket it named. Without one, silence. */
+/*
+ * systemd's notify protocol: one datagram to the socket it named. Without one, silence. The
+ * watchdog is fed from control's loop, at half the time that systemd gives: a loop that hangs is
+ * restarted.
+ */
 #include "daemon.h"
 
 #include <stdlib.h>
@@ -28,4 +32,13 @@ void notify(const char *state)
 		   (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len)) < 0)
 		len = 0;
 	close(fd);
+}
+
+uint64_t notify_watchdog_ns(void)
+{
+	const char *usec = getenv("WATCHDOG_USEC"), *pid = getenv("WATCHDOG_PID");
+
+	if (usec == NULL || (pid != NULL && strtol(pid, NULL, 10) != (long)getpid()))
+		return 0;
+	return strtoull(usec, NULL, 10) * CW_NS_PER_US / 2;
 }

@@ -13,22 +13,68 @@
 
 #define MBUFS_PER_PORT 4096u
 
-static int check_netdev(struct daemon *d, const char *side, const struct cw_port_config *port,
+static void fill_params(const struct daemon *d, const char *name,
+			const struct cw_port_config *config, struct cw_port_params *out)
+{
+	*out = (struct cw_port_params){.kind = (enum cw_port_kind)config->driver,
+				       .device = config->device,
+				       .name = name,
+				       .options = config->options,
+				       .queues =
+					       config->queues ? config->queues : d->config.workers,
+				       .mtu_bytes = config->mtu,
+				       .pool = d->pool};
+}
+
+static int check_netdev(struct daemon *d, const struct cw_port_params *p,
 			struct cw_os_netdev *facts)
 {
-	int rc;
+	int rc = cw_os_netdev_facts(p->device, facts);
 
-	if (!cw_port_kind_uses_netdev((enum cw_port_kind)port->driver))
-		return 0;
-	if (port->device[0] == '\0')
-		return FAIL(d, "%s: %s.device: is missing", d->options.config_file, side);
-	rc = cw_os_netdev_facts(port->device, facts);
-	if (rc == -ENODEV)
-		return FAIL(d, "%s.device: netdev \"%s\" does not exist", side, port->device);
 	if (rc < 0)
-		return FAIL(d, "%s.device: netdev \"%s\": %s", side, port->device, strerror(-rc));
+		return FAIL(d, "%s.device: netdev \"%s\": %s", p->name, p->device, strerror(-rc));
 	if (!facts->up)
-		return FAIL(d, "%s.device: netdev \"%s\" is down", side, port->device);
+		return FAIL(d, "%s.device: netdev \"%s\" is down (ip link set %s up)", p->name,
+			    p->device, p->device);
+	if (facts->mtu < p->mtu_bytes)
+		return FAIL(d, "%s.mtu: %u, but netdev \"%s\" has %u: raise one or lower the other",
+			    p->name, p->mtu_bytes, p->device, facts->mtu);
+	/* Frames of a queue that we do not take would reach the kernel and be lost to us. */
+	if (p->kind == CW_PORT_AF_XDP && facts->rx_queues > p->queues)
+		return FAIL(
+			d,
+			"%s.device: netdev \"%s\" has %u receive queues and af_xdp takes %u: ethtool -L %s combined %u, or more workers",
+			p->name, p->device, facts->rx_queues, p->queues, p->device, p->queues);
+	return 0;
+}
+
+static int check_port(struct daemon *d, const char *name, const struct cw_port_config *config,
+		      struct cw_os_netdev *facts)
+{
+	struct cw_port_params params;
+
+	fill_params(d, name, config, &params);
+	if (cw_port_check(&params, d->error, sizeof(d->error)) < 0)
+		return -1;
+	return cw_port_kind_uses_netdev(params.kind) ? check_netdev(d, &params, facts) : 0;
+}
+
+/* Only af_packet lets a netdev be opened twice, and then something must tell the two apart. */
+static int check_pair(struct daemon *d)
+{
+	const struct cw_gateway_config *c = &d->config;
+
+	if (!c->has_lan || c->lan.device[0] == '\0' || strcmp(c->lan.device, c->wan.device) != 0)
+		return 0;
+	if (c->lan.driver != CW_PORT_AF_PACKET || c->wan.driver != CW_PORT_AF_PACKET)
+		return FAIL(
+			d,
+			"lan.device and wan.device are both \"%s\": only two af_packet ports share a device",
+			c->lan.device);
+	if (c->lan_vlan == 0)
+		return FAIL(d,
+			    "lan.device and wan.device are both \"%s\": the LAN needs a lan.vlan",
+			    c->lan.device);
 	return 0;
 }
 
@@ -37,13 +83,9 @@ int ports_check(struct daemon *d)
 	const struct cw_gateway_config *c = &d->config;
 	struct cw_os_netdev lan = {0};
 
-	if (c->has_lan && check_netdev(d, "lan", &c->lan, &lan) < 0)
+	if ((c->has_lan && check_port(d, "lan", &c->lan, &lan) < 0) ||
+	    check_port(d, "wan", &c->wan, &d->wan_netdev) < 0 || check_pair(d) < 0)
 		return -1;
-	if (check_netdev(d, "wan", &c->wan, &d->wan_netdev) < 0)
-		return -1;
-	if (c->has_lan && strcmp(c->lan.device, c->wan.device) == 0 && c->lan.device[0] != '\0' &&
-	    c->lan_vlan == 0)
-		return FAIL(d, "lan.device and wan.device are both \"%s\"", c->lan.device);
 	d->wan_ip = c->wan_address.ip != 0 ? c->wan_address.ip : d->wan_netdev.ip;
 	d->wan_prefix_len = c->wan_address.ip != 0 ? c->wan_address.len : d->wan_netdev.prefix_len;
 	d->wan_gateway = c->wan_gateway != 0 ? c->wan_gateway : d->wan_netdev.gateway;
@@ -56,19 +98,20 @@ int ports_check(struct daemon *d)
 static int open_one(struct daemon *d, const char *name, const struct cw_port_config *config,
 		    bool promiscuous, struct cw_port **out)
 {
-	struct cw_port_params params = {.kind = (enum cw_port_kind)config->driver,
-					.device = config->device,
-					.name = name,
-					.options = config->options,
-					.queues =
-						config->queues ? config->queues : d->config.workers,
-					.mtu_bytes = config->mtu,
-					.promiscuous = promiscuous,
-					.pool = d->pool};
+	struct cw_port_params params;
 
-	if (cw_port_open(out, &params, d->error, sizeof(d->error)) < 0)
-		return -1;
-	return cw_port_start(*out, d->error, sizeof(d->error)) < 0 ? -1 : 0;
+	fill_params(d, name, config, &params);
+	params.promiscuous = promiscuous;
+	d->log.dpdk_line[0] = '\0';
+	if (cw_port_open(out, &params, d->error, sizeof(d->error)) == 0 &&
+	    cw_port_start(*out, d->error, sizeof(d->error)) == 0)
+		return 0;
+	if (d->log.dpdk_line[0] != '\0') {
+		size_t len = strlen(d->error);
+
+		snprintf(d->error + len, sizeof(d->error) - len, ": %s", d->log.dpdk_line);
+	}
+	return -1;
 }
 
 static int make_pool(struct daemon *d)
@@ -86,6 +129,31 @@ static int make_pool(struct daemon *d)
 	return 0;
 }
 
+static void journal_path(const struct daemon *d, char *out, size_t size)
+{
+	snprintf(out, size, "%s/netdev", d->config.node.state_dir);
+}
+
+/* The kernel must not answer ARP on the LAN. Where we may not tell it so, a warning must do. */
+static void take_lan(struct daemon *d)
+{
+	const struct cw_port_config *lan = &d->config.lan;
+	char journal[CW_CONFIG_PATH_BYTES + 16];
+	int rc;
+
+	journal_path(d, journal, sizeof(journal));
+	if (!d->config.has_lan || !cw_port_kind_uses_netdev((enum cw_port_kind)lan->driver)) {
+		cw_os_netdev_give_back(journal);
+		return;
+	}
+	rc = cw_os_netdev_take(lan->device, journal);
+	d->lan_taken = true;
+	if (rc < 0)
+		cw_log(&d->log.log, CW_LOG_WARN, "main",
+		       "arp_ignore of %s cannot be set (%s): the kernel may answer ARP there for its own addresses",
+		       lan->device, strerror(-rc));
+}
+
 int ports_open(struct daemon *d)
 {
 	const struct cw_gateway_config *c = &d->config;
@@ -93,6 +161,8 @@ int ports_open(struct daemon *d)
 
 	if (make_pool(d) < 0 || open_one(d, "wan", &c->wan, false, &d->wan) < 0)
 		return -1;
+	/* Before the port is: it writes down whether the netdev was promiscuous. */
+	take_lan(d);
 	if (c->has_lan && open_one(d, "lan", &c->lan, true, &d->lan) < 0)
 		return -1;
 	cw_port_facts(d->wan, &facts);
@@ -102,19 +172,59 @@ int ports_open(struct daemon *d)
 			return FAIL(d, "wan.port %u: %s (is another gateway on this address?)",
 				    c->wan_port, strerror(-d->quiet_fd));
 	}
-	if (c->has_lan && cw_port_kind_uses_netdev((enum cw_port_kind)c->lan.driver)) {
-		d->lan_arp_before = cw_os_quiet_arp(c->lan.device);
-		d->lan_arp_changed = d->lan_arp_before >= 0;
-	}
+	log_dpdk_started(d);
 	return 0;
 }
 
 void ports_close(struct daemon *d)
 {
-	if (d->lan_arp_changed)
-		cw_os_restore_arp(d->config.lan.device, d->lan_arp_before);
+	char journal[CW_CONFIG_PATH_BYTES + 16];
+
 	if (d->quiet_fd >= 0)
 		close(d->quiet_fd);
 	cw_port_close(d->lan);
 	cw_port_close(d->wan);
+	d->lan = d->wan = NULL;
+	journal_path(d, journal, sizeof(journal));
+	if (d->lan_taken)
+		cw_os_netdev_give_back(journal);
+}
+
+void ports_watch(struct daemon *d)
+{
+	struct cw_port *ports[] = {d->lan, d->wan};
+	static const char *const names[] = {"lan", "wan"};
+
+	for (unsigned int i = 0; i < CW_ARRAY_SIZE(ports); i++) {
+		struct cw_port_stats stats;
+
+		if (ports[i] == NULL)
+			continue;
+		cw_port_stats(ports[i], &stats);
+		if (stats.link_up == !d->link_down[i])
+			continue;
+		d->link_down[i] = !stats.link_up;
+		cw_log(&d->log.log, stats.link_up ? CW_LOG_NOTICE : CW_LOG_WARN, "port",
+		       "%s: link is %s", names[i], stats.link_up ? "up" : "down");
+	}
+}
+
+void ports_log(struct daemon *d)
+{
+	struct cw_port *ports[] = {d->lan, d->wan};
+	static const char *const names[] = {"lan", "wan"};
+
+	for (unsigned int i = 0; i < CW_ARRAY_SIZE(ports); i++) {
+		struct cw_port_stats s;
+
+		if (ports[i] == NULL)
+			continue;
+		cw_port_stats(ports[i], &s);
+		cw_log(&d->log.log, CW_LOG_NOTICE, "port",
+		       "%s: link %s, rx %llu tx %llu packets, missed %llu, no buffer %llu, errors rx %llu tx %llu",
+		       names[i], s.link_up ? "up" : "down", (unsigned long long)s.rx_packets,
+		       (unsigned long long)s.tx_packets, (unsigned long long)s.rx_missed,
+		       (unsigned long long)s.rx_no_buffer, (unsigned long long)s.rx_errors,
+		       (unsigned long long)s.tx_errors);
+	}
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Workers and their lcores: rings, statistics, one cw_worker each; an lcore does nothing but turns,
- * and sleeps between them when there is nothing to do, offline for RCU.
+ * Workers and their lcores: rings, statistics, one cw_worker each; an lcore does nothing but
+ * turns, and sleeps between them when there is nothing to do, offline for RCU.
  */
 #include "daemon.h"
 
@@ -68,7 +68,7 @@ static int make_worker(struct daemon *d, unsigned int i)
 					  .engine = d->crypto_engine,
 					  .view = &d->view,
 					  .handover = d->handover,
-					  .tsc_hz = d->tsc_hz};
+					  .tsc_hz = d->tsc.hz};
 
 	slot->daemon = d;
 	slot->punt = params.punt = make_ring("punt", i, 0);

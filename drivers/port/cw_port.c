@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Bringing a port up: from a row of the kinds to a started ethdev with its queues. Names are looked
- * up before EAL does, so that an error says which port and what is missing; EAL itself only says
- * -1.
+ * Bringing a port up: from a row of the kinds to a started ethdev with its queues. Names are
+ * looked up before EAL does, so that an error says which port and what is missing; EAL itself
+ * only says -1.
  *
- * Invariant: a port that failed to open leaves no device behind.
+ * Invariant: a port that failed to open, or was closed, leaves no device behind, and a netdev
+ * with the promiscuous flag it had.
  */
 #include "internal.h"
 
@@ -13,6 +14,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <rte_bus.h>
 #include <rte_dev.h>
@@ -30,7 +34,8 @@ struct cw_port {
 	const struct port_kind *kind;
 	char name[64];
 	uint16_t ethdev;
-	bool added, configured;
+	bool added, configured, started;
+	bool made_promiscuous; /* by us: put back at close */
 	struct cw_mac mac;
 	unsigned int queue_count;
 	struct queue queues[CW_SA_WORKERS_MAX];
@@ -52,47 +57,95 @@ static uint16_t tx(void *queue, struct rte_mbuf **pkts, uint16_t n)
 
 static const struct cw_burst_ops burst_ops = {.rx = rx, .tx = tx};
 
+/*
+ * A device on a bus: EAL has probed it at its start if it was asked to, else it is plugged in
+ * now.
+ */
+static int find_pci(struct cw_port *port, const struct cw_port_params *p, char *err,
+		    size_t err_size)
+{
+	snprintf(port->name, sizeof(port->name), "%s", p->device);
+	if (rte_eth_dev_get_port_by_name(port->name, &port->ethdev) == 0)
+		return 0;
+	if (rte_eal_hotplug_add("pci", port->name, p->options) == 0)
+		return 0;
+	snprintf(err, err_size, "%s.device: no DPDK driver takes \"%s\" (is it bound to vfio-pci?)",
+		 p->name, p->device);
+	return -ENODEV;
+}
+
+static int add_vdev(struct cw_port *port, const struct cw_port_params *p, char *err,
+		    size_t err_size)
+{
+	char args[CW_PORT_ARGS_BYTES];
+	size_t len;
+
+	port->kind->args(p, args, sizeof(args));
+	len = strlen(args);
+	if (p->options[0] != '\0')
+		snprintf(args + len, sizeof(args) - len, "%s%s", len > 0 ? "," : "", p->options);
+	snprintf(port->name, sizeof(port->name), "%s_%s", port->kind->driver, p->name);
+	if (rte_eal_hotplug_add("vdev", port->name, args) == 0)
+		return 0;
+	snprintf(err, err_size,
+		 "%s.device: DPDK's %s refuses \"%s\" (no permission, in use, or bad options?)",
+		 p->name, port->kind->driver, p->device);
+	return -ENODEV;
+}
+
 static int find_device(struct cw_port *port, const struct cw_port_params *p, char *err,
 		       size_t err_size)
 {
-	char args[CW_PORT_ARGS_BYTES];
+	int rc = cw_port_check(p, err, err_size);
 
-	if (port->kind->uses_netdev && if_nametoindex(p->device) == 0) {
-		snprintf(err, err_size, "%s: netdev \"%s\" does not exist", p->name, p->device);
-		return -ENODEV;
-	}
-	if (!port->kind->args(p, args, sizeof(args))) {
-		snprintf(err, err_size, "%s: %s needs a device", p->name, port->kind->word);
-		return -EINVAL;
-	}
-	if (p->options[0] != '\0')
-		snprintf(args + strlen(args), sizeof(args) - strlen(args), ",%s", p->options);
-	if (port->kind->driver == NULL) {
-		snprintf(port->name, sizeof(port->name), "%s", p->device);
-		if (rte_eth_dev_get_port_by_name(port->name, &port->ethdev) == 0)
-			return 0;
-		if (rte_eal_hotplug_add("pci", port->name, args) != 0) {
-			snprintf(
-				err, err_size,
-				"%s: no PCI device \"%s\" that DPDK can drive (is it bound to vfio-pci?)",
-				p->name, p->device);
-			return -ENODEV;
-		}
-	} else {
-		snprintf(port->name, sizeof(port->name), "%s_%s", port->kind->driver, p->name);
-		if (rte_eal_hotplug_add("vdev", port->name, args) != 0) {
-			snprintf(err, err_size,
-				 "%s: DPDK's %s refuses device \"%s\" (permission, or in use?)",
-				 p->name, port->kind->driver, p->device);
-			return -ENODEV;
-		}
-	}
+	if (rc == 0)
+		rc = port->kind->driver == NULL ? find_pci(port, p, err, err_size)
+						: add_vdev(port, p, err, err_size);
+	if (rc < 0)
+		return rc;
 	port->added = true;
-	if (rte_eth_dev_get_port_by_name(port->name, &port->ethdev) != 0) {
-		snprintf(err, err_size, "%s: device \"%s\" brought no port", p->name, p->device);
-		return -ENODEV;
+	if (rte_eth_dev_get_port_by_name(port->name, &port->ethdev) == 0)
+		return 0;
+	snprintf(err, err_size, "%s.device: \"%s\" brought no port", p->name, p->device);
+	port->added = false;
+	return -ENODEV;
+}
+
+static int set_mtu(struct cw_port *port, const struct cw_port_params *p, char *err, size_t err_size)
+{
+	int rc;
+
+	/* A netdev's MTU is its operator's, and virtual ports have none. */
+	if (port->kind->driver != NULL)
+		return 0;
+	rc = rte_eth_dev_set_mtu(port->ethdev, (uint16_t)p->mtu_bytes);
+	if (rc < 0 && rc != -ENOTSUP) {
+		snprintf(err, err_size, "%s.mtu: the port takes no %u bytes: %s", p->name,
+			 p->mtu_bytes, strerror(-rc));
+		return rc;
 	}
 	return 0;
+}
+
+static int setup_queue(struct cw_port *port, const struct cw_port_params *p, uint16_t q)
+{
+	unsigned int socket = (unsigned int)rte_eth_dev_socket_id(port->ethdev);
+	int rc = rte_eth_rx_queue_setup(port->ethdev, q, RX_DESCRIPTORS, socket, NULL, p->pool);
+
+	if (rc == 0)
+		rc = rte_eth_tx_queue_setup(port->ethdev, q, TX_DESCRIPTORS, socket, NULL);
+	port->queues[q] = (struct queue){port->ethdev, q};
+	return rc;
+}
+
+static unsigned int count_queues(const struct cw_port *port, const struct cw_port_params *p,
+				 const struct rte_eth_dev_info *info)
+{
+	unsigned int n = port->kind->single_queue ? 1 : p->queues;
+
+	n = RTE_MIN(n, (unsigned int)info->max_rx_queues);
+	n = RTE_MIN(n, (unsigned int)info->max_tx_queues);
+	return RTE_MAX(RTE_MIN(n, (unsigned int)CW_SA_WORKERS_MAX), 1u);
 }
 
 static int configure(struct cw_port *port, const struct cw_port_params *p, char *err,
@@ -103,15 +156,12 @@ static int configure(struct cw_port *port, const struct cw_port_params *p, char 
 	int rc = rte_eth_dev_info_get(port->ethdev, &info);
 
 	if (rc < 0) {
-		snprintf(err, err_size, "%s: %s", p->name, strerror(-rc));
+		snprintf(err, err_size, "%s.device: %s", p->name, strerror(-rc));
 		return rc;
 	}
-	port->queue_count = port->kind->single_queue ? 1 : p->queues;
-	if (port->queue_count > info.max_rx_queues)
-		port->queue_count = info.max_rx_queues;
-	if (port->queue_count > info.max_tx_queues)
-		port->queue_count = info.max_tx_queues;
-	if (port->queue_count > 1) {
+	port->queue_count = count_queues(port, p, &info);
+	/* What spreads frames over a port without RSS (memif, veth) is at its other end. */
+	if (port->queue_count > 1 && info.flow_type_rss_offloads != 0) {
 		conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
 		conf.rx_adv_conf.rss_conf.rss_hf =
 			(RTE_ETH_RSS_IP | RTE_ETH_RSS_UDP | RTE_ETH_RSS_TCP) &
@@ -120,20 +170,28 @@ static int configure(struct cw_port *port, const struct cw_port_params *p, char 
 	rc = rte_eth_dev_configure(port->ethdev, (uint16_t)port->queue_count,
 				   (uint16_t)port->queue_count, &conf);
 	port->configured = rc == 0;
-	for (unsigned int q = 0; rc == 0 && q < port->queue_count; q++) {
-		rc = rte_eth_rx_queue_setup(port->ethdev, (uint16_t)q, RX_DESCRIPTORS,
-					    (unsigned int)rte_eth_dev_socket_id(port->ethdev), NULL,
-					    p->pool);
-		if (rc == 0)
-			rc = rte_eth_tx_queue_setup(
-				port->ethdev, (uint16_t)q, TX_DESCRIPTORS,
-				(unsigned int)rte_eth_dev_socket_id(port->ethdev), NULL);
-		port->queues[q] = (struct queue){port->ethdev, (uint16_t)q};
+	for (unsigned int q = 0; rc == 0 && q < port->queue_count; q++)
+		rc = setup_queue(port, p, (uint16_t)q);
+	if (rc < 0) {
+		snprintf(err, err_size, "%s.device: \"%s\" cannot be configured: %s", p->name,
+			 p->device, strerror(-rc));
+		return rc;
 	}
-	if (rc < 0)
-		snprintf(err, err_size, "%s: the port cannot be configured: %s", p->name,
-			 strerror(-rc));
-	return rc;
+	return set_mtu(port, p, err, err_size);
+}
+
+static bool netdev_is_promiscuous(const char *netdev)
+{
+	struct ifreq req = {0};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	bool is;
+
+	if (fd < 0)
+		return false;
+	snprintf(req.ifr_name, sizeof(req.ifr_name), "%s", netdev);
+	is = ioctl(fd, SIOCGIFFLAGS, &req) == 0 && (req.ifr_flags & IFF_PROMISC);
+	close(fd);
+	return is;
 }
 
 int cw_port_open(struct cw_port **out, const struct cw_port_params *params, char *err,
@@ -153,8 +211,12 @@ int cw_port_open(struct cw_port **out, const struct cw_port_params *params, char
 		cw_port_close(port);
 		return rc;
 	}
-	if (params->promiscuous)
-		rte_eth_promiscuous_enable(port->ethdev);
+	if (params->promiscuous) {
+		bool already = port->kind->uses_netdev && netdev_is_promiscuous(params->device);
+
+		/* Drivers without that notion take every frame. */
+		port->made_promiscuous = rte_eth_promiscuous_enable(port->ethdev) == 0 && !already;
+	}
 	if (rte_eth_macaddr_get(port->ethdev, &mac) == 0)
 		memcpy(port->mac.b, mac.addr_bytes, sizeof(port->mac.b));
 	*out = port;
@@ -165,6 +227,7 @@ int cw_port_start(struct cw_port *port, char *err, size_t err_size)
 {
 	int rc = rte_eth_dev_start(port->ethdev);
 
+	port->started = rc == 0;
 	if (rc < 0)
 		snprintf(err, err_size, "%s: the port cannot be started: %s", port->name,
 			 strerror(-rc));
@@ -177,13 +240,14 @@ void cw_port_close(struct cw_port *port)
 
 	if (port == NULL)
 		return;
-	if (port->configured)
+	if (port->made_promiscuous)
+		rte_eth_promiscuous_disable(port->ethdev);
+	if (port->started)
 		rte_eth_dev_stop(port->ethdev);
-	if (port->added) {
-		if (rte_eth_dev_info_get(port->ethdev, &info) == 0 && info.device != NULL) {
-			rte_eth_dev_close(port->ethdev);
+	if (port->added && rte_eth_dev_info_get(port->ethdev, &info) == 0) {
+		rte_eth_dev_close(port->ethdev);
+		if (info.device != NULL)
 			rte_dev_remove(info.device);
-		}
 	}
 	free(port);
 }
@@ -196,6 +260,26 @@ void cw_port_facts(const struct cw_port *port, struct cw_port_facts *out)
 				      .shares_kernel = port->kind->shares_kernel,
 				      .mac = port->mac,
 				      .ethdev_id = port->ethdev};
+}
+
+void cw_port_stats(const struct cw_port *port, struct cw_port_stats *out)
+{
+	struct rte_eth_stats s = {0};
+	struct rte_eth_link link = {0};
+
+	/* A driver that cannot say leaves zeros. */
+	if (rte_eth_stats_get(port->ethdev, &s) < 0 ||
+	    rte_eth_link_get_nowait(port->ethdev, &link) < 0)
+		memset(&link, 0, sizeof(link));
+	*out = (struct cw_port_stats){.rx_packets = s.ipackets,
+				      .rx_bytes = s.ibytes,
+				      .tx_packets = s.opackets,
+				      .tx_bytes = s.obytes,
+				      .rx_missed = s.imissed,
+				      .rx_no_buffer = s.rx_nombuf,
+				      .rx_errors = s.ierrors,
+				      .tx_errors = s.oerrors,
+				      .link_up = link.link_status == RTE_ETH_LINK_UP};
 }
 
 void cw_port_queue(struct cw_port *port, unsigned int queue, struct cw_dp_port *out)

@@ -5,7 +5,10 @@
 /**
  * @file
  * LAN and WAN ports over DPDK's ethdev: bring-up, quirks, burst functions for lib/datapath.
- * [control] but for the bursts.
+ *
+ * Everything is [control] but for the bursts that cw_port_queue hands out: each queue belongs to
+ * one [worker]. EAL must be up for cw_port_open. A port lives from open to close; close it only
+ * when no worker polls it any more.
  */
 #include <rte_mempool.h>
 
@@ -28,15 +31,15 @@ enum cw_port_kind {
 struct cw_port_params {
 	enum cw_port_kind kind;
 	const char *device;  /* netdev, PCI address, socket or file: what the kind wants */
-	const char *name;    /* unique within the process, e.g. "lan" */
+	const char *name;    /* unique within the process, e.g. "lan"; begins every message */
 	const char *options; /* further devargs, appended; "" none */
 	unsigned int queues; /* wanted: one per worker; fewer if the port has fewer */
 	unsigned int mtu_bytes;
-	bool promiscuous;
+	bool promiscuous; /* frames to the virtual MACs are not to the port's own */
 	struct rte_mempool *pool;
 };
 
-/** What a kind of port is like. */
+/** What a port is like. */
 struct cw_port_facts {
 	unsigned int queues;
 	bool uses_netdev;     /* `device` names one */
@@ -46,18 +49,38 @@ struct cw_port_facts {
 	unsigned int ethdev_id;
 };
 
+/** What the port itself counts, since it was opened. */
+struct cw_port_stats {
+	uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes;
+	uint64_t rx_missed;    /* the port was full */
+	uint64_t rx_no_buffer; /* the mempool was empty */
+	uint64_t rx_errors, tx_errors;
+	bool link_up;
+};
+
 /** @return -1 for an unknown word. */
 int cw_port_kind_parse(const char *word);
 const char *cw_port_kind_name(enum cw_port_kind kind);
 bool cw_port_kind_uses_netdev(enum cw_port_kind kind);
 
+/**
+ * Is what `device` names there? Needs no EAL, changes nothing; of @p params kind, device and name
+ * are read.
+ * @param err one line that names the port and what is missing
+ * @return 0, -ENODEV, -EINVAL
+ */
+CW_MUST_USE int cw_port_check(const struct cw_port_params *params, char *err, size_t err_size);
+
 /** @param err one line that names the port and what is wrong. @return 0 or -errno. */
 CW_MUST_USE int cw_port_open(struct cw_port **out, const struct cw_port_params *params, char *err,
 			     size_t err_size);
 CW_MUST_USE int cw_port_start(struct cw_port *port, char *err, size_t err_size);
+/** Stops and removes the port; a netdev is left as it was found. NULL is fine. */
 void cw_port_close(struct cw_port *port);
 void cw_port_facts(const struct cw_port *port, struct cw_port_facts *out);
-/** What lib/datapath polls: queue @p queue of the port. */
+/** One call into the driver: not for every turn. */
+void cw_port_stats(const struct cw_port *port, struct cw_port_stats *out);
+/** What lib/datapath polls: queue @p queue of the port. Valid until the port is closed. */
 void cw_port_queue(struct cw_port *port, unsigned int queue, struct cw_dp_port *out);
 
 #endif /* CW_PORT_H */

@@ -12,8 +12,10 @@ struct port_kind {
 	const char *driver; /* vdev name prefix; NULL: a device on a bus */
 	bool uses_netdev, sees_own_frames, shares_kernel;
 	bool single_queue;
-	/* Write the vdev's arguments. @return false when `device` is not what this kind wants. */
-	bool (*args)(const struct cw_port_params *params, char *out, size_t size);
+	/* Is what `device` names there? @return NULL, or what is wrong with it. */
+	const char *(*check)(const char *device);
+	/* Write the vdev's arguments. */
+	void (*args)(const struct cw_port_params *params, char *out, size_t size);
 };
 
 const struct port_kind *port_kind(enum cw_port_kind kind);

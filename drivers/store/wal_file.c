@@ -2,7 +2,8 @@
 /*
  * The log's file. Control queues records in memory; a writer thread writes and syncs them in one go
  * (group commit) and says up to which lsn everything is safe. An fdatasync takes milliseconds, so
- * control never waits for it.
+ * control never waits for it. A snapshot goes the same way: control makes it in memory and hands it
+ * over; the thread puts it in the log's place before it writes what is queued.
  *
  * After a failed write or sync the log is dead for this process: the kernel may have dropped the
  * pages, so trying again would lie.
@@ -32,14 +33,17 @@ struct buffer {
 struct cw_wal {
 	char path[4096];
 	int fd;
-	uint64_t next_lsn;
-	uint64_t size;
-	pthread_mutex_t lock; /* queue, queued_lsn, failed */
+	uint64_t next_lsn;    /* control only */
+	uint64_t size;	      /* writer: w, control: r */
+	pthread_mutex_t lock; /* queue, queued_lsn, failed, handed */
 	struct buffer queue;
 	uint64_t queued_lsn;
 	int failed;
+	struct buffer handed; /* a snapshot for the writer */
+	bool handed_waits;
 	struct buffer writing;	/* writer thread only */
-	struct buffer snapshot; /* at start only */
+	struct buffer snapshot; /* control only, like its error */
+	int snapshot_error;
 };
 
 static int buffer_add(struct buffer *b, const void *data, size_t len)
@@ -136,7 +140,9 @@ static int64_t replay_all(struct cw_wal *wal, const uint8_t *data, size_t len,
 			rc = replay(arg, type, payload, payload_len);
 			if (rc < 0)
 				return rc;
-			wal->next_lsn = lsn + 1;
+			/* Records queued before a snapshot stand behind it. */
+			if (lsn >= wal->next_lsn)
+				wal->next_lsn = lsn + 1;
 			at += CW_WAL_HEADER_BYTES + payload_len;
 		}
 	}
@@ -191,16 +197,41 @@ int cw_wal_open(struct cw_wal **out, const char *path, cw_wal_replay_fn replay, 
 
 int cw_wal_snapshot_begin(struct cw_wal *wal)
 {
+	if (cw_wal_snapshot_waits(wal))
+		return -EBUSY;
 	wal->snapshot.len = 0;
+	wal->snapshot_error = 0;
 	return 0;
 }
 
 void cw_wal_snapshot_add(struct cw_wal *wal, uint8_t type, const void *data, size_t len)
 {
-	if (add_record(&wal->snapshot, type, wal->next_lsn, data, len) < 0)
-		wal->failed = -ENOMEM;
-	else
+	/* Half a snapshot would be a loss: the error stays until the end. */
+	if (wal->snapshot_error == 0)
+		wal->snapshot_error = add_record(&wal->snapshot, type, wal->next_lsn, data, len);
+	if (wal->snapshot_error == 0)
 		wal->next_lsn++;
+}
+
+void cw_wal_snapshot_hand(struct cw_wal *wal)
+{
+	if (wal->snapshot_error < 0)
+		return;
+	pthread_mutex_lock(&wal->lock);
+	wal->handed = wal->snapshot;
+	wal->handed_waits = true;
+	pthread_mutex_unlock(&wal->lock);
+	wal->snapshot = (struct buffer){0};
+}
+
+bool cw_wal_snapshot_waits(struct cw_wal *wal)
+{
+	bool waits;
+
+	pthread_mutex_lock(&wal->lock);
+	waits = wal->handed_waits;
+	pthread_mutex_unlock(&wal->lock);
+	return waits;
 }
 
 static int sync_dir(const char *path)
@@ -217,35 +248,47 @@ static int sync_dir(const char *path)
 	return rc;
 }
 
-int cw_wal_snapshot_commit(struct cw_wal *wal)
+/*
+ * Put a snapshot in the log's place.
+ * @param placed out: the name is the new file's; an error after that is one of the log
+ */
+static int replace_file(struct cw_wal *wal, const struct buffer *snapshot, bool *placed)
 {
-	char temporary[4096 + 8];
+	char temporary[sizeof(wal->path) + 8];
 	int fd, rc;
 
-	if (wal->failed)
-		return wal->failed;
+	*placed = false;
 	snprintf(temporary, sizeof(temporary), "%s.new", wal->path);
 	fd = open(temporary, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -errno;
-	rc = write_all(fd, wal->snapshot.data, wal->snapshot.len);
+	rc = write_all(fd, snapshot->data, snapshot->len);
 	if (rc == 0 && fsync(fd) < 0)
 		rc = -errno;
 	if (rc == 0 && rename(temporary, wal->path) < 0)
 		rc = -errno;
-	if (rc == 0)
-		rc = sync_dir(wal->path);
 	if (rc < 0) {
 		close(fd);
 		unlink(temporary);
 		return rc;
 	}
+	*placed = true;
 	close(wal->fd);
 	wal->fd = fd;
-	wal->size = wal->snapshot.len;
+	__atomic_store_n(&wal->size, snapshot->len, __ATOMIC_RELAXED);
+	return sync_dir(wal->path);
+}
+
+int cw_wal_snapshot_commit(struct cw_wal *wal)
+{
+	bool placed;
+	int rc = wal->snapshot_error;
+
+	if (rc == 0)
+		rc = replace_file(wal, &wal->snapshot, &placed);
 	free(wal->snapshot.data);
 	wal->snapshot = (struct buffer){0};
-	return 0;
+	return rc;
 }
 
 uint64_t cw_wal_append(struct cw_wal *wal, uint8_t type, const void *data, size_t len)
@@ -264,9 +307,34 @@ uint64_t cw_wal_append(struct cw_wal *wal, uint8_t type, const void *data, size_
 	return lsn;
 }
 
+/* Written by now, or given up: control may make the next one. */
+static int take_snapshot(struct cw_wal *wal, struct buffer *snapshot)
+{
+	bool placed;
+	int rc = replace_file(wal, snapshot, &placed);
+
+	free(snapshot->data);
+	pthread_mutex_lock(&wal->lock);
+	wal->handed_waits = false;
+	pthread_mutex_unlock(&wal->lock);
+	return placed ? rc : 0;
+}
+
+static int write_queue(struct cw_wal *wal, const struct buffer *taken)
+{
+	int rc = write_all(wal->fd, taken->data, taken->len);
+
+	if (rc == 0 && fdatasync(wal->fd) < 0)
+		rc = -errno;
+	if (rc == 0)
+		__atomic_fetch_add(&wal->size, taken->len, __ATOMIC_RELAXED);
+	return rc;
+}
+
 int cw_wal_sync(struct cw_wal *wal, uint64_t *lsn)
 {
-	struct buffer taken;
+	struct buffer taken, snapshot;
+	bool have_snapshot;
 	int rc;
 
 	pthread_mutex_lock(&wal->lock);
@@ -275,28 +343,33 @@ int cw_wal_sync(struct cw_wal *wal, uint64_t *lsn)
 	wal->queue = wal->writing;
 	wal->queue.len = 0;
 	wal->writing = taken;
+	snapshot = wal->handed;
+	wal->handed = (struct buffer){0};
+	have_snapshot = wal->handed_waits;
 	*lsn = wal->queued_lsn;
 	pthread_mutex_unlock(&wal->lock);
-	if (rc < 0)
+	if (rc < 0) {
+		free(snapshot.data);
 		return rc;
-	if (taken.len == 0)
+	}
+	if (taken.len == 0 && !have_snapshot)
 		return 0;
-	rc = write_all(wal->fd, taken.data, taken.len);
-	if (rc == 0 && fdatasync(wal->fd) < 0)
-		rc = -errno;
+	if (have_snapshot)
+		rc = take_snapshot(wal, &snapshot);
+	if (rc == 0 && taken.len > 0)
+		rc = write_queue(wal, &taken);
 	if (rc < 0) {
 		pthread_mutex_lock(&wal->lock);
 		wal->failed = rc;
 		pthread_mutex_unlock(&wal->lock);
 		return rc;
 	}
-	wal->size += taken.len;
 	return 1;
 }
 
 uint64_t cw_wal_size(const struct cw_wal *wal)
 {
-	return wal->size;
+	return __atomic_load_n(&wal->size, __ATOMIC_RELAXED);
 }
 
 void cw_wal_close(struct cw_wal *wal)
@@ -308,6 +381,7 @@ void cw_wal_close(struct cw_wal *wal)
 	pthread_mutex_destroy(&wal->lock);
 	free(wal->queue.data);
 	free(wal->writing.data);
+	free(wal->handed.data);
 	free(wal->snapshot.data);
 	free(wal);
 }

@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* drivers/store: the write-ahead log as a file, before and after a crash. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cw_wal.h>
+
+#include "cw_test.h"
+
+#define RECORDS_MAX 64
+
+/* What a replay saw: the payloads' first octets, as a string. */
+struct seen {
+	char text[RECORDS_MAX];
+	unsigned int count;
+};
+
+static char dir[] = "/tmp/cw-test-wal-XXXXXX";
+static char path[256];
+
+static int replay(void *arg, uint8_t type, const void *data, size_t len)
+{
+	struct seen *seen = arg;
+
+	CU_ASSERT_FATAL(seen->count < RECORDS_MAX - 1);
+	CU_ASSERT_EQUAL(type, 7);
+	CU_ASSERT_EQUAL(len, 1);
+	seen->text[seen->count++] = *(const char *)data;
+	seen->text[seen->count] = '\0';
+	return 0;
+}
+
+static struct cw_wal *open_log(struct seen *seen)
+{
+	struct cw_wal *wal = NULL;
+	char err[256];
+
+	*seen = (struct seen){.count = 0};
+	CU_ASSERT_EQUAL_FATAL(cw_wal_open(&wal, path, replay, seen, err, sizeof(err)), 0);
+	return wal;
+}
+
+static struct cw_wal *new_log(const char *name)
+{
+	struct seen seen;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	return open_log(&seen);
+}
+
+static uint64_t append(struct cw_wal *wal, char c)
+{
+	return cw_wal_append(wal, 7, &c, 1);
+}
+
+static void check_replay(const char *expected)
+{
+	struct seen seen;
+
+	cw_wal_close(open_log(&seen));
+	CU_ASSERT_STRING_EQUAL(seen.text, expected);
+}
+
+static void what_is_synced_comes_back_in_order(void)
+{
+	struct cw_wal *wal = new_log("order");
+	uint64_t lsn = 0, last;
+
+	CU_ASSERT_EQUAL(cw_wal_sync(wal, &lsn), 0);
+	CU_ASSERT_EQUAL(append(wal, 'a'), 1);
+	last = append(wal, 'b');
+	CU_ASSERT_EQUAL(last, 2);
+	CU_ASSERT_EQUAL(cw_wal_size(wal), 0);
+	CU_ASSERT_EQUAL(cw_wal_sync(wal, &lsn), 1);
+	CU_ASSERT_EQUAL(lsn, last);
+	CU_ASSERT_EQUAL(cw_wal_size(wal), 2 * (CW_WAL_HEADER_BYTES + 1));
+	/* Queued and never synced: as good as never said. */
+	append(wal, 'c');
+	cw_wal_close(wal);
+	check_replay("ab");
+}
+
+static void numbers_go_on_after_a_restart(void)
+{
+	struct cw_wal *wal = new_log("numbers");
+	struct seen seen;
+	uint64_t lsn;
+
+	append(wal, 'a');
+	append(wal, 'b');
+	CU_ASSERT_EQUAL(cw_wal_sync(wal, &lsn), 1);
+	cw_wal_close(wal);
+	wal = open_log(&seen);
+	CU_ASSERT_EQUAL(append(wal, 'c'), 3);
+	CU_ASSERT_EQUAL(cw_wal_sync(wal, &lsn), 1);
+	cw_wal_close(wal);
+	check_replay("abc");
+}
+
+/* Write @p len bytes at @p at of the file (negative: from its end). */
+static void damage(long at, const void *data, size_t len)
+{
+	int fd = open(path, O_RDWR);
+
+	CU_ASSERT_FATAL(fd >= 0 && lseek(fd, at, at < 0 ? SEEK_END : SEEK_SET) >= 0 &&
+			write(fd, data, len) == (ssize_t)len);
+	close(fd);
+}
+
+static void a_torn_tail_is_cut_off(void)
+{
+	struct cw_wal *wal = new_log("torn");
+	struct seen seen;
+	uint64_t lsn;
+
+	append(wal, 'a');
+	append(wal, 'b');
+	CU_ASSERT_EQUAL(cw_wal_sync(wal, &lsn), 1);
+	cw_wal_close(wal);
+	damage(-1, "X", 1);
+	wal = open_log(&seen);
+	CU_ASSERT_STRING_EQUAL(seen.text, "a");
+	append(wal, 'c');
+	CU_ASSERT_EQUAL(cw_wal_sync(wal, &lsn), 1);
+	cw_wal_close(wal);
+	check_replay("ac");
+}
+
+static void damage_in_the_middle_is_refused(void)
+{
+	struct cw_wal *wal = new_log("middle");
+	struct seen seen = {.count = 0};
+	char err[256];
+	uint64_t lsn;
+
+	append(wal, 'a');
+	append(wal, 'b');
+	append(wal, 'c');
+	CU_ASSERT_EQUAL(cw_wal_sync(wal, &lsn), 1);
+	cw_wal_close(wal);
+	damage(2 * CW_WAL_HEADER_BYTES + 1, "X", 1);
+	CU_ASSERT_EQUAL(cw_wal_open(&wal, path, replay, &seen, err, sizeof(err)), -EBADMSG);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err, path));
+}
+
+static void a_snapshot_replaces_the_log(void)
+{
+	struct cw_wal *wal = new_log("snapshot");
+	uint64_t lsn;
+
+	append(wal, 'a');
+	append(wal, 'b');
+	CU_ASSERT_EQUAL(cw_wal_sync(wal, &lsn), 1);
+	CU_ASSERT_EQUAL(cw_wal_snapshot_begin(wal), 0);
+	cw_wal_snapshot_add(wal, 7, "S", 1);
+	CU_ASSERT_EQUAL(cw_wal_snapshot_commit(wal), 0);
+	CU_ASSERT_EQUAL(cw_wal_size(wal), CW_WAL_HEADER_BYTES + 1);
+	CU_ASSERT(append(wal, 'c') > lsn);
+	CU_ASSERT_EQUAL(cw_wal_sync(wal, &lsn), 1);
+	cw_wal_close(wal);
+	check_replay("Sc");
+}
+
+static void a_snapshot_handed_over_keeps_what_was_queued(void)
+{
+	struct cw_wal *wal = new_log("handed");
+	struct seen seen;
+	uint64_t lsn, queued;
+
+	append(wal, 'a');
+	CU_ASSERT_EQUAL(cw_wal_sync(wal, &lsn), 1);
+	/* Not durable yet when the snapshot is made, so it must not vanish with the old file. */
+	queued = append(wal, 'b');
+	CU_ASSERT_EQUAL(cw_wal_snapshot_begin(wal), 0);
+	cw_wal_snapshot_add(wal, 7, "S", 1);
+	cw_wal_snapshot_add(wal, 7, "T", 1);
+	cw_wal_snapshot_hand(wal);
+	CU_ASSERT(cw_wal_snapshot_waits(wal));
+	CU_ASSERT_EQUAL(cw_wal_snapshot_begin(wal), -EBUSY);
+	CU_ASSERT(append(wal, 'c') > queued);
+	/* Until the writer comes the old file stands. */
+	check_replay("a");
+	CU_ASSERT_EQUAL(cw_wal_sync(wal, &lsn), 1);
+	CU_ASSERT(lsn > queued);
+	CU_ASSERT_FALSE(cw_wal_snapshot_waits(wal));
+	CU_ASSERT_EQUAL(cw_wal_sync(wal, &lsn), 0);
+	cw_wal_close(wal);
+	wal = open_log(&seen);
+	CU_ASSERT_STRING_EQUAL(seen.text, "STbc");
+	/* Numbers of the snapshot are not given twice, though older ones stand behind it. */
+	CU_ASSERT(append(wal, 'd') > lsn);
+	cw_wal_close(wal);
+}
+
+static void an_empty_snapshot_empties_the_log(void)
+{
+	struct cw_wal *wal = new_log("empty");
+	uint64_t lsn;
+
+	append(wal, 'a');
+	CU_ASSERT_EQUAL(cw_wal_sync(wal, &lsn), 1);
+	CU_ASSERT_EQUAL(cw_wal_snapshot_begin(wal), 0);
+	cw_wal_snapshot_hand(wal);
+	CU_ASSERT_EQUAL(cw_wal_sync(wal, &lsn), 1);
+	CU_ASSERT_FALSE(cw_wal_snapshot_waits(wal));
+	cw_wal_close(wal);
+	check_replay("");
+}
+
+static void a_snapshot_that_cannot_be_written_is_given_up(void)
+{
+	struct cw_wal *wal = new_log("full");
+	char blocked[300];
+	uint64_t lsn;
+
+	append(wal, 'a');
+	CU_ASSERT_EQUAL(cw_wal_sync(wal, &lsn), 1);
+	/* Its temporary file's name is taken by a directory. */
+	snprintf(blocked, sizeof(blocked), "%s.new", path);
+	CU_ASSERT_EQUAL_FATAL(mkdir(blocked, 0700), 0);
+	CU_ASSERT_EQUAL(cw_wal_snapshot_begin(wal), 0);
+	cw_wal_snapshot_add(wal, 7, "S", 1);
+	cw_wal_snapshot_hand(wal);
+	append(wal, 'b');
+	CU_ASSERT_EQUAL(cw_wal_sync(wal, &lsn), 1);
+	CU_ASSERT_FALSE(cw_wal_snapshot_waits(wal));
+	cw_wal_close(wal);
+	check_replay("ab");
+}
+
+static void a_failed_log_takes_nothing_more(void)
+{
+	struct rlimit before, small;
+	char data[CW_WAL_PAYLOAD_MAX + 1] = {0};
+	struct cw_wal *wal = new_log("failed");
+	uint64_t lsn;
+
+	CU_ASSERT_EQUAL(cw_wal_append(wal, 7, data, sizeof(data)), 0);
+	CU_ASSERT_EQUAL(append(wal, 'a'), 1);
+	/* A file may not grow beyond 10 bytes: the write fails as a full disk would make it. */
+	signal(SIGXFSZ, SIG_IGN);
+	CU_ASSERT_EQUAL_FATAL(getrlimit(RLIMIT_FSIZE, &before), 0);
+	small = (struct rlimit){.rlim_cur = 10, .rlim_max = before.rlim_max};
+	CU_ASSERT_EQUAL_FATAL(setrlimit(RLIMIT_FSIZE, &small), 0);
+	CU_ASSERT_EQUAL(cw_wal_sync(wal, &lsn), -EFBIG);
+	CU_ASSERT_EQUAL(setrlimit(RLIMIT_FSIZE, &before), 0);
+	/* There is room again, but what the kernel did with the pages nobody knows. */
+	CU_ASSERT_EQUAL(append(wal, 'b'), 0);
+	CU_ASSERT_EQUAL(cw_wal_sync(wal, &lsn), -EFBIG);
+	cw_wal_close(wal);
+	check_replay("");
+}
+
+int main(void)
+{
+	CU_TestInfo tests[] = {
+		{"what is synced comes back in order", what_is_synced_comes_back_in_order},
+		{"numbers go on after a restart", numbers_go_on_after_a_restart},
+		{"a torn tail is cut off", a_torn_tail_is_cut_off},
+		{"damage in the middle is refused", damage_in_the_middle_is_refused},
+		{"a snapshot replaces the log", a_snapshot_replaces_the_log},
+		{"a snapshot handed over keeps what was queued",
+		 a_snapshot_handed_over_keeps_what_was_queued},
+		{"an empty snapshot empties the log", an_empty_snapshot_empties_the_log},
+		{"a snapshot that cannot be written is given up",
+		 a_snapshot_that_cannot_be_written_is_given_up},
+		{"a failed log takes nothing more", a_failed_log_takes_nothing_more},
+		CU_TEST_INFO_NULL,
+	};
+	CU_SuiteInfo suites[] = {CW_SUITE("write-ahead log", tests), CU_SUITE_INFO_NULL};
+	char clean[64];
+	int rc;
+
+	if (mkdtemp(dir) == NULL)
+		return 1;
+	rc = cw_test_run(suites);
+	snprintf(clean, sizeof(clean), "rm -rf %s", dir);
+	return system(clean) == 0 ? rc : 1;
+}
