@@ -91,7 +91,7 @@ static const char *const mutations[CW_DHT_MUT_COUNT] = {
 	[CW_DHT_MUT_DUPOPEN] = "dupopen",
 };
 
-int dht_mutation(const char *name)
+static int dht_mutation(const char *name)
 {
 	for (int i = 0; i < CW_DHT_MUT_COUNT; i++)
 		if (strcmp(mutations[i], name) == 0)
@@ -518,7 +518,7 @@ static void take_down(struct world *w)
 	free(w);
 }
 
-void dht_run(const struct sim_options *options, uint64_t seed, struct sim_result *result)
+static void dht_run(const struct sim_options *options, uint64_t seed, struct sim_result *result)
 {
 	struct world *w = calloc(1, sizeof(*w));
 	uint64_t heal_ns, next_fault_ns, end_ns;
@@ -527,7 +527,7 @@ void dht_run(const struct sim_options *options, uint64_t seed, struct sim_result
 	w->result = result;
 	w->mutate = options->mutate ? (enum cw_dht_mutation)dht_mutation(options->mutate)
 				    : CW_DHT_MUT_NONE;
-	set_up(w, seed, options->nodes ? options->nodes : 5);
+	set_up(w, seed, options->nodes);
 	heal_ns = w->now_ns + options->seconds * CW_NS_PER_S;
 	end_ns = heal_ns + 10 * CW_NS_PER_S;
 	next_fault_ns = w->now_ns + 5 * CW_NS_PER_S;
@@ -544,3 +544,11 @@ void dht_run(const struct sim_options *options, uint64_t seed, struct sim_result
 		check_kept(w);
 	take_down(w);
 }
+
+const struct sim_suite sim_dht = {.name = "dht",
+				  .nodes_min = 3,
+				  .nodes_max = SIM_NODES_MAX,
+				  .nodes_usual = 5,
+				  .run = dht_run,
+				  .mutation = dht_mutation,
+				  .healing_s = 10};

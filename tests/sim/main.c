@@ -1,17 +1,43 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The simulator's command line: which suite, which seeds, how long. Exit 0 clean, 1 a violation, 2
- * usage. */
+/*
+ * The simulator's command line: which suite, which seeds, how long. Exit 0 clean, 1 a violation
+ * (its seed and the replay command on the last line, or the JSON object), 2 usage.
+ */
 #include "sim.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+static const struct sim_suite *const suites[] = {&sim_dht};
+
 static int usage(void)
 {
-	fputs("usage: tests/sim/run dht [--nodes N] [--seeds A-B] [--seconds S] [--mutate NAME] [--first] [--json]\n",
+	fputs("usage: tests/sim/run SUITE [--nodes N] [--seeds A-B] [--seconds S] [--mutate NAME] [--first] [--json]\n"
+	      "SUITE: all",
 	      stderr);
+	for (size_t i = 0; i < CW_ARRAY_SIZE(suites); i++)
+		fprintf(stderr, " | %s", suites[i]->name);
+	fputs("\n", stderr);
 	return 2;
+}
+
+static bool parse_number(const char *text, unsigned int *out)
+{
+	char *end;
+	unsigned long value = strtoul(text, &end, 10);
+
+	*out = (unsigned int)value;
+	return *text != '\0' && *end == '\0' && value <= UINT32_MAX;
+}
+
+static bool parse_seeds(const char *text, struct sim_options *o)
+{
+	char *end;
+
+	o->seed_first = o->seed_last = strtoull(text, &end, 10);
+	if (*end == '-')
+		o->seed_last = strtoull(end + 1, &end, 10);
+	return *text != '\0' && *end == '\0' && o->seed_last >= o->seed_first;
 }
 
 static int parse(struct sim_options *o, int argc, char **argv)
@@ -19,60 +45,73 @@ static int parse(struct sim_options *o, int argc, char **argv)
 	if (argc < 2)
 		return usage();
 	o->suite = argv[1];
-	if (strcmp(o->suite, "dht") != 0 && strcmp(o->suite, "all") != 0)
-		return usage();
 	for (int i = 2; i < argc; i++) {
-		const char *value = i + 1 < argc ? argv[i + 1] : NULL;
-		char *end;
+		const char *name = argv[i], *value = i + 1 < argc ? argv[i + 1] : "";
+		bool good = true, flag = false;
 
-		if (strcmp(argv[i], "--json") == 0) {
-			o->json = true;
-			continue;
-		}
-		if (strcmp(argv[i], "--first") == 0) {
-			o->first = true;
-			continue;
-		}
-		if (value == NULL)
-			return usage();
-		if (strcmp(argv[i], "--nodes") == 0) {
-			o->nodes = (unsigned int)strtoul(value, &end, 10);
-			if (o->nodes < 3 || o->nodes > SIM_NODES_MAX)
-				return usage();
-		} else if (strcmp(argv[i], "--seconds") == 0) {
-			o->seconds = (unsigned int)strtoul(value, &end, 10);
-		} else if (strcmp(argv[i], "--mutate") == 0) {
+		if (strcmp(name, "--json") == 0)
+			o->json = flag = true;
+		else if (strcmp(name, "--first") == 0)
+			o->first = flag = true;
+		else if (strcmp(name, "--nodes") == 0)
+			good = parse_number(value, &o->nodes) && o->nodes > 0;
+		else if (strcmp(name, "--seconds") == 0)
+			good = parse_number(value, &o->seconds);
+		else if (strcmp(name, "--seeds") == 0)
+			good = parse_seeds(value, o);
+		else if (strcmp(name, "--mutate") == 0)
 			o->mutate = value;
-			if (dht_mutation(value) < 0)
-				return usage();
-		} else if (strcmp(argv[i], "--seeds") == 0) {
-			o->seed_first = o->seed_last = strtoull(value, &end, 10);
-			if (*end == '-')
-				o->seed_last = strtoull(end + 1, &end, 10);
-			if (*end != '\0' || o->seed_last < o->seed_first)
-				return usage();
-		} else {
+		else
+			good = false;
+		if (!good)
 			return usage();
-		}
-		i++;
+		i += flag ? 0 : 1;
 	}
 	return 0;
 }
 
-int main(int argc, char **argv)
+/* @return 0 when the suite can be run so, else 2 after a line that says why not. */
+static int suite_fits(const struct sim_suite *suite, const struct sim_options *o)
 {
-	struct sim_options o = {.seconds = 120, .seed_last = 19};
-	uint64_t runs = 0, violations = 0, operations = 0;
-	uint64_t first_bad = 0;
-	char what[256] = "";
-	int rc = parse(&o, argc, argv);
+	if (o->mutate != NULL && (suite->mutation == NULL || suite->mutation(o->mutate) < 0)) {
+		fprintf(stderr, "suite %s has no mutation '%s'\n", suite->name, o->mutate);
+		return 2;
+	}
+	if (o->nodes < suite->nodes_min || o->nodes > suite->nodes_max) {
+		fprintf(stderr, "suite %s takes %u to %u nodes\n", suite->name, suite->nodes_min,
+			suite->nodes_max);
+		return 2;
+	}
+	return 0;
+}
 
+static void print_json(const struct sim_suite *suite, const struct sim_options *o, uint64_t runs,
+		       uint64_t operations, uint64_t violations)
+{
+	printf("{\"suite\":\"%s\",\"nodes\":%u,\"runs\":%llu,\"virtual_seconds\":%llu,\"operations\":%llu,\"violations\":%llu",
+	       suite->name, o->nodes, (unsigned long long)runs,
+	       (unsigned long long)(runs * (o->seconds + suite->healing_s)),
+	       (unsigned long long)operations, (unsigned long long)violations);
+	if (suite->report != NULL)
+		suite->report(stdout, true);
+	printf("}\n");
+}
+
+static int run_suite(const struct sim_suite *suite, struct sim_options o)
+{
+	uint64_t runs = 0, violations = 0, operations = 0, first_bad = 0;
+	char what[256] = "";
+	int rc;
+
+	if (o.nodes == 0)
+		o.nodes = suite->nodes_usual;
+	rc = suite_fits(suite, &o);
 	if (rc != 0)
 		return rc;
 	for (uint64_t seed = o.seed_first; seed <= o.seed_last; seed++) {
 		struct sim_result result = {0};
 
-		dht_run(&o, seed, &result);
+		suite->run(&o, seed, &result);
 		runs++;
 		operations += result.operations;
 		if (!result.violated)
@@ -84,20 +123,34 @@ int main(int argc, char **argv)
 		if (o.first)
 			break;
 	}
-	if (o.json)
-		printf("{\"suite\":\"dht\",\"nodes\":%u,\"runs\":%llu,\"virtual_seconds\":%llu,\"operations\":%llu,\"violations\":%llu}\n",
-		       o.nodes ? o.nodes : 5, (unsigned long long)runs,
-		       (unsigned long long)(runs * (o.seconds + 10)),
+	if (!o.json) {
+		printf("%s: %llu runs of %u virtual seconds, %llu operations, %llu violations\n",
+		       suite->name, (unsigned long long)runs, o.seconds + suite->healing_s,
 		       (unsigned long long)operations, (unsigned long long)violations);
-	else
-		printf("dht: %llu runs of %u virtual seconds, %llu operations, %llu violations\n",
-		       (unsigned long long)runs, o.seconds + 10, (unsigned long long)operations,
-		       (unsigned long long)violations);
-	if (violations == 0)
-		return 0;
-	printf("%s: seed %llu; replay: tests/sim/run dht --nodes %u --seeds %llu --seconds %u%s%s\n",
-	       what, (unsigned long long)first_bad, o.nodes ? o.nodes : 5,
-	       (unsigned long long)first_bad, o.seconds, o.mutate ? " --mutate " : "",
-	       o.mutate ? o.mutate : "");
-	return 1;
+		if (suite->report != NULL)
+			suite->report(stdout, false);
+	}
+	if (violations > 0)
+		printf("%s: seed %llu; replay: tests/sim/run %s --nodes %u --seeds %llu --seconds %u%s%s\n",
+		       what, (unsigned long long)first_bad, suite->name, o.nodes,
+		       (unsigned long long)first_bad, o.seconds, o.mutate ? " --mutate " : "",
+		       o.mutate ? o.mutate : "");
+	if (o.json)
+		print_json(suite, &o, runs, operations, violations);
+	return violations > 0 ? 1 : 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct sim_options o = {.seconds = 120, .seed_last = 19};
+	bool found = false;
+	int rc = parse(&o, argc, argv);
+
+	for (size_t i = 0; rc == 0 && i < CW_ARRAY_SIZE(suites); i++) {
+		if (strcmp(o.suite, suites[i]->name) != 0 && strcmp(o.suite, "all") != 0)
+			continue;
+		found = true;
+		rc = run_suite(suites[i], o);
+	}
+	return rc != 0 || found ? rc : usage();
 }

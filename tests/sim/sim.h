@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <cw_base.h>
 
@@ -56,9 +57,22 @@ void net_send(struct sim_net *net, unsigned int from, unsigned int to, const voi
 bool net_receive(struct sim_net *net, uint64_t now_ns, struct sim_message *out);
 void net_free(struct sim_net *net);
 
-/* One run. */
-void dht_run(const struct sim_options *options, uint64_t seed, struct sim_result *result);
-/* @return -1 unknown */
-int dht_mutation(const char *name);
+/*
+ * A suite: one world. `run` is one run from one seed; a suite may add up figures over its runs in
+ * statics of its own and print them in `report`.
+ */
+struct sim_suite {
+	const char *name;
+	unsigned int nodes_min, nodes_max, nodes_usual;
+	void (*run)(const struct sim_options *options, uint64_t seed, struct sim_result *result);
+	/* @return -1 unknown */
+	int (*mutation)(const char *name);
+	/* NULL, or: with json as further members (", \"name\": value"), else as lines. */
+	void (*report)(FILE *out, bool json);
+	/* Virtual seconds of a run beyond --seconds: healing and demands. */
+	unsigned int healing_s;
+};
+
+extern const struct sim_suite sim_dht;
 
 #endif /* CW_SIM_H */
