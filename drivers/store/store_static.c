@@ -37,6 +37,12 @@ struct hint {
 	rte_be32_t ip;
 };
 
+struct name {
+	struct name *next;
+	char label[CW_HOST_NAME_BYTES];
+	struct cw_name_record record;
+};
+
 struct client {
 	struct client *next;
 	struct cw_store_static *registers;
@@ -58,6 +64,7 @@ struct cw_store_static {
 	struct session *sessions;
 	struct mapping *mappings;
 	struct hint *hints;
+	struct name *names;
 	struct client *clients;
 	struct cw_namespace_record ns[NS_MAX];
 	unsigned int ns_count;
@@ -101,6 +108,12 @@ void cw_store_static_destroy(struct cw_store_static *r)
 
 		free(r->hints);
 		r->hints = next;
+	}
+	while (r->names != NULL) {
+		struct name *next = r->names->next;
+
+		free(r->names);
+		r->names = next;
 	}
 	while (r->clients != NULL) {
 		struct client *next = r->clients->next;
@@ -265,6 +278,36 @@ static void client_verb(struct client *c, const struct cw_store_request *q,
 		h->ip = q->ip;
 }
 
+static void name_verb(struct client *c, const struct cw_store_request *q, struct cw_store_answer *a)
+{
+	struct name *n = c->registers->names;
+	struct cw_name_record after, before = {0};
+
+	while (n != NULL && strcmp(n->label, q->host_name) != 0)
+		n = n->next;
+	if (n != NULL)
+		before = n->record;
+	a->name = before;
+	if (q->verb == CW_STORE_NAME_GET) {
+		a->result = before.held ? CW_STORE_OK : CW_STORE_NOT_FOUND;
+		return;
+	}
+	a->result = cw_law_name(&before, q, &after);
+	if (a->result != CW_STORE_OK)
+		return;
+	if (n == NULL) {
+		n = calloc(1, sizeof(*n));
+		if (n == NULL) {
+			a->result = CW_STORE_TIMEOUT;
+			return;
+		}
+		memcpy(n->label, q->host_name, sizeof(n->label));
+		n->next = c->registers->names;
+		c->registers->names = n;
+	}
+	n->record = a->name = after;
+}
+
 static void ns_verb(struct client *c, const struct cw_store_request *q, struct cw_store_answer *a,
 		    uint64_t now_ns)
 {
@@ -312,6 +355,11 @@ static void carry_out(struct client *c, const struct queued *q, uint64_t now_ns)
 	case CW_STORE_NS_GET:
 	case CW_STORE_NS_PUT:
 		ns_verb(c, &q->request, &a, now_ns);
+		break;
+	case CW_STORE_NAME_GET:
+	case CW_STORE_NAME_CREATE:
+	case CW_STORE_NAME_RELEASE:
+		name_verb(c, &q->request, &a);
 		break;
 	case CW_STORE_MAP_WATCH:
 	case CW_STORE_MAP_UNWATCH:

@@ -21,7 +21,8 @@ struct packed_record {
 	Causeway__Dht__Client client;
 	Causeway__Dht__Namespace ns;
 	Causeway__Dht__Range ranges[CW_NS_RESERVED_MAX], *range_at[CW_NS_RESERVED_MAX];
-	uint32_t ntp[CW_NS_SERVERS_MAX];
+	uint32_t ntp[CW_NS_SERVERS_MAX], upstream[CW_NS_SERVERS_MAX];
+	Causeway__Dht__Name name;
 };
 
 static ProtobufCBinaryData view(const void *data, size_t len)
@@ -107,6 +108,10 @@ static void pack_ns(const struct cw_namespace_record *ns, struct packed_record *
 	p->ns.n_ntp = ns->ntp_count;
 	p->ns.ntp = p->ntp;
 	memcpy(p->ntp, ns->ntp, sizeof(p->ntp));
+	p->ns.n_upstream = ns->upstream_count;
+	p->ns.upstream = p->upstream;
+	memcpy(p->upstream, ns->upstream, sizeof(p->upstream));
+	p->ns.name_policy = ns->name_policy;
 	p->record.value_case = CAUSEWAY__DHT__RECORD__VALUE_NS;
 	p->record.ns = &p->ns;
 }
@@ -134,6 +139,13 @@ static void pack_value(const struct record *r, struct packed_record *p)
 		break;
 	case RECORD_NS:
 		pack_ns(&r->ns, p);
+		break;
+	case RECORD_NAME:
+		causeway__dht__name__init(&p->name);
+		p->name.ip = r->ip;
+		p->name.client = view(&r->client, sizeof(r->client));
+		p->record.value_case = CAUSEWAY__DHT__RECORD__VALUE_NAME;
+		p->record.name = &p->name;
 		break;
 	default:
 		break;
@@ -226,7 +238,8 @@ bool ns_unpack(const Causeway__Dht__Namespace *in, struct cw_namespace_record *o
 		.router = in->router};
 	if (in->prefix_len < 1 || in->prefix_len > 30 || in->mtu_bytes > UINT16_MAX ||
 	    in->mac_base > UINT16_MAX || in->n_reserved > CW_NS_RESERVED_MAX ||
-	    in->n_ntp > CW_NS_SERVERS_MAX || strlen(in->name) >= sizeof(out->name) ||
+	    in->n_ntp > CW_NS_SERVERS_MAX || in->n_upstream > CW_NS_SERVERS_MAX ||
+	    in->name_policy >= CW_NAMES_POLICY_COUNT || strlen(in->name) >= sizeof(out->name) ||
 	    strlen(in->domain) >= sizeof(out->domain) ||
 	    (in->subnet & ~cw_prefix4_mask(out->subnet.len)) != 0 || in->lease_s == 0 ||
 	    in->lease_longest_s < in->lease_s)
@@ -238,6 +251,9 @@ bool ns_unpack(const Causeway__Dht__Namespace *in, struct cw_namespace_record *o
 			(struct cw_ip4_range){in->reserved[i]->first, in->reserved[i]->last};
 	for (size_t i = 0; i < in->n_ntp; i++)
 		out->ntp[out->ntp_count++] = in->ntp[i];
+	for (size_t i = 0; i < in->n_upstream; i++)
+		out->upstream[out->upstream_count++] = in->upstream[i];
+	out->name_policy = (uint8_t)in->name_policy;
 	return true;
 }
 
@@ -265,6 +281,13 @@ static bool unpack_value(const Causeway__Dht__Record *in, struct record *out)
 		if (!ns_unpack(in->ns, &out->ns))
 			return false;
 		out->ns.ver = in->ver;
+		return true;
+	case CAUSEWAY__DHT__RECORD__VALUE_NAME:
+		out->kind = RECORD_NAME;
+		out->ip = in->name->ip;
+		if (in->name->client.len != sizeof(out->client))
+			return false;
+		memcpy(&out->client, in->name->client.data, sizeof(out->client));
 		return true;
 	default:
 		out->kind = RECORD_NONE;

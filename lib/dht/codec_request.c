@@ -46,6 +46,7 @@ void send_request(struct cw_dht *dht, const struct cw_node_id *to, const struct 
 		clients[i] = view(&q->clients[i], sizeof(q->clients[i]));
 	m.ns_name = (char *)(uintptr_t)q->ns_name;
 	m.ns_scope = dht->config.ns_name;
+	m.host_name = (char *)(uintptr_t)q->host_name;
 	if (q->verb == CW_STORE_NS_PUT) {
 		struct record record = {.kind = RECORD_NS, .ns = q->ns};
 
@@ -97,6 +98,11 @@ bool request_unpack(const Causeway__Dht__Request *in, struct op *out)
 	memcpy(q->mac.b, in->mac.data, sizeof(q->mac.b));
 	memcpy(q->ns_name, in->ns_name, strlen(in->ns_name) + 1);
 	memcpy(out->scope, in->ns_scope, strlen(in->ns_scope) + 1);
+	if (strlen(in->host_name) >= sizeof(q->host_name))
+		return false;
+	memcpy(q->host_name, in->host_name, strlen(in->host_name) + 1);
+	if (q->verb >= CW_STORE_NAME_GET && !cw_law_name_valid(q->host_name))
+		return false;
 	if (in->verb == CW_STORE_NS_PUT && (in->ns == NULL || !ns_unpack(in->ns, &q->ns)))
 		return false;
 	return unpack_lists(in, q);
@@ -113,7 +119,12 @@ void send_answer(struct cw_dht *dht, const struct cw_node_id *to, const struct r
 				 .held = answer->mapping.held,
 				 .mapping = answer->mapping};
 	struct record ns = {.kind = RECORD_NS, .ver = answer->ns.ver, .ns = answer->ns};
-	struct packed_record *pm = record_pack(&mapping, 0, 0, NULL), *pn = NULL;
+	struct record name = {.kind = RECORD_NAME,
+			      .ver = answer->name.ver,
+			      .held = answer->name.held,
+			      .ip = answer->name.ip,
+			      .client = answer->name.client};
+	struct packed_record *pm = record_pack(&mapping, 0, 0, NULL), *pn = NULL, *ph = NULL;
 	ProtobufCBinaryData ask[CW_MAPPING_ENTRIES_MAX];
 	uint32_t ips[CW_STORE_CLIENTS_MAX];
 	Causeway__Dht__Rid r;
@@ -130,6 +141,11 @@ void send_answer(struct cw_dht *dht, const struct cw_node_id *to, const struct r
 		if (pn != NULL)
 			m.ns = packed_record_message(pn);
 	}
+	if (answer->name.ver != 0) {
+		ph = record_pack(&name, 0, 0, NULL);
+		if (ph != NULL)
+			m.name = packed_record_message(ph);
+	}
 	m.n_ask = answer->ask_count;
 	m.ask = ask;
 	for (unsigned int i = 0; i < answer->ask_count; i++)
@@ -143,6 +159,7 @@ void send_answer(struct cw_dht *dht, const struct cw_node_id *to, const struct r
 	send_frame(dht, to, &frame, 0);
 	free(pm);
 	free(pn);
+	free(ph);
 }
 
 bool answer_unpack(const Causeway__Dht__Answer *in, struct rid *rid, struct cw_store_answer *out)
@@ -163,6 +180,12 @@ bool answer_unpack(const Causeway__Dht__Answer *in, struct rid *rid, struct cw_s
 		if (!record_unpack(in->ns, &r, NULL, NULL, NULL) || r.kind != RECORD_NS)
 			return false;
 		out->ns = r.ns;
+	}
+	if (in->name != NULL) {
+		if (!record_unpack(in->name, &r, NULL, NULL, NULL) || r.kind != RECORD_NAME)
+			return false;
+		out->name = (struct cw_name_record){
+			.ver = r.ver, .held = r.held, .ip = r.ip, .client = r.client};
 	}
 	for (size_t i = 0; i < in->n_ask; i++)
 		if (!node_unpack(&in->ask[i], &out->ask[out->ask_count++]))

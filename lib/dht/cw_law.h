@@ -76,4 +76,23 @@ enum cw_store_result cw_law_apply(const struct cw_mapping *mapping,
 				  const struct cw_store_request *request, struct cw_mapping *after,
 				  struct cw_store_answer *answer);
 
+/** One DNS label in lower case that a host may be called by: 1 to 63 of a-z 0-9 -, no - at the
+ * ends. */
+bool cw_law_name_valid(const char *name);
+
+/**
+ * Apply NAME_CREATE or NAME_RELEASE to a name's register: first come, first served.
+ *
+ * A name that is free or this client's own is given; another client's only to a caller who has seen
+ * that the holder's mapping is gone (has_proof): the version it names is the one it looked at, so
+ * two that saw the same cannot both have it.
+ *
+ * @param after	 out: the new register (ver + 1), valid if OK
+ * @return OK, EXISTS (another client's), CONFLICT (another version), NOT_FOUND (RELEASE of what is
+ *	not the client's)
+ */
+enum cw_store_result cw_law_name(const struct cw_name_record *before,
+				 const struct cw_store_request *request,
+				 struct cw_name_record *after);
+
 #endif /* CW_LAW_H */

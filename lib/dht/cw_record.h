@@ -61,7 +61,29 @@ struct cw_mapping {
 #define CW_NS_NAME_BYTES   64u
 #define CW_NS_DOMAIN_BYTES 128u
 #define CW_NS_RESERVED_MAX 16u
+/** A host name: one DNS label (RFC 1035 section 2.3.4), lower case, with NUL. */
+#define CW_HOST_NAME_BYTES 64u
 #define CW_NS_SERVERS_MAX  4u
+
+/** What becomes of a host name that another client holds already. */
+enum cw_name_policy {
+	CW_NAMES_NUMBERED, /* the second claimant becomes name-2, and so on */
+	CW_NAMES_REFUSED,  /* it has its computed name only */
+	CW_NAMES_OFF,	   /* no names from DHCP at all */
+	CW_NAMES_POLICY_COUNT
+};
+
+/**
+ * A registered host name: (namespace, name) -> the address and the client that has it.
+ *
+ * It stands for as long as the mapping of `ip` is bound to `client`; who reads it looks there.
+ */
+struct cw_name_record {
+	uint64_t ver; /* of the register; 0: never written */
+	bool held;
+	rte_be32_t ip;
+	struct cw_client_hash client;
+};
 
 struct cw_ip4_range {
 	rte_be32_t first, last; /* inclusive */
@@ -77,9 +99,12 @@ struct cw_namespace_record {
 	uint16_t mtu_bytes;	  /* option 26; 1420 by default */
 	uint16_t mac_base;	  /* nn:nn of FE:FD:nn:nn:00:ss, host order */
 	rte_be32_t router;	  /* option 3; 0: off (default, the subnet is flat) */
-	uint8_t reserved_count, ntp_count;
+	uint8_t name_policy;	  /* enum cw_name_policy */
+	uint8_t reserved_count, ntp_count, upstream_count;
 	struct cw_ip4_range reserved[CW_NS_RESERVED_MAX];
 	rte_be32_t ntp[CW_NS_SERVERS_MAX];
+	rte_be32_t
+		upstream[CW_NS_SERVERS_MAX]; /* DNS servers for every other domain; none: REFUSED */
 };
 
 /** The service address: lowest usable address of the subnet. */

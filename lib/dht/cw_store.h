@@ -34,6 +34,10 @@ enum cw_store_verb {
 	CW_STORE_MAP_WATCH, /* soft state: changes of the mapping come through ops->changed; renewed
 			       by the driver */
 	CW_STORE_MAP_UNWATCH,
+	CW_STORE_NAME_GET,     /* host name -> its register; linearizable */
+	CW_STORE_NAME_CREATE,  /* ver: host name for ip and client; has_proof: the holder's mapping
+				  was  seen to be gone */
+	CW_STORE_NAME_RELEASE, /* ver: the client's name is free again */
 	CW_STORE_VERB_COUNT
 };
 
@@ -50,8 +54,8 @@ enum cw_store_result {
 	CW_STORE_FULL,	/* CW_MAPPING_ENTRIES_MAX gateways may already answer for it */
 	CW_STORE_CONFLICT,  /* the register is at another version; `mapping` shows it */
 	CW_STORE_STALE,	    /* may have happened, will not happen now: look again */
-	CW_STORE_NOT_FOUND, /* namespace or client register does not exist */
-	CW_STORE_EXISTS,    /* namespace record exists already */
+	CW_STORE_NOT_FOUND, /* namespace or client register does not exist; nobody holds the name */
+	CW_STORE_EXISTS,    /* namespace record exists already; another client holds the name */
 	CW_STORE_DENIED,
 	CW_STORE_TOO_LARGE,
 	CW_STORE_TIMEOUT, /* not answered within budget_ns: the outcome is unknown (no quorum, cut
@@ -70,11 +74,12 @@ struct cw_store_request {
 	bool fresh;	    /* MAP_GET */
 	bool has_client;    /* CLAIM, EDIT, LOOK: `client` counts */
 	bool has_proof;	    /* CLAIM, LOOK: `proof_gen` counts: the gen under which a log names this
-			       client (or 0: pool of a former process) */
+			       client (or 0: pool of a former process); NAME_CREATE: see there */
 	bool declined;	    /* EDIT with client: record it as declined */
 	uint64_t budget_ns; /* give up after this; 0: the driver's default (5 s) */
 	rte_be32_t ip;	    /* mapping verbs */
-	uint64_t ver;	    /* expected version: CLAIM, EDIT, SIGN_OFF, NS_PUT */
+	uint64_t ver; /* expected version: CLAIM, EDIT, SIGN_OFF, NS_PUT, NAME_CREATE, NAME_RELEASE
+		       */
 	uint64_t sgen;
 	uint64_t proof_gen;
 	uint64_t cover_ns; /* CLAIM, EDIT (0: leave) */
@@ -83,9 +88,10 @@ struct cw_store_request {
 	uint8_t consent_count, client_count;
 	struct cw_node_id consents[CW_STORE_CONSENTS_MAX];
 	struct cw_client_hash clients[CW_STORE_CLIENTS_MAX]; /* CLIENTS_GET */
-	char ns_name[CW_NS_NAME_BYTES]; /* NS_GET; all mapping verbs act in the store's own
-					   namespace */
-	struct cw_namespace_record ns;	/* NS_PUT */
+	char ns_name[CW_NS_NAME_BYTES];	    /* NS_GET; all mapping verbs act in the store's own
+					       namespace */
+	struct cw_namespace_record ns;	    /* NS_PUT */
+	char host_name[CW_HOST_NAME_BYTES]; /* NAME verbs: one label, lower case */
 };
 
 struct cw_store_answer {
@@ -100,6 +106,7 @@ struct cw_store_answer {
 	bool client_found[CW_STORE_CLIENTS_MAX];
 	rte_be32_t client_ip[CW_STORE_CLIENTS_MAX]; /* CLIENTS_GET, in the order asked */
 	struct cw_namespace_record ns;		    /* NS_GET, NS_PUT */
+	struct cw_name_record name; /* NAME verbs: the register as it is after them */
 };
 
 typedef void (*cw_store_done_fn)(void *arg, const struct cw_store_answer *answer, uint64_t now_ns);

@@ -417,6 +417,11 @@ void decide(struct cw_dht *dht, struct op *op)
 	case CW_STORE_NS_PUT:
 		ns_op(dht, op, l);
 		return;
+	case CW_STORE_NAME_GET:
+	case CW_STORE_NAME_CREATE:
+	case CW_STORE_NAME_RELEASE:
+		decide_name(dht, op, l);
+		return;
 	case CW_STORE_MAP_WATCH:
 	case CW_STORE_MAP_UNWATCH:
 		op_free(op); /* answered at the caller: every MAP_GET is a watch for a while */

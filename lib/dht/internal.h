@@ -50,7 +50,14 @@ struct stamp {
 	uint64_t seq;
 };
 
-enum record_kind { RECORD_NONE, RECORD_SESSION, RECORD_MAPPING, RECORD_CLIENT, RECORD_NS };
+enum record_kind {
+	RECORD_NONE,
+	RECORD_SESSION,
+	RECORD_MAPPING,
+	RECORD_CLIENT,
+	RECORD_NS,
+	RECORD_NAME,
+};
 enum session_state { SESSION_OPEN, SESSION_CLOSED, SESSION_DEAD };
 
 /* A register's content. */
@@ -64,7 +71,7 @@ struct record {
 		uint64_t ver;
 		struct rid rid;
 	} hist[HIST];
-	rte_be32_t ip; /* mapping: its address; client: the hint */
+	rte_be32_t ip; /* mapping: its address; client: the hint; name: whose it is */
 	union {
 		struct {
 			struct cw_node_id node;
@@ -285,8 +292,9 @@ void lead_answer(struct cw_dht *dht, struct op *op, const struct cw_store_answer
 void op_free(struct op *op);
 void leader_free(struct cw_dht *dht);
 
-/* decide.c */
+/* decide.c, decide_name.c */
 void decide(struct cw_dht *dht, struct op *op);
+void decide_name(struct cw_dht *dht, struct op *op, struct lead *l);
 
 /* client.c */
 void client_answer(struct cw_dht *dht, const Causeway__Dht__Answer *answer);

@@ -238,3 +238,38 @@ enum cw_store_result cw_law_apply(const struct cw_mapping *mapping,
 		return CW_STORE_DENIED;
 	}
 }
+
+bool cw_law_name_valid(const char *name)
+{
+	size_t len = strnlen(name, CW_HOST_NAME_BYTES);
+
+	if (len == 0 || len == CW_HOST_NAME_BYTES || name[0] == '-' || name[len - 1] == '-')
+		return false;
+	for (size_t i = 0; i < len; i++)
+		if (!((name[i] >= 'a' && name[i] <= 'z') || (name[i] >= '0' && name[i] <= '9') ||
+		      name[i] == '-'))
+			return false;
+	return true;
+}
+
+enum cw_store_result cw_law_name(const struct cw_name_record *before,
+				 const struct cw_store_request *request,
+				 struct cw_name_record *after)
+{
+	bool mine = before->held &&
+		    memcmp(&before->client, &request->client, sizeof(before->client)) == 0;
+
+	if (before->ver != request->ver)
+		return CW_STORE_CONFLICT;
+	if (request->verb == CW_STORE_NAME_RELEASE && !mine)
+		return CW_STORE_NOT_FOUND;
+	if (before->held && !mine && !request->has_proof)
+		return CW_STORE_EXISTS;
+	*after = (struct cw_name_record){.ver = before->ver + 1};
+	if (request->verb == CW_STORE_NAME_RELEASE)
+		return CW_STORE_OK;
+	after->held = true;
+	after->ip = request->ip;
+	after->client = request->client;
+	return CW_STORE_OK;
+}

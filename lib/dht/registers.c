@@ -76,6 +76,11 @@ void op_key(const struct cw_dht *dht, struct op *op)
 	case CW_STORE_NS_PUT:
 		key_of(dht, "", 'N', q->ns.name, strlen(q->ns.name), op->key);
 		return;
+	case CW_STORE_NAME_GET:
+	case CW_STORE_NAME_CREATE:
+	case CW_STORE_NAME_RELEASE:
+		key_of(dht, op->scope, 'H', q->host_name, strlen(q->host_name), op->key);
+		return;
 	default:
 		key_of(dht, op->scope, 'M', &q->ip, sizeof(q->ip), op->key);
 	}
