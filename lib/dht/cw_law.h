@@ -31,6 +31,47 @@ struct cw_session_proof {
 			    opened */
 };
 
+/** An age that no cover outlives: of a session whose tombstone is gone, or that never was. */
+#define CW_LAW_AGE_FOREVER_NS (UINT64_C(1) << 62)
+
+/**
+ * Rules of leases.md that the simulator removes, one at a time, to see that its checkers notice.
+ * Those of the registers are looked at here, the others in lib/namespace. Production sets none.
+ */
+enum cw_lease_mutation {
+	CW_LEASE_MUT_NONE,
+	CW_LEASE_MUT_NOCOVER,	   /* R1 another client waits until every entry is gone */
+	CW_LEASE_MUT_COVERFROMNOW, /* R2 no lease outlives the cover */
+	CW_LEASE_MUT_LASTSEND,	   /* R2 the cover counts from the first send */
+	CW_LEASE_MUT_NOMARGIN,	   /* R3 the claimant adds drift and lateness */
+	CW_LEASE_MUT_LEASESHRINK,  /* R4 the cover is the entry's own, not today's lease */
+	CW_LEASE_MUT_EARLYLONGER,  /* R4 a longer lease waits for its longer cover */
+	CW_LEASE_MUT_DROPENTRY,	   /* R5 entries of others survive adoption and migration */
+	CW_LEASE_MUT_REOPENRESET,  /* R6 an older generation has the age since opening */
+	CW_LEASE_MUT_TOMBSTONE,	   /* R6 a session's tombstone outlives the longest cover */
+	CW_LEASE_MUT_NORECLAIM,	   /* R7 grant under the generation in the entry */
+	CW_LEASE_MUT_OTHERGEN,	   /* R7 an answer counts for the generation it was asked for */
+	CW_LEASE_MUT_ADOPTPOOL,	   /* R8 a fellow's unbound address is not adoptable */
+	CW_LEASE_MUT_NOGEN,	   /* R8 a log line counts for one gen only */
+	CW_LEASE_MUT_REBINDLOCAL,  /* R9 bound locally once per claim */
+	CW_LEASE_MUT_OLDPOOL,	   /* R9 only what this process claimed is bound locally */
+	CW_LEASE_MUT_NOCONSENT,	   /* R10 a live owner elsewhere is asked */
+	CW_LEASE_MUT_ANYVER,	   /* R10 consent is for one version */
+	CW_LEASE_MUT_NOMUTE,	   /* R10 who consents stops first */
+	CW_LEASE_MUT_INFLIGHT,	   /* R10 also for an answer still under way */
+	CW_LEASE_MUT_POOLFREE,	   /* R11 a shutdown frees only what is unbound */
+	CW_LEASE_MUT_EARLYRELEASE, /* R12 a RELEASE soon after an ACK frees nothing */
+	CW_LEASE_MUT_STALEQUEUE,   /* R12 input from before a stop is thrown away */
+	CW_LEASE_MUT_ANYMAC,	   /* R12 a RELEASE ends only leases of its own MAC */
+	CW_LEASE_MUT_DECLINEFREE,  /* R13 a declined address waits for its leases */
+	CW_LEASE_MUT_NOCOMMIT,	   /* R14 no ACK before the binding is durable */
+	CW_LEASE_MUT_NOREPLICA,	   /* R14 also with the fellows or in the register */
+	CW_LEASE_MUT_LATEACK,	   /* R15 the lease is computed as the ACK leaves */
+	CW_LEASE_MUT_HINTONLY,	   /* R16 the client register is a hint, the mapping decides */
+	CW_LEASE_MUT_NOSETTLE,	   /* R17 a claim of unknown outcome is settled */
+	CW_LEASE_MUT_COUNT
+};
+
 /** Proven age at which a cover C is over: C* = C/(1-eps_h) + W. */
 uint64_t cw_law_cover_age_ns(uint64_t cover_ns);
 /** Proven age at which a session is over: D(1+eps)+G. */
@@ -44,10 +85,27 @@ uint64_t cw_law_until_ns(uint64_t now_ns, uint32_t lease_s);
  * of the entry's generation. */
 uint32_t cw_law_grant_s(uint32_t lease_s, uint64_t cover_ns, uint64_t base_ns, uint64_t now_ns);
 
+/** A session register, as its leader knows it. */
+struct cw_law_session {
+	bool exists;
+	bool open;
+	uint64_t sgen;
+	uint64_t renewed_age_ns; /* proven age of its last renewal: goes on after close and death */
+	uint64_t opened_age_ns;	 /* proven age of its opening: never reset by renewals */
+};
+
+/** What a session register proves about one generation of its node (R6). */
+struct cw_session_proof cw_law_prove(const struct cw_law_session *session, uint64_t sgen,
+				     enum cw_lease_mutation mutate);
+/** How long a session's tombstone must be kept after its last renewal: longer than any cover (R6).
+ */
+uint64_t cw_law_tombstone_ns(uint64_t longest_cover_ns);
+
 /** Who asks. */
 struct cw_law_claimant {
 	struct cw_node_id node;
 	struct cw_site_id site;
+	enum cw_lease_mutation mutate;
 };
 
 /**

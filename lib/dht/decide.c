@@ -150,18 +150,18 @@ static bool prove(struct cw_dht *dht, struct op *op, const struct cw_mapping_ent
 		  struct cw_session_proof *out)
 {
 	struct lead *s = session_ready(dht, &e->node, op);
-	const struct record *r;
+	struct cw_law_session session;
 
 	if (s == NULL)
 		return false;
-	r = &s->record;
-	if (r->kind != RECORD_SESSION) {
-		*out = (struct cw_session_proof){.over = true, .age_ns = AGE_FOREVER_NS};
-		return true;
-	}
-	out->over = r->session.sgen != e->sgen || r->session.state != SESSION_OPEN;
-	/* R6: a generation ended by a later one has the age since that one opened. */
-	out->age_ns = r->session.sgen > e->sgen ? age_now(dht, &s->open) : age_now(dht, &s->renew);
+	session = (struct cw_law_session){
+		.exists = s->record.kind == RECORD_SESSION,
+		.open = s->record.session.state == SESSION_OPEN,
+		.sgen = s->record.session.sgen,
+		.renewed_age_ns = age_now(dht, &s->renew),
+		.opened_age_ns = age_now(dht, &s->open),
+	};
+	*out = cw_law_prove(&session, e->sgen, CW_LEASE_MUT_NONE);
 	return true;
 }
 

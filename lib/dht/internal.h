@@ -32,8 +32,6 @@ enum {
 #define OP_BUDGET_NS	   (UINT64_C(5) * CW_NS_PER_S)
 #define GENESIS_ASK_NS	   (UINT64_C(1) * CW_NS_PER_S)
 #define WATCH_NS	   (UINT64_C(30) * CW_NS_PER_S)
-/* An age that no cover outlives: a session that never was. */
-#define AGE_FOREVER_NS (UINT64_C(1) << 62)
 
 struct rid {
 	struct cw_node_id node;

@@ -51,6 +51,26 @@ uint32_t cw_law_grant_s(uint32_t lease_s, uint64_t cover_ns, uint64_t base_ns, u
 	return room_s < lease_s ? (uint32_t)room_s : lease_s;
 }
 
+struct cw_session_proof cw_law_prove(const struct cw_law_session *session, uint64_t sgen,
+				     enum cw_lease_mutation mutate)
+{
+	struct cw_session_proof proof = {.over = true, .age_ns = CW_LAW_AGE_FOREVER_NS};
+
+	if (!session->exists)
+		return proof;
+	proof.over = session->sgen != sgen || !session->open;
+	if (session->sgen <= sgen)
+		proof.age_ns = session->renewed_age_ns;
+	else if (mutate != CW_LEASE_MUT_REOPENRESET)
+		proof.age_ns = session->opened_age_ns;
+	return proof;
+}
+
+uint64_t cw_law_tombstone_ns(uint64_t longest_cover_ns)
+{
+	return cw_max_u64(3600 * CW_NS_PER_S, cw_law_cover_age_ns(longest_cover_ns));
+}
+
 static bool same_client(const struct cw_mapping *m, const struct cw_store_request *r)
 {
 	return r->has_client && m->client_state == CW_CLIENT_BOUND &&
@@ -63,9 +83,18 @@ static bool same_site(const struct cw_site_id *a, const struct cw_site_id *b)
 }
 
 /* R1, R3, R4, R6: generation over, and the entry's own cover with the margins of whoever claims. */
-static bool cover_over(const struct cw_mapping_entry *e, const struct cw_session_proof *p)
+static bool cover_over(const struct cw_mapping_entry *e, const struct cw_session_proof *p,
+		       const struct cw_law_claimant *who, const struct cw_store_request *r)
 {
-	return p->over && p->age_ns >= cw_law_cover_age_ns(e->cover_ns);
+	uint64_t cover_ns = e->cover_ns;
+
+	if (who->mutate == CW_LEASE_MUT_LEASESHRINK && r->cover_ns != 0)
+		cover_ns = r->cover_ns;
+	if (who->mutate == CW_LEASE_MUT_NOCOVER)
+		return p->over;
+	return p->over &&
+	       p->age_ns >= (who->mutate == CW_LEASE_MUT_NOMARGIN ? cover_ns
+								  : cw_law_cover_age_ns(cover_ns));
 }
 
 /* The address is this client's already, or its log at the record's own gen says that it is (R8). */
@@ -74,10 +103,16 @@ static bool is_mine(const struct cw_mapping *m, const struct cw_law_claimant *wh
 {
 	if (same_client(m, r))
 		return true;
+	if (who->mutate == CW_LEASE_MUT_HINTONLY && r->has_client)
+		return true;
 	if (m->client_state != CW_CLIENT_NONE || !m->owned ||
 	    !same_site(&m->owner_site, &who->site))
 		return false;
-	if (!r->has_proof || r->proof_gen != m->gen)
+	if (who->mutate == CW_LEASE_MUT_ADOPTPOOL)
+		return true;
+	if (who->mutate == CW_LEASE_MUT_OLDPOOL && cw_node_id_equal(&m->owner, &who->node))
+		return true;
+	if (!r->has_proof || (r->proof_gen != m->gen && who->mutate != CW_LEASE_MUT_NOGEN))
 		return false;
 	return cw_node_id_equal(&m->owner, &who->node) || r->has_client;
 }
@@ -101,7 +136,7 @@ enum cw_store_result cw_law_judge(const struct cw_mapping *mapping,
 	*left = 0;
 	answer->ask_count = 0;
 	for (unsigned int i = 0; i < mapping->entry_count; i++)
-		if (!cover_over(&mapping->entries[i], &proofs[i]))
+		if (!cover_over(&mapping->entries[i], &proofs[i], who, request))
 			*left |= (uint8_t)(1u << i);
 	if (*left == 0)
 		return CW_STORE_OK;
@@ -119,7 +154,7 @@ enum cw_store_result cw_law_judge(const struct cw_mapping *mapping,
 		    !has_consent(request, &e->node))
 			answer->ask[answer->ask_count++] = e->node;
 	}
-	if (answer->ask_count > 0)
+	if (answer->ask_count > 0 && who->mutate != CW_LEASE_MUT_NOCONSENT)
 		return CW_STORE_ASK;
 	return others < CW_MAPPING_ENTRIES_MAX ? CW_STORE_OK : CW_STORE_FULL;
 }
@@ -164,6 +199,8 @@ static enum cw_store_result claim(const struct cw_mapping *before,
 		struct cw_mapping_entry e = before->entries[i];
 
 		if (!(left & 1u << i))
+			continue;
+		if (who->mutate == CW_LEASE_MUT_DROPENTRY && !cw_node_id_equal(&e.node, &who->node))
 			continue;
 		if (cw_node_id_equal(&e.node, &who->node)) {
 			answer->old_cover_ns = e.cover_ns;
