@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The bench's tables: 256 hosts, 64 k mappings spread over the peers, an SA in each direction per
- * peer, known on both sides. */
+ * peer, known on both sides; the packets of a case. */
 #include "bench.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,13 +15,32 @@
 
 static const struct cw_mac host_mac = {{2, 0, 0, 0, 0, 1}};
 
-unsigned int bench_frame_bytes(const char *name, unsigned int i)
+unsigned int bench_frame_bytes(const char *size, unsigned int i)
 {
 	/* 7:4:1 of 64, 570 and 1420 bytes, mixed. */
 	static const unsigned short imix[12] = {64,   570, 64,	64, 570, 64,
 						1420, 64,  570, 64, 570, 64};
 
-	return strcmp(name, "imix") == 0 ? imix[i % 12] : (unsigned int)atoi(name);
+	return size[0] == 'i' ? imix[i % 12] : (unsigned int)atoi(size);
+}
+
+double bench_mean_bytes(const char *size)
+{
+	double sum = 0;
+
+	for (unsigned int i = 0; i < 12; i++)
+		sum += bench_frame_bytes(size, i);
+	return sum / 12;
+}
+
+unsigned int bench_mapping(unsigned int i)
+{
+	return (i * 40503u) % MAPPINGS;
+}
+
+unsigned int bench_peer_of(const struct bench *b, unsigned int mapping)
+{
+	return mapping % b->peer_count;
 }
 
 void bench_inner(uint8_t *ip, unsigned int ip_bytes, uint32_t src, uint32_t dst, unsigned int i)
@@ -63,6 +83,7 @@ static int add_sa_pair(struct bench *b, unsigned int p)
 	sa.spi = ours;
 	if (cw_sa_add_inbound(b->peers, &sa) < 0)
 		return -1;
+	b->inbound[p] = cw_sa_find(b->peers, ours);
 	sa.peer = b->twin_index[p];
 	return cw_sa_add_outbound(b->twins, &sa, 1) < 0 || cw_sa_switch(b->twins, sa.peer, 1) < 0
 		       ? -1
@@ -83,7 +104,7 @@ static int add_peers(struct bench *b)
 	for (unsigned int p = 0; p < b->peer_count; p++) {
 		struct cw_peer_params params = {
 			.node = {{(uint8_t)p, (uint8_t)(p >> 8), 1}},
-			.site = {(uint8_t)p, 7},
+			.site = {(uint8_t)p, (uint8_t)(p >> 8), 7},
 			.path = {.family = CW_FAMILY_IPV4, .port = them.port, .ip4 = them.ip},
 			.next_hop = them.port_mac,
 			.have_next_hop = true,
@@ -102,12 +123,12 @@ static int add_peers(struct bench *b)
 static int add_routes(struct bench *b)
 {
 	for (uint32_t i = 0; i < MAPPINGS; i++) {
-		unsigned int p = i % b->peer_count;
+		unsigned int p = bench_peer_of(b, i);
 		struct cw_route r = {.ip = rte_cpu_to_be_32(REMOTE_IP + i),
 				     .kind = CW_ROUTE_REMOTE,
 				     .peer = b->peer_index[p],
 				     .expires_tsc = UINT64_MAX,
-				     .site = {(uint8_t)p, 7},
+				     .site = {(uint8_t)p, (uint8_t)(p >> 8), 7},
 				     .used_tsc = UINT64_MAX / 2};
 
 		if (cw_route_publish(b->routes, &r) < 0)
@@ -116,18 +137,32 @@ static int add_routes(struct bench *b)
 	return 0;
 }
 
-int bench_open(struct bench *b, unsigned int peers)
+int bench_init(struct bench *b)
 {
 	memset(b, 0, sizeof(*b));
-	b->peer_count = peers;
 	b->tsc_hz = rte_get_tsc_hz();
 	b->engine = cw_crypto_ipsec_mb_open();
 	b->crypto = b->engine != NULL ? &cw_crypto_ipsec_mb : &cw_crypto_openssl;
-	b->pool = rte_pktmbuf_pool_create("bench", 2 * WORK - 1, 256, CW_MBUF_PRIVATE_BYTES,
+	b->pool = rte_pktmbuf_pool_create("bench", 8191, 512, CW_MBUF_PRIVATE_BYTES,
 					  RTE_PKTMBUF_HEADROOM + 2048, SOCKET_ID_ANY);
-	b->punt = rte_ring_create("bench_punt", CW_RING_ENTRIES, SOCKET_ID_ANY, 0);
-	b->inject = rte_ring_create("bench_inject", CW_RING_ENTRIES, SOCKET_ID_ANY, 0);
-	if (b->pool == NULL || b->punt == NULL || b->inject == NULL || cw_rcu_create(&b->rcu) < 0 ||
+	return b->pool == NULL ? -1 : 0;
+}
+
+static struct rte_ring *make_ring(const char *what, unsigned int peers)
+{
+	char name[32];
+
+	snprintf(name, sizeof(name), "%s_%u", what, peers);
+	return rte_ring_create(name, CW_RING_ENTRIES, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
+}
+
+int bench_open(struct bench *b, const struct bench *shared, unsigned int peers)
+{
+	*b = *shared;
+	b->peer_count = peers;
+	b->punt = make_ring("punt", peers);
+	b->inject = make_ring("inject", peers);
+	if (b->punt == NULL || b->inject == NULL || cw_rcu_create(&b->rcu) < 0 ||
 	    cw_host_table_create(&b->hosts, b->rcu, CW_HOST_MAX) < 0 ||
 	    cw_route_table_create(&b->routes, b->rcu, MAPPINGS) < 0 ||
 	    cw_peer_table_create(&b->peers, b->rcu, b->crypto, b->engine, 1) < 0 ||
@@ -147,30 +182,6 @@ int bench_open(struct bench *b, unsigned int peers)
 	return add_hosts(b) < 0 || add_peers(b) < 0 || add_routes(b) < 0 ? -1 : 0;
 }
 
-int bench_worker(struct bench *b, const struct cw_burst_ops *lan, void *lan_queue,
-		 const struct cw_burst_ops *wan, void *wan_queue, bool stages)
-{
-	struct cw_worker_params params = {
-		.workers = 1,
-		.lan = {.ops = lan, .queue = lan_queue},
-		.wan = {.ops = wan, .queue = wan_queue, .mac = {{4, 0, 0, 0, 0, 1}}},
-		.wan_ip = rte_cpu_to_be_32(0xc6336402),
-		.wan_port = rte_cpu_to_be_16(7845),
-		.pool = b->pool,
-		.peers = b->peers,
-		.crypto = b->crypto,
-		.engine = b->engine,
-		.view = &b->slot,
-		.stats = &b->stats,
-		.punt = b->punt,
-		.inject = b->inject,
-		.tsc_hz = b->tsc_hz,
-		.measure_stages = stages};
-
-	memset(&b->stats, 0, sizeof(b->stats));
-	return cw_worker_create(&b->worker, &params);
-}
-
 void bench_close(struct bench *b)
 {
 	cw_rcu_drain(b->rcu);
@@ -181,6 +192,4 @@ void bench_close(struct bench *b)
 	cw_rcu_destroy(b->rcu);
 	rte_ring_free(b->punt);
 	rte_ring_free(b->inject);
-	rte_mempool_free(b->pool);
-	cw_crypto_ipsec_mb_close(b->engine);
 }

@@ -3,8 +3,8 @@
 #define CW_BENCH_H
 
 /*
- * The bench: tables as a gateway of 64 k mappings has them, one worker of the shipped pipeline, and
- * replay ports in place of NICs.
+ * The bench: tables as a gateway of 64 k mappings has them, and cases that drive the shipped
+ * pipeline over them with replay ports in place of NICs.
  */
 #include <stdbool.h>
 
@@ -16,27 +16,29 @@
 #include <cw_route.h>
 #include <cw_sa.h>
 
+#include "replay.h"
+
 #define MAPPINGS  65536u
 #define HOSTS	  256u
-#define PEERS_MAX 256u
-#define SIZES	  4u
+#define PEERS_MAX 4096u
 #define SUBNET_IP UINT32_C(0x0a800000) /* 10.128.0.0/15 */
 #define LOCAL_IP  UINT32_C(0x0a800100)
 #define REMOTE_IP UINT32_C(0x0a810000)
-#define WORK	  8192u /* packets of one measured round trip through memory */
 
-struct bench_case {
-	const char *name; /* "64", "570", "1420", "imix" */
-	bool inbound;
-	unsigned int frame_bytes; /* mean */
-	unsigned int peers;
-};
+/* Packets of one measured window: long enough for the clock, short enough (0.1 to 0.5 ms) that most
+ * windows pass without an interrupt. */
+#define WINDOW	    1024u
+#define WINDOW_COLD 512u
+#define WARM	    256u
+/* Windows of one round; a round's figure is their lower quartile. */
+#define WINDOWS_MAX 64u
 
+/* Tables for one number of peers. */
 struct bench {
-	struct rte_mempool *pool;
-	struct cw_rcu *rcu;
 	const struct cw_crypto_ops *crypto;
 	void *engine;
+	struct rte_mempool *pool;
+	struct cw_rcu *rcu;
 	struct cw_host_table *hosts;
 	struct cw_route_table *routes;
 	struct cw_ns_view view;
@@ -45,28 +47,54 @@ struct bench {
 	struct cw_peer_table *peers, *twins; /* twins: the other ends, who seal what we open */
 	unsigned int peer_count;
 	uint16_t peer_index[PEERS_MAX], twin_index[PEERS_MAX];
+	struct cw_sa_in *inbound[PEERS_MAX];
 	struct rte_ring *punt, *inject;
-	struct cw_stats stats;
-	struct cw_worker *worker;
 	uint64_t tsc_hz;
 };
 
-int bench_open(struct bench *b, unsigned int peers);
+/* One row of the table of cases. */
+struct bench_case {
+	bool inbound;
+	const char *size; /* frame bytes, or "imix" */
+	unsigned int peers;
+	bool cold; /* buffers written by the other core */
+};
+
+/* A case being driven. */
+struct drive {
+	const struct bench_case *what;
+	struct bench *b;
+	struct replay port;
+	struct cw_burst_ops rx_ops, tx_ops;
+	struct cw_stats stats;
+	struct cw_worker *worker, *staged; /* staged: counts cycles per stage */
+	struct cw_stats staged_stats;
+};
+
+/* Cycles per packet of one round. */
+struct figures {
+	double whole, engine, port;
+	double stages[CW_STATS_STAGES_MAX];
+};
+
+/* The process-wide half: pool, engine. */
+int bench_init(struct bench *b);
+int bench_open(struct bench *b, const struct bench *shared, unsigned int peers);
 void bench_close(struct bench *b);
-int bench_worker(struct bench *b, const struct cw_burst_ops *lan, void *lan_queue,
-		 const struct cw_burst_ops *wan, void *wan_queue, bool stages);
 /* Size of the i-th frame of a case. */
-unsigned int bench_frame_bytes(const char *name, unsigned int i);
+unsigned int bench_frame_bytes(const char *size, unsigned int i);
+double bench_mean_bytes(const char *size);
 /* An inner IPv4/UDP packet; deterministic for i. */
 void bench_inner(uint8_t *ip, unsigned int ip_bytes, uint32_t src, uint32_t dst, unsigned int i);
+/* Which mapping the i-th packet of a case is about, and whose it is. */
+unsigned int bench_mapping(unsigned int i);
+unsigned int bench_peer_of(const struct bench *b, unsigned int mapping);
 
-/* Cycles per packet of one round; `stages` gets cycles per packet of each stage if not NULL. 0:
- * something was dropped. */
-double outbound_round(struct bench *b, const char *size, double *stages);
-double inbound_round(struct bench *b, const char *size, double *stages);
-/* The replay port alone. */
-double outbound_port_round(struct bench *b, const char *size);
-/* The AEAD alone: same sizes, same sessions. */
-double engine_round(struct bench *b, const char *size, bool open);
+/* @return 0, or -1: something was lost, said on stderr. */
+int drive_open(struct drive *d, struct bench *b, const struct bench_case *what);
+int drive_round(struct drive *d, unsigned int windows, struct figures *out);
+void drive_close(struct drive *d);
+/* The AEAD alone: same sizes, same sessions in the same order. */
+double engine_window(const struct drive *d, unsigned int first);
 
 #endif /* CW_BENCH_H */

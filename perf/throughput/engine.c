@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The AEAD alone, in bursts as the pipeline hands them over: same lengths, same number of sessions,
- * buffers that fit the cache. */
+/* The AEAD alone, in bursts as the pipeline hands them over: the same lengths, the same sessions in
+ * the same order, buffers that fit the cache. */
 #include "bench.h"
 
 #include <string.h>
@@ -9,20 +9,25 @@
 
 #include <cw_esp.h>
 
-double engine_round(struct bench *b, const char *size, bool open)
+double engine_window(const struct drive *d, unsigned int first)
 {
 	static uint8_t data[CW_BURST][2048] __attribute__((aligned(64)));
 	struct cw_crypto_job jobs[CW_BURST];
-	uint64_t began, cycles = 0;
+	struct bench *b = d->b;
+	uint64_t cycles = 0;
 	unsigned int n = 0;
 
-	for (unsigned int round = 0; n < 16 * WORK; round++) {
-		for (unsigned int i = 0; i < CW_BURST; i++, n++) {
-			unsigned int bytes = bench_frame_bytes(size, n) - 14;
-			const struct cw_peer *peer =
-				cw_peer_at(b->peers, b->peer_index[(n * 40503u) % b->peer_count]);
+	while (n < WINDOW) {
+		uint64_t began;
 
-			jobs[i].session = peer->set->sa[0]->session;
+		for (unsigned int i = 0; i < CW_BURST; i++, n++) {
+			unsigned int bytes = bench_frame_bytes(d->what->size, first + n) - 14;
+			unsigned int p = bench_peer_of(b, bench_mapping(first + n));
+
+			jobs[i].session = d->what->inbound ? (const void *)b->inbound[p]->session
+							   : cw_peer_at(b->peers, b->peer_index[p])
+								     ->set->sa[0]
+								     ->session;
 			jobs[i].data = data[i];
 			jobs[i].len = bytes + cw_esp_padding(bytes) + CW_ESP_TRAILER_BYTES;
 			jobs[i].icv = data[i] + 1600;
@@ -31,7 +36,7 @@ double engine_round(struct bench *b, const char *size, bool open)
 			memcpy(jobs[i].nonce + 4, &n, sizeof(n));
 		}
 		began = rte_rdtsc();
-		if (open)
+		if (d->what->inbound)
 			b->crypto->open(b->engine, jobs, CW_BURST);
 		else
 			b->crypto->seal(b->engine, jobs, CW_BURST);

@@ -1,8 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * perf/throughput: one worker core driving the shipped pipeline, no NIC. One JSON line per case:
- * the median of interleaved rounds, the bare engine and the replay port measured in the same
- * rounds, cycles per stage from a run of their own (reading the clock costs too).
+ * perf/throughput: one worker core driving the shipped pipeline, no NIC.
+ *
+ *   throughput --list           names of all cases
+ *   throughput --serve CASE...  tables made, then one round per line of input: "CASE WINDOWS";
+ *                               one JSON line of cycles per packet for each
+ *   throughput --smoke          each case once, to see that the harness works
+ *
+ * The scripts beside it ask several programs in turn, so that what they compare is measured in the
+ * same minutes, and take medians.
  */
 #include "bench.h"
 
@@ -10,70 +16,92 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <rte_eal.h>
 
-#define ROUNDS_MAX 31
+#define CASES_MAX 64u
 
-static int compare(const void *a, const void *b)
+static const char *const sizes[] = {"64", "570", "1420", "imix"};
+static const unsigned int peer_counts[] = {1, 64, 256, 4096};
+
+struct program {
+	struct bench shared;
+	struct bench benches[CW_ARRAY_SIZE(peer_counts)];
+	bool opened[CW_ARRAY_SIZE(peer_counts)];
+	unsigned int count;
+	struct bench_case cases[CASES_MAX];
+	struct drive *drives[CASES_MAX];
+};
+
+static void add_case(struct program *p, bool inbound, const char *size, unsigned int peers,
+		     bool cold)
 {
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return x < y ? -1 : x > y;
+	p->cases[p->count++] = (struct bench_case){inbound, size, peers, cold};
 }
 
-static double median(double *v, unsigned int n)
+static void list_cases(struct program *p)
 {
-	qsort(v, n, sizeof(v[0]), compare);
-	return v[n / 2];
+	for (unsigned int n = 0; n < CW_ARRAY_SIZE(peer_counts); n++)
+		for (unsigned int s = 0; s < CW_ARRAY_SIZE(sizes); s++)
+			for (int inbound = 0; inbound < 2; inbound++) {
+				add_case(p, inbound, sizes[s], peer_counts[n], false);
+				if (peer_counts[n] == 64)
+					add_case(p, inbound, sizes[s], peer_counts[n], true);
+			}
 }
 
-static double mean_bytes(const char *size)
+static const char *case_name(const struct bench_case *c, char *buf, size_t size)
 {
-	double sum = 0;
-
-	for (unsigned int i = 0; i < 12; i++)
-		sum += bench_frame_bytes(size, i);
-	return sum / 12;
+	snprintf(buf, size, "%s/%s/%u%s", c->inbound ? "wan-lan" : "lan-wan", c->size, c->peers,
+		 c->cold ? "/cold" : "");
+	return buf;
 }
 
-static int one_case(struct bench *b, const char *size, bool inbound, unsigned int rounds)
+static int find_case(const struct program *p, const char *name)
 {
-	double whole[ROUNDS_MAX], engine[ROUNDS_MAX], port[ROUNDS_MAX], stages[CW_STATS_STAGES_MAX];
-	double cpp, epp, mpps;
+	char buf[64];
 
-	for (unsigned int r = 0; r < rounds; r++) {
-		whole[r] = inbound ? inbound_round(b, size, NULL) : outbound_round(b, size, NULL);
-		engine[r] = engine_round(b, size, inbound);
-		port[r] = inbound ? 0 : outbound_port_round(b, size);
-		if (whole[r] == 0) {
-			fprintf(stderr, "throughput: packets were lost in case %s %s\n", size,
-				inbound ? "inbound" : "outbound");
-			for (unsigned int d = 1; d < CW_DROP_COUNT; d++)
-				if (b->stats.drops[d] != 0)
-					fprintf(stderr, "  %s %llu\n",
-						cw_drop_name((enum cw_drop)d),
-						(unsigned long long)b->stats.drops[d]);
-			return -1;
-		}
-	}
-	if ((inbound ? inbound_round(b, size, stages) : outbound_round(b, size, stages)) == 0)
+	for (unsigned int i = 0; i < p->count; i++)
+		if (strcmp(case_name(&p->cases[i], buf, sizeof(buf)), name) == 0)
+			return (int)i;
+	return -1;
+}
+
+static struct drive *drive_of(struct program *p, unsigned int i)
+{
+	unsigned int n = 0;
+
+	if (p->drives[i] != NULL)
+		return p->drives[i];
+	while (peer_counts[n] != p->cases[i].peers)
+		n++;
+	if (!p->opened[n] && bench_open(&p->benches[n], &p->shared, peer_counts[n]) < 0)
+		return NULL;
+	p->opened[n] = true;
+	if (posix_memalign((void **)&p->drives[i], 64, sizeof(struct drive)) != 0 ||
+	    drive_open(p->drives[i], &p->benches[n], &p->cases[i]) < 0)
+		return NULL;
+	return p->drives[i];
+}
+
+static int round_of(struct program *p, unsigned int i, unsigned int windows)
+{
+	struct drive *d = drive_of(p, i);
+	struct figures f;
+	char name[64];
+
+	if (d == NULL || drive_round(d, windows, &f) < 0)
 		return -1;
-	cpp = median(whole, rounds);
-	epp = median(engine, rounds);
-	mpps = (double)b->tsc_hz / cpp / 1e6;
-	printf("{\"case\":\"%s/%s/%u\",\"direction\":\"%s\",\"frame_bytes\":%.0f,\"peers\":%u,\"mappings\":%u,"
-	       "\"mpps\":%.2f,\"gbps\":%.2f,\"cycles_per_packet\":%.0f,\"engine_cycles_per_packet\":%.0f,"
-	       "\"ratio\":%.2f,\"port_cycles_per_packet\":%.0f,\"engine\":\"%s\",\"stages\":{",
-	       inbound ? "wan-lan" : "lan-wan", size, b->peer_count,
-	       inbound ? "wan-lan" : "lan-wan", mean_bytes(size), b->peer_count, MAPPINGS, mpps,
-	       mpps * mean_bytes(size) * 8 / 1e3, cpp, epp, cpp / epp, median(port, rounds),
-	       b->crypto->name);
+	printf("{\"case\":\"%s\",\"tsc_hz\":%llu,\"engine_name\":\"%s\",\"frame_bytes\":%.1f,"
+	       "\"whole\":%.1f,\"engine\":%.1f,\"port\":%.1f,\"stages\":{",
+	       case_name(d->what, name, sizeof(name)), (unsigned long long)d->b->tsc_hz,
+	       d->b->crypto->name, bench_mean_bytes(d->what->size), f.whole, f.engine, f.port);
 	for (unsigned int s = 0, first = 1; cw_datapath_stage_name(s) != NULL; s++) {
-		if (stages[s] < 0.5)
+		if (f.stages[s] < 0.05)
 			continue;
-		printf("%s\"%s\":%.0f", first ? "" : ",", cw_datapath_stage_name(s), stages[s]);
+		printf("%s\"%s\":%.1f", first ? "" : ",", cw_datapath_stage_name(s), f.stages[s]);
 		first = 0;
 	}
 	printf("}}\n");
@@ -81,51 +109,76 @@ static int one_case(struct bench *b, const char *size, bool inbound, unsigned in
 	return 0;
 }
 
-int main(int argc, char **argv)
+static int serve(struct program *p)
 {
-	static const char *const sizes[] = {"64", "570", "1420", "imix"};
-	static const unsigned int peers[] = {1, 256};
-	char prefix[64];
-	char *eal[] = {(char *)"throughput",
-		       (char *)"--no-huge",
-		       (char *)"-m",
-		       (char *)"256",
-		       (char *)"--no-pci",
-		       (char *)"--no-telemetry",
-		       (char *)"--no-shconf",
-		       prefix,
-		       (char *)"--lcores=0@(0-1)",
-		       (char *)"--log-level=3"};
-	unsigned int rounds = 7;
-	bool smoke = false;
-	struct bench b;
+	char line[128], name[64];
+	unsigned int windows;
+
+	while (fgets(line, sizeof(line), stdin) != NULL) {
+		int i = sscanf(line, "%63s %u", name, &windows) == 2 ? find_case(p, name) : -1;
+
+		if (i < 0 || windows < 1 || windows > WINDOWS_MAX) {
+			fprintf(stderr, "throughput: no such case: %s", line);
+			return 2;
+		}
+		if (round_of(p, (unsigned int)i, windows) < 0)
+			return 1;
+	}
+	return 0;
+}
+
+static int start_eal(char *prefix, size_t size)
+{
+	char *eal[] = {(char *)"throughput",   (char *)"--no-huge",
+		       (char *)"-m",	       (char *)"256",
+		       (char *)"--no-pci",     (char *)"--no-telemetry",
+		       (char *)"--no-shconf",  prefix,
+		       (char *)"--lcores=0@0", (char *)"--log-level=3"};
+
+	snprintf(prefix, size, "--file-prefix=cwperf%ld", (long)getpid());
+	return rte_eal_init(CW_ARRAY_SIZE(eal), eal);
+}
+
+static int run(struct program *p, const char *verb)
+{
 	int rc = 0;
 
-	for (int i = 1; i < argc; i++) {
-		if (strcmp(argv[i], "--smoke") == 0)
-			smoke = true;
-		else if (strcmp(argv[i], "--rounds") == 0 && i + 1 < argc)
-			rounds = (unsigned int)atoi(argv[++i]);
-		else
-			return 2;
-	}
-	if (smoke || rounds < 1 || rounds > ROUNDS_MAX)
-		rounds = 1;
-	snprintf(prefix, sizeof(prefix), "--file-prefix=cwperf%ld", (long)getpid());
-	if (rte_eal_init(CW_ARRAY_SIZE(eal), eal) < 0)
-		return 1;
 	cw_rcu_thread_register();
-	for (size_t p = 0; rc == 0 && p < CW_ARRAY_SIZE(peers); p++) {
-		if (bench_open(&b, peers[p]) < 0)
-			return 1;
-		for (size_t s = 0; rc == 0 && s < CW_ARRAY_SIZE(sizes); s++)
-			rc = one_case(&b, sizes[s], false, rounds) < 0 ||
-			     one_case(&b, sizes[s], true, rounds) < 0;
-		bench_close(&b);
-		if (smoke)
-			break;
-	}
+	if (bench_init(&p->shared) < 0)
+		return 1;
+	if (strcmp(verb, "--serve") == 0)
+		rc = serve(p);
+	for (unsigned int i = 0; strcmp(verb, "--smoke") == 0 && i < p->count && rc == 0; i++)
+		rc = p->cases[i].peers > 64 ? 0 : round_of(p, i, 1) < 0;
+	for (unsigned int i = 0; i < p->count; i++)
+		if (p->drives[i] != NULL)
+			drive_close(p->drives[i]);
+	for (unsigned int n = 0; n < CW_ARRAY_SIZE(peer_counts); n++)
+		if (p->opened[n])
+			bench_close(&p->benches[n]);
 	cw_rcu_thread_unregister();
+	return rc;
+}
+
+int main(int argc, char **argv)
+{
+	static struct program p;
+	char prefix[64], buf[64];
+	int rc;
+
+	list_cases(&p);
+	if (argc == 2 && strcmp(argv[1], "--list") == 0) {
+		for (unsigned int i = 0; i < p.count; i++)
+			printf("%s\n", case_name(&p.cases[i], buf, sizeof(buf)));
+		return 0;
+	}
+	if (argc != 2 || (strcmp(argv[1], "--serve") != 0 && strcmp(argv[1], "--smoke") != 0)) {
+		fprintf(stderr, "usage: throughput --list | --serve | --smoke\n");
+		return 2;
+	}
+	if (start_eal(prefix, sizeof(prefix)) < 0)
+		return 1;
+	rc = run(&p, argv[1]);
 	rte_eal_cleanup();
 	snprintf(prefix, sizeof(prefix), "/run/dpdk/cwperf%ld", (long)getpid());
 	rmdir(prefix);
