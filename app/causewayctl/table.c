@@ -20,7 +20,8 @@ static void cell(const json_t *value, char *out, size_t size)
 		snprintf(out, size, "%lld", (long long)json_integer_value(value));
 		break;
 	case JSON_REAL:
-		snprintf(out, size, "%.3g", json_real_value(value));
+		snprintf(out, size, json_real_value(value) < 100 ? "%.3g" : "%.0f",
+			 json_real_value(value));
 		break;
 	case JSON_TRUE:
 		snprintf(out, size, "yes");

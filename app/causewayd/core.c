@@ -168,6 +168,8 @@ static void op_worker(void *ctx, unsigned int worker, struct cw_control_worker *
 		.tx_packets = s.tx_packets[CW_SIDE_LAN] + s.tx_packets[CW_SIDE_WAN],
 		.punted = s.punted,
 		.injected = s.injected,
+		.handed_over = s.handed_over,
+		.taken_over = s.taken_over,
 		.busy_cycles = s.busy_cycles,
 		.idle_cycles = rte_rdtsc() - d->tsc_begun - s.busy_cycles,
 		.bursts = s.turns};

@@ -79,29 +79,34 @@ static int make_worker(struct daemon *d, unsigned int i)
 	params.stats = slot->stats;
 	cw_port_facts(d->wan, &facts);
 	cw_port_queue(d->wan, i, &params.wan);
+	params.wan.queues = facts.queues;
 	if (d->lan != NULL) {
 		cw_port_facts(d->lan, &facts);
 		cw_port_queue(d->lan, i, &params.lan);
-		/* A LAN port with fewer queues than workers is read by the first ones. */
-		if (i >= facts.queues)
-			params.lan.ops = NULL;
+		params.lan.queues = facts.queues;
 	}
 	if (params.punt == NULL || params.inject == NULL)
 		return -1;
 	return cw_worker_create(&slot->worker, &params) < 0 ? -1 : 0;
 }
 
-int workers_open(struct daemon *d)
+static void tell_queues(const struct daemon *d, const char *name, const struct cw_port *port)
 {
 	struct cw_port_facts facts;
 
-	d->workers = d->config.workers;
-	cw_port_facts(d->wan, &facts);
+	cw_port_facts(port, &facts);
 	if (facts.queues < d->workers)
-		return FAIL(
-			d,
-			"workers: %u, but wan.device \"%s\" has %u queue(s); use at most as many workers",
-			d->workers, d->config.wan.device, facts.queues);
+		cw_log(&d->log.log, CW_LOG_NOTICE, "port",
+		       "%s: %u queue(s) for %u workers: the first workers poll for the others",
+		       name, facts.queues, d->workers);
+}
+
+int workers_open(struct daemon *d)
+{
+	d->workers = d->config.workers;
+	tell_queues(d, "wan", d->wan);
+	if (d->lan != NULL)
+		tell_queues(d, "lan", d->lan);
 	if (choose_crypto(d) < 0)
 		return -1;
 	cw_rcu_thread_register();

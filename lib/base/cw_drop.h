@@ -58,7 +58,7 @@
 	_(ESP_AUTH, "ESP integrity check failed")                                                  \
 	_(ESP_PADDING, "ESP padding or next header malformed")                                     \
 	_(ECN, "congestion was marked outside on a packet that cannot carry the mark")             \
-	_(ESP_WORKER_RING, "hand-over ring to the SA's worker is full")                            \
+	_(WORKER_RING, "hand-over ring to another worker is full")                                 \
 	_(ADMIT_SOURCE, "inner source does not belong to the sealing peer's site")                 \
 	_(ADMIT_GEN, "sender's generation of the mapping is stale")                                \
 	_(NOT_HERE, "inner destination is no host of this site")                                   \

@@ -30,6 +30,7 @@ struct cw_dht;
 /** What a worker tells of itself, for `show workers`. */
 struct cw_control_worker {
 	uint64_t rx_packets, tx_packets, punted, injected;
+	uint64_t handed_over, taken_over; /* to and from other workers */
 	uint64_t busy_cycles, idle_cycles, bursts;
 };
 

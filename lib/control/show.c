@@ -154,23 +154,25 @@ static void worker_rows(struct page *p)
 {
 	for (unsigned int i = 0; i < p->ctl->config.workers; i++) {
 		struct cw_control_worker w = {0};
-		double all;
+		double all, packets;
 
 		p->ctl->ops.worker(p->ctl->ctx, i, &w);
 		all = (double)(w.busy_cycles + w.idle_cycles);
+		packets = (double)(w.rx_packets + w.taken_over);
 		if (!take(p))
 			continue;
 		json_array_append_new(
 			p->rows,
-			json_pack("{s:i, s:f, s:f, s:I, s:I, s:I, s:I}", "worker", (int)i,
+			json_pack("{s:i, s:f, s:f, s:I, s:I, s:I, s:I, s:I, s:I}", "worker", (int)i,
 				  "busy_percent",
 				  all > 0 ? 100.0 * (double)w.busy_cycles / all : 0.0,
 				  "cycles_per_packet",
-				  w.rx_packets > 0 ? (double)w.busy_cycles / (double)w.rx_packets
-						   : 0.0,
+				  packets > 0 ? (double)w.busy_cycles / packets : 0.0,
 				  "rx_packets", (json_int_t)w.rx_packets, "tx_packets",
 				  (json_int_t)w.tx_packets, "punted", (json_int_t)w.punted,
-				  "injected", (json_int_t)w.injected));
+				  "injected", (json_int_t)w.injected, "handed_over",
+				  (json_int_t)w.handed_over, "taken_over",
+				  (json_int_t)w.taken_over));
 	}
 }
 
@@ -211,7 +213,7 @@ static const struct {
 	{"drops", drop_rows, "[\"reason\",\"packets\",\"meaning\"]"},
 	{"workers", worker_rows,
 	 "[\"worker\",\"busy_percent\",\"cycles_per_packet\",\"rx_packets\",\"tx_packets\",\"punted\","
-	 "\"injected\"]"},
+	 "\"injected\",\"handed_over\",\"taken_over\"]"},
 };
 
 json_t *cw_show_table(struct cw_control *ctl, const char *what, const json_t *request)

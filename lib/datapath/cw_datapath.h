@@ -39,6 +39,8 @@ struct cw_dp_port {
 	const struct cw_burst_ops
 		*ops; /* NULL: this side does not exist (nodes without a LAN port) */
 	void *queue;
+	unsigned int queues; /* of the port; 0: one for every worker. Workers beyond them send by
+				one that has a queue, and are handed their share of what it polls */
 	struct cw_mac mac;
 	bool sees_own_frames; /* af_packet */
 	bool owns_address;    /* WAN: we answer ARP and ICMP for its address */

@@ -35,7 +35,7 @@ static void take_esp(struct cw_worker *w, struct rte_mbuf *m, size_t offset, uin
 	memcpy(&spi, rte_pktmbuf_mtod(m, const void *), sizeof(spi));
 	worker = cw_spi_worker(rte_be_to_cpu_32(spi));
 	if (CW_UNLIKELY(worker != w->params.index)) {
-		handover(w, m, worker);
+		handover(w, m, worker, HANDOVER_OPEN);
 		return;
 	}
 	f->sa = cw_sa_find(w->params.peers, rte_be_to_cpu_32(spi));

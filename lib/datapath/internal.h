@@ -33,6 +33,7 @@ struct facts {
 	struct cw_ip4_header ip; /* inner header from classify (LAN) or after open (WAN) */
 	uint8_t eth_bytes;	 /* LAN: Ethernet header still in front */
 	uint8_t outer_tos;
+	uint8_t handover; /* enum handover_kind, while it crosses a ring */
 	uint16_t vlan;
 	uint16_t peer;	 /* index: chosen by lookup, or who sealed */
 	uint8_t site[8]; /* sealing peer's site */
@@ -73,7 +74,8 @@ _Static_assert(STAGE_COUNT <= CW_STATS_STAGES_MAX, "every stage has a counter");
 
 struct worker_port {
 	struct cw_dp_port port;
-	struct lane tx; /* frames ready to leave, flushed once per turn */
+	unsigned int carrier; /* who polls our queue: ourselves, or who sends for us */
+	struct lane tx;	      /* frames ready to leave, flushed once per turn */
 };
 
 /* Tokens of one kind of punt, refilled by time: a flood of one kind cannot starve the others. */
@@ -87,7 +89,10 @@ struct cw_worker {
 	struct cw_stats *stats;
 	uint64_t now_tsc;
 	uint64_t stage_began_tsc;
+	bool polls[CW_SIDE_COUNT];     /* has a queue of its own there */
+	bool spreads;		       /* polls a LAN for workers that have none */
 	const struct cw_ns_view *view; /* loaded once per turn; valid until the turn ends */
+	unsigned int handover_first;   /* whose ring is looked at first this turn */
 	struct punt_budget budgets[CW_PUNT_KIND_COUNT];
 	uint64_t budgets_refilled_tsc;
 	unsigned int idle_turns, sleep_us;
@@ -122,13 +127,40 @@ void stage_decap(struct cw_worker *w, struct lane *l);
 /* rings */
 void punt(struct cw_worker *w, struct rte_mbuf *m, enum cw_punt_kind kind);
 unsigned int stage_inject(struct cw_worker *w);
-void handover(struct cw_worker *w, struct rte_mbuf *m, unsigned int to);
-unsigned int handover_take(struct cw_worker *w, struct lane *out);
+/* handover.c: between workers. */
+enum handover_kind {
+	HANDOVER_OPEN,	/* ESP of an SA of yours */
+	HANDOVER_CARRY, /* a packet of the LAN that you shall carry */
+	HANDOVER_LAN,	/* a frame ready to leave by your queue */
+	HANDOVER_WAN,
+};
+void handover(struct cw_worker *w, struct rte_mbuf *m, unsigned int to, enum handover_kind kind);
+/* Packets of a LAN that fewer workers poll than there are: each flow to its worker. */
+void stage_spread(struct cw_worker *w, struct lane *l);
+unsigned int stage_handover(struct cw_worker *w);
 /* drop.c: the only place that frees and counts. */
 void drop(struct cw_worker *w, struct rte_mbuf *m, enum cw_drop why);
 /* pipeline.c: the two ways, also for packets that come back from control. */
 void pipeline_outbound(struct cw_worker *w, struct lane *in);
+/* Its second half: classified, and this worker's to carry. */
+void pipeline_carry(struct cw_worker *w, struct lane *ip);
 void pipeline_inbound_opened(struct cw_worker *w, struct lane *in);
+
+/* Same for all packets of a flow; of a fragmented one's too, so ports count only where all have
+ * them.
+ * @p at: where the IPv4 header is. */
+static inline uint32_t flow_hash(const struct facts *f, const struct rte_mbuf *m, unsigned int at)
+{
+	uint32_t ports = 0, h;
+
+	if ((f->ip.proto == CW_IP_PROTO_TCP || f->ip.proto == CW_IP_PROTO_UDP) &&
+	    !(f->ip.fragment & rte_cpu_to_be_16(CW_IP4_MF | CW_IP4_OFFSET)) &&
+	    m->data_len >= at + CW_IP4_BYTES + 4)
+		memcpy(&ports, rte_pktmbuf_mtod_offset(m, const uint8_t *, at + CW_IP4_BYTES), 4);
+	h = (f->ip.src * UINT32_C(0x9E3779B1)) ^ (f->ip.dst * UINT32_C(0x85EBCA77)) ^
+	    (ports * UINT32_C(0xC2B2AE3D));
+	return h ^ h >> 16;
+}
 
 /* Cycles of the stage that just ended, when the worker measures. */
 static inline void stage_done(struct cw_worker *w, enum stage stage, unsigned int packets)

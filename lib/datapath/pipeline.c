@@ -7,6 +7,7 @@
  *   WAN -> LAN   rx -> demux    -> stun | dtls -> punted
  *                               -> esp: open -> admit -> decap -> tx
  *
+ * Where a port has fewer queues than there are workers, packets cross between workers (handover.c).
  * Each stage is one file and one function over a lane. It keeps the packets it likes at the front,
  * in order, and ends every other one by answering, punting or dropping it with a named reason;
  * drop() is the only place that frees. Nothing here decides anything: calls, in order.
@@ -26,6 +27,18 @@ const char *cw_datapath_stage_name(unsigned int stage)
 	return stage < STAGE_COUNT ? names[stage] : NULL;
 }
 
+void pipeline_carry(struct cw_worker *w, struct lane *ip)
+{
+	stage_guard(w, ip);
+	stage_done(w, STAGE_GUARD, ip->n);
+	stage_lookup(w, ip);
+	stage_done(w, STAGE_LOOKUP, ip->n);
+	stage_mtu(w, ip);
+	stage_done(w, STAGE_MTU, ip->n);
+	stage_seal(w, ip);
+	stage_done(w, STAGE_SEAL, ip->n);
+}
+
 void pipeline_outbound(struct cw_worker *w, struct lane *in)
 {
 	w->arp.n = w->dhcp.n = w->ip.n = 0;
@@ -39,14 +52,9 @@ void pipeline_outbound(struct cw_worker *w, struct lane *in)
 		stage_dhcp(w, &w->dhcp);
 		stage_done(w, STAGE_DHCP, w->dhcp.n);
 	}
-	stage_guard(w, &w->ip);
-	stage_done(w, STAGE_GUARD, w->ip.n);
-	stage_lookup(w, &w->ip);
-	stage_done(w, STAGE_LOOKUP, w->ip.n);
-	stage_mtu(w, &w->ip);
-	stage_done(w, STAGE_MTU, w->ip.n);
-	stage_seal(w, &w->ip);
-	stage_done(w, STAGE_SEAL, w->ip.n);
+	if (CW_UNLIKELY(w->spreads))
+		stage_spread(w, &w->ip);
+	pipeline_carry(w, &w->ip);
 }
 
 void pipeline_inbound_opened(struct cw_worker *w, struct lane *in)
@@ -81,7 +89,6 @@ static unsigned int inbound(struct cw_worker *w)
 		stage_demux(w, &w->rx);
 		stage_done(w, STAGE_DEMUX, n);
 	}
-	n += handover_take(w, &w->esp);
 	if (w->esp.n > 0) {
 		stage_open(w, &w->esp);
 		stage_done(w, STAGE_OPEN, w->esp.n);
@@ -96,9 +103,11 @@ unsigned int cw_worker_turn(struct cw_worker *w)
 
 	w->now_tsc = w->stage_began_tsc = rte_rdtsc();
 	w->view = __atomic_load_n(&w->params.view->view, __ATOMIC_ACQUIRE);
-	if (w->side[CW_SIDE_LAN].port.ops != NULL)
+	if (w->polls[CW_SIDE_LAN])
 		handled += outbound(w);
-	handled += inbound(w);
+	if (w->polls[CW_SIDE_WAN])
+		handled += inbound(w);
+	handled += stage_handover(w);
 	handled += stage_inject(w);
 	stage_done(w, STAGE_INJECT, 0);
 	stage_tx(w, CW_SIDE_LAN);

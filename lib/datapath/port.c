@@ -52,6 +52,11 @@ void port_send(struct cw_worker *w, enum cw_stats_side side, struct rte_mbuf *m)
 		drop(w, m, CW_DROP_TX_FULL);
 		return;
 	}
+	if (CW_UNLIKELY(!w->polls[side])) {
+		handover(w, m, w->side[side].carrier,
+			 side == CW_SIDE_LAN ? HANDOVER_LAN : HANDOVER_WAN);
+		return;
+	}
 	if (CW_UNLIKELY(tx->n == LANE_MAX))
 		stage_tx(w, side);
 	lane_add(tx, m);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * punt and hand-over: packets that another lcore must look at, by SPSC ring.
+ * punt: packets that control must look at, by SPSC ring.
  *
  * Each kind of punt has tokens that come back with time, so that a flood of one kind (misses,
  * unknown sources) cannot keep control from hearing the others (DTLS, DHCP). A full ring or an
@@ -61,49 +61,4 @@ unsigned int cw_punt_dequeue(struct rte_ring *ring, struct rte_mbuf **pkts, unsi
 struct cw_punt_meta *cw_punt_meta_of(struct rte_mbuf *m)
 {
 	return &facts_of(m)->punt;
-}
-
-void handover(struct cw_worker *w, struct rte_mbuf *m, unsigned int to)
-{
-	struct rte_ring **rings = w->params.handover;
-
-	if (to >= w->params.workers || rings == NULL) {
-		drop(w, m, CW_DROP_ESP_SPI);
-		return;
-	}
-	if (rte_ring_sp_enqueue(rings[w->params.index * w->params.workers + to], m) != 0) {
-		drop(w, m, CW_DROP_ESP_WORKER_RING);
-		return;
-	}
-	w->stats->handed_over++;
-}
-
-unsigned int handover_take(struct cw_worker *w, struct lane *out)
-{
-	unsigned int taken = 0;
-
-	for (unsigned int from = 0; w->params.handover != NULL && from < w->params.workers;
-	     from++) {
-		struct rte_ring *ring =
-			w->params.handover[from * w->params.workers + w->params.index];
-		struct rte_mbuf *pkts[CW_BURST];
-		unsigned int room = CW_BURST - out->n, n;
-
-		if (from == w->params.index || room == 0)
-			continue;
-		n = rte_ring_sc_dequeue_burst(ring, (void **)pkts, room, NULL);
-		for (unsigned int i = 0; i < n; i++) {
-			rte_be32_t spi;
-			struct facts *f = facts_of(pkts[i]);
-
-			memcpy(&spi, rte_pktmbuf_mtod(pkts[i], const void *), sizeof(spi));
-			f->sa = cw_sa_find(w->params.peers, rte_be_to_cpu_32(spi));
-			if (f->sa == NULL)
-				drop(w, pkts[i], CW_DROP_ESP_SPI);
-			else
-				lane_add(out, pkts[i]);
-		}
-		taken += n;
-	}
-	return taken;
 }

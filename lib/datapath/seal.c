@@ -5,19 +5,6 @@
  */
 #include "internal.h"
 
-static uint32_t flow_hash(const struct facts *f, const struct rte_mbuf *m)
-{
-	uint32_t ports = 0, h;
-
-	if ((f->ip.proto == CW_IP_PROTO_TCP || f->ip.proto == CW_IP_PROTO_UDP) &&
-	    !(f->ip.fragment & rte_cpu_to_be_16(CW_IP4_MF | CW_IP4_OFFSET)) &&
-	    m->data_len >= CW_IP4_BYTES + 4)
-		memcpy(&ports, rte_pktmbuf_mtod_offset(m, const uint8_t *, CW_IP4_BYTES), 4);
-	h = (f->ip.src * UINT32_C(0x9E3779B1)) ^ (f->ip.dst * UINT32_C(0x85EBCA77)) ^
-	    (ports * UINT32_C(0xC2B2AE3D));
-	return h ^ h >> 16;
-}
-
 void stage_seal(struct cw_worker *w, struct lane *l)
 {
 	uint16_t kept = 0;
@@ -30,7 +17,8 @@ void stage_seal(struct cw_worker *w, struct lane *l)
 		enum cw_drop why = CW_DROP_NO_SA;
 
 		if (CW_LIKELY(peer != NULL))
-			sa = cw_sa_pick(peer, w->params.index, w->params.workers, flow_hash(f, m));
+			sa = cw_sa_pick(peer, w->params.index, w->params.workers,
+					flow_hash(f, m, 0));
 		if (CW_LIKELY(sa != NULL))
 			why = cw_tunnel_encap(m, peer, sa, &w->jobs[kept]);
 		if (CW_LIKELY(why == CW_DROP_NONE))

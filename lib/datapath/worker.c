@@ -17,6 +17,16 @@
 #define PAUSES_BEFORE_SLEEP 256u
 #define FIRST_SLEEP_US	    20u
 
+/* Worker i of a port with fewer queues sends by worker i mod queues. */
+static void open_side(struct cw_worker *w, enum cw_stats_side side, const struct cw_dp_port *port)
+{
+	unsigned int index = w->params.index;
+
+	w->side[side].port = *port;
+	w->side[side].carrier = port->queues == 0 ? index : index % port->queues;
+	w->polls[side] = port->ops != NULL && w->side[side].carrier == index;
+}
+
 int cw_worker_create(struct cw_worker **out, const struct cw_worker_params *params)
 {
 	struct cw_worker *w = NULL;
@@ -29,8 +39,10 @@ int cw_worker_create(struct cw_worker **out, const struct cw_worker_params *para
 	memset(w, 0, sizeof(*w));
 	w->params = *params;
 	w->stats = params->stats;
-	w->side[CW_SIDE_LAN].port = params->lan;
-	w->side[CW_SIDE_WAN].port = params->wan;
+	open_side(w, CW_SIDE_LAN, &params->lan);
+	open_side(w, CW_SIDE_WAN, &params->wan);
+	w->spreads = w->polls[CW_SIDE_LAN] && params->lan.queues != 0 &&
+		     params->lan.queues < params->workers;
 	*out = w;
 	return 0;
 }
