@@ -26,6 +26,7 @@
 #define CW_DAEMON_VERSION "0.1.0"
 #define ERROR_BYTES	  1024
 #define WORKERS_MAX	  62u
+#define RUN_DIR_BYTES	  512
 
 /*
  * Exit codes: 0 stopped cleanly, 1 failed while running, 2 configuration, usage or a resource
@@ -47,6 +48,7 @@ struct log_sink {
 	FILE *dpdk;   /* what DPDK says comes here */
 	bool dpdk_starting;
 	char dpdk_line[ERROR_BYTES / 2];
+	size_t dpdk_first_bytes; /* of its first line in there */
 };
 
 struct worker_slot {
@@ -68,6 +70,7 @@ struct daemon {
 
 	int lock_fd;
 	char file_prefix[64];
+	char run_dir[RUN_DIR_BYTES]; /* EAL's, removed at the end; "": none yet */
 	bool eal_up;
 
 	struct cw_os_netdev wan_netdev;

@@ -9,8 +9,10 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <rte_eal.h>
@@ -70,14 +72,22 @@ static const char *run_root(void)
 	return xdg != NULL ? xdg : "/tmp";
 }
 
-static void remove_run_dir(const struct daemon *d)
+/* Another DPDK process may go by the operator's prefix: its files are not ours to remove. */
+static bool is_in_use(const char *run_dir)
 {
-	char dir[512], path[1024];
+	char config[RUN_DIR_BYTES + 16];
+
+	snprintf(config, sizeof(config), "%s/config", run_dir);
+	return rte_eal_primary_proc_alive(config) != 0;
+}
+
+static void remove_run_dir(const char *dir)
+{
+	char path[1024];
 	struct dirent *entry;
 	DIR *list;
 
-	snprintf(dir, sizeof(dir), "%s/dpdk/%s", run_root(), d->file_prefix);
-	list = opendir(dir);
+	list = is_in_use(dir) ? NULL : opendir(dir);
 	if (list == NULL)
 		return;
 	while ((entry = readdir(list)) != NULL) {
@@ -217,20 +227,89 @@ static void fill_arguments(const struct daemon *d, struct arguments *a)
 		add(a, d->options.eal_argv[i]);
 }
 
+/* What went to a descriptor before it was turned aside, and where it goes meanwhile. */
+struct aside {
+	int fd, saved;
+};
+
+static struct aside turn_aside(int fd, int to)
+{
+	struct aside a = {.fd = fd, .saved = fcntl(fd, F_DUPFD_CLOEXEC, 3)};
+
+	if (to >= 0 && a.saved >= 0)
+		dup2(to, fd);
+	return a;
+}
+
+static void turn_back(const struct aside *a)
+{
+	if (a->saved < 0)
+		return;
+	dup2(a->saved, a->fd);
+	close(a->saved);
+}
+
+static bool asks_for_help(const struct arguments *a)
+{
+	for (int i = 1; i < a->argc; i++)
+		if (strcmp(a->argv[i], "--help") == 0 || strcmp(a->argv[i], "-h") == 0)
+			return true;
+	return false;
+}
+
+/*
+ * EAL prints its usage, of a hundred lines, when it does not like an argument, and getopt and
+ * itself complain on standard error. Of all that the first complaint is kept, for our one line.
+ */
+static int start_quietly(struct daemon *d, struct arguments *a)
+{
+	struct aside out, err;
+	char said[sizeof(d->log.dpdk_line)];
+	ssize_t n;
+	int rc, memory;
+
+	if (asks_for_help(a))
+		return rte_eal_init(a->argc, a->argv);
+	memory = memfd_create("said", MFD_CLOEXEC);
+	fflush(stdout);
+	out = turn_aside(STDOUT_FILENO, memory);
+	err = turn_aside(STDERR_FILENO, memory);
+	rc = rte_eal_init(a->argc, a->argv);
+	fflush(stdout);
+	turn_back(&out);
+	turn_back(&err);
+	n = rc < 0 && memory >= 0 ? pread(memory, said, sizeof(said) - 1, 0) : 0;
+	if (n > 0) {
+		said[n] = '\0';
+		said[strcspn(said, "\n")] = '\0';
+		/* getopt's begins with the program's name, which our line does too. */
+		if (strncmp(said, "causewayd: ", 11) == 0)
+			snprintf(d->log.dpdk_line, sizeof(d->log.dpdk_line), "%s", said + 11);
+	}
+	if (memory >= 0)
+		close(memory);
+	return rc;
+}
+
 int eal_open(struct daemon *d)
 {
 	struct arguments a;
 
 	make_prefix(d);
-	remove_run_dir(d);
+	snprintf(d->run_dir, sizeof(d->run_dir), "%s/dpdk/%s", run_root(), d->file_prefix);
+	if (is_in_use(d->run_dir))
+		return FAIL(d, "eal.file_prefix %s: another DPDK process uses it", d->file_prefix);
+	remove_run_dir(d->run_dir);
 	fill_arguments(d, &a);
 	log_take_dpdk(d);
-	if (rte_eal_init(a.argc, a.argv) < 0)
-		return FAIL(d, "EAL does not start (eal.memory_mb %u, eal.lcores %.200s): %.300s",
+	if (start_quietly(d, &a) < 0)
+		return FAIL(d, "EAL does not start (eal.memory_mb %u, eal.lcores %.200s): %.400s",
 			    d->config.eal_memory_mb, a.lcores,
 			    d->log.dpdk_line[0] != '\0' ? d->log.dpdk_line
 							: rte_strerror(rte_errno));
 	d->eal_up = true;
+	/* Passed through, another --file-prefix may have been asked for. */
+	snprintf(d->run_dir, sizeof(d->run_dir), "%s", rte_eal_get_runtime_dir());
 	if (rte_lcore_count() < d->config.workers + 1)
 		return FAIL(d, "eal.lcores: %u lcores, but control and %u workers need %u",
 			    rte_lcore_count(), d->config.workers, d->config.workers + 1);
@@ -243,7 +322,7 @@ void eal_close(struct daemon *d)
 {
 	if (d->eal_up)
 		rte_eal_cleanup();
-	if (d->file_prefix[0] != '\0')
-		remove_run_dir(d);
+	if (d->run_dir[0] != '\0')
+		remove_run_dir(d->run_dir);
 	log_leave_dpdk(d);
 }

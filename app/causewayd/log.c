@@ -135,6 +135,23 @@ void log_close(struct daemon *d)
 
 /* -- DPDK's words */
 
+/* The first and the last of them: what is wrong, and what came of it. */
+static void note_line(struct log_sink *sink, const char *text, size_t len)
+{
+	char *line = sink->dpdk_line;
+
+	if (line[0] == '\0')
+		sink->dpdk_first_bytes =
+			(size_t)snprintf(line, sizeof(sink->dpdk_line) / 2, "%.*s", (int)len, text);
+	else if (sink->dpdk_first_bytes < sizeof(sink->dpdk_line) / 2)
+		snprintf(line + sink->dpdk_first_bytes,
+			 sizeof(sink->dpdk_line) - sink->dpdk_first_bytes, "; %.*s", (int)len,
+			 text);
+	for (; *line != '\0'; line++)
+		if (*line == '\n')
+			*line = ' ';
+}
+
 static ssize_t dpdk_write(void *cookie, const char *text, size_t len)
 {
 	struct log_sink *sink = cookie;
@@ -144,9 +161,9 @@ static ssize_t dpdk_write(void *cookie, const char *text, size_t len)
 		n--;
 	if (n == 0)
 		return (ssize_t)len;
-	/* While EAL starts, its last line is the reason it fails for. */
+	/* While EAL starts, what it says is the reason it fails for. */
 	if (sink->dpdk_starting)
-		snprintf(sink->dpdk_line, sizeof(sink->dpdk_line), "%.*s", (int)n, text);
+		note_line(sink, text, n);
 	else
 		cw_log(&sink->log, CW_LOG_WARN, "dpdk", "%.*s", (int)n, text);
 	return (ssize_t)len;

@@ -21,16 +21,20 @@ char *cw_os_read_file(const char *path, size_t max, size_t *len)
 	FILE *f = fopen(path, "re");
 	char *data = NULL;
 	size_t n = 0;
+	int err;
 
 	if (f == NULL)
 		return NULL;
 	data = malloc(max + 1);
+	errno = 0;
 	if (data != NULL)
 		n = fread(data, 1, max + 1, f);
+	err = errno;
 	if (data == NULL || ferror(f) || n > max) {
-		errno = data == NULL ? ENOMEM : n > max ? EFBIG : EIO;
 		free(data);
 		fclose(f);
+		/* Why it cannot be read is the kernel's word: EISDIR, EIO. */
+		errno = data == NULL ? ENOMEM : n > max ? EFBIG : err != 0 ? err : EIO;
 		return NULL;
 	}
 	fclose(f);

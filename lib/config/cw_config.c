@@ -33,6 +33,22 @@ static int fail(const struct reader *r, unsigned int line, const char *key, cons
 	return -EINVAL;
 }
 
+/* Of an included file the lines are its own. */
+static struct reader reader_at(const struct reader *r, const config_setting_t *s)
+{
+	struct reader at = *r;
+
+	if (config_setting_source_file(s) != NULL)
+		at.file = config_setting_source_file(s);
+	return at;
+}
+
+/* A string without a fallback, or with one that says something, says something. */
+static bool may_be_empty(const struct cw_option *o)
+{
+	return o->fallback != NULL && o->fallback[0] == '\0';
+}
+
 static int expected(const struct reader *r, unsigned int line, const struct cw_option *o,
 		    const char *got)
 {
@@ -40,8 +56,8 @@ static int expected(const struct reader *r, unsigned int line, const struct cw_o
 
 	switch (o->type) {
 	case CW_OPT_STRING:
-		snprintf(what, sizeof(what), "expected a string of at most %zu characters",
-			 o->size - 1);
+		snprintf(what, sizeof(what), "expected a string of %s %zu characters",
+			 may_be_empty(o) ? "at most" : "1 to", o->size - 1);
 		break;
 	case CW_OPT_UINT:
 		snprintf(what, sizeof(what), "expected a number from %llu to %llu, got %s",
@@ -58,14 +74,15 @@ static int expected(const struct reader *r, unsigned int line, const struct cw_o
 			got);
 		break;
 	case CW_OPT_IP4:
-		snprintf(what, sizeof(what), "expected an address \"a.b.c.d\", got %s", got);
+		snprintf(what, sizeof(what), "expected a unicast address \"a.b.c.d\", got %s", got);
 		break;
 	case CW_OPT_PREFIX:
-		snprintf(what, sizeof(what), "expected \"a.b.c.d/len\", got %s", got);
+		snprintf(what, sizeof(what), "expected a host's address \"a.b.c.d/len\", got %s",
+			 got);
 		break;
 	case CW_OPT_ENDPOINTS:
 		snprintf(what, sizeof(what),
-			 "expected a list of at most %u \"a.b.c.d:port\", got %s",
+			 "expected a list of at most %u unicast \"a.b.c.d:port\", got %s",
 			 CW_ENDPOINT_LIST_MAX, got);
 		break;
 	case CW_OPT_CHOICE:
@@ -101,6 +118,23 @@ static bool parse_duration(const char *text, uint64_t *out)
 	return false;
 }
 
+/* What can be a station's: neither "this network", loopback, multicast nor reserved. */
+static bool is_unicast(rte_be32_t ip)
+{
+	uint8_t first = (uint8_t)(rte_be_to_cpu_32(ip) >> 24);
+
+	return first != 0 && first != 127 && first < 224;
+}
+
+/* Not the network's own address nor its broadcast (RFC 3021: two have neither). */
+static bool is_host(const struct cw_host_prefix *p)
+{
+	rte_be32_t mask = cw_prefix4_mask(p->len);
+
+	return is_unicast(p->ip) &&
+	       (p->len >= 31 || ((p->ip & ~mask) != 0 && (p->ip | mask) != UINT32_MAX));
+}
+
 static bool parse_host_prefix(const char *text, struct cw_host_prefix *out)
 {
 	const char *slash = strchr(text, '/');
@@ -116,7 +150,7 @@ static bool parse_host_prefix(const char *text, struct cw_host_prefix *out)
 	if (*end != '\0' || len > 32 || cw_ip4_parse(ip, &out->ip) < 0)
 		return false;
 	out->len = (uint8_t)len;
-	return true;
+	return is_host(out);
 }
 
 /* Text forms of everything that is written as a string. */
@@ -124,7 +158,7 @@ static bool store_text(const struct cw_option *o, const char *text, void *field)
 {
 	switch (o->type) {
 	case CW_OPT_STRING:
-		if (strlen(text) >= o->size)
+		if (strlen(text) >= o->size || (text[0] == '\0' && !may_be_empty(o)))
 			return false;
 		memset(field, 0, o->size);
 		memcpy(field, text, strlen(text));
@@ -137,7 +171,7 @@ static bool store_text(const struct cw_option *o, const char *text, void *field)
 			*(rte_be32_t *)field = 0;
 			return true;
 		}
-		return cw_ip4_parse(text, field) == 0;
+		return cw_ip4_parse(text, field) == 0 && is_unicast(*(rte_be32_t *)field);
 	case CW_OPT_PREFIX:
 		if (text[0] == '\0') {
 			memset(field, 0, sizeof(struct cw_host_prefix));
@@ -184,7 +218,8 @@ static int take_endpoints(const struct reader *r, const struct cw_option *o,
 		const char *text = config_setting_get_string_elem(s, i);
 
 		if (out->count == CW_ENDPOINT_LIST_MAX || text == NULL ||
-		    cw_endpoint_parse(text, 0, &out->at[out->count]) < 0)
+		    cw_endpoint_parse(text, 0, &out->at[out->count]) < 0 ||
+		    !is_unicast(out->at[out->count].ip4))
 			return expected(r, config_setting_source_line(s), o,
 					text != NULL ? text : "something else");
 		out->count++;
@@ -192,9 +227,10 @@ static int take_endpoints(const struct reader *r, const struct cw_option *o,
 	return 0;
 }
 
-static int take(const struct reader *r, const struct cw_option *o, const config_setting_t *s,
+static int take(const struct reader *reader, const struct cw_option *o, const config_setting_t *s,
 		void *field)
 {
+	const struct reader at = reader_at(reader, s), *r = &at;
 	unsigned int line = config_setting_source_line(s);
 	const char *text;
 	char got[32];
@@ -260,7 +296,9 @@ static int check_known(const struct reader *r, const struct cw_option *rows,
 			if (rc < 0)
 				return rc;
 		} else if (row_of(rows, path) == NULL) {
-			return fail(r, config_setting_source_line(s), path,
+			const struct reader at = reader_at(r, s);
+
+			return fail(&at, config_setting_source_line(s), path,
 				    is_group(rows, path) ? "expected a group { ... }"
 							 : "unknown key");
 		}
@@ -315,6 +353,8 @@ int cw_config_read(const char *text, const char *file, const char *include_dir,
 	config_init(&cfg);
 	config_set_include_dir(&cfg, include_dir);
 	if (config_read_string(&cfg, text) != CONFIG_TRUE) {
+		if (config_error_file(&cfg) != NULL)
+			r.file = config_error_file(&cfg);
 		rc = fail(&r, (unsigned int)config_error_line(&cfg), "syntax",
 			  config_error_text(&cfg));
 	} else {

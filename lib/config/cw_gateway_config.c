@@ -107,6 +107,14 @@ static uint64_t bit_of(const char *path)
 	return 0;
 }
 
+/* It names a directory whose files are removed at the end: no way out of it. */
+static bool is_file_prefix(const char *text)
+{
+	return text[0] != '.' &&
+	       text[strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				 "0123456789._-")] == '\0';
+}
+
 int cw_gateway_config_read(const char *text, const char *file, const char *include_dir,
 			   struct cw_gateway_config *out, char *err, size_t err_size)
 {
@@ -128,6 +136,17 @@ int cw_gateway_config_read(const char *text, const char *file, const char *inclu
 	}
 	if (out->has_lan && out->ns_name[0] == '\0') {
 		snprintf(err, err_size, "%s: namespace: is missing (a LAN port serves one)", file);
+		return -EINVAL;
+	}
+	if (!is_file_prefix(out->eal_file_prefix)) {
+		snprintf(
+			err, err_size,
+			"%s: eal.file_prefix: expected letters, digits, \"-\", \"_\", \".\" (not first), got %s",
+			file, out->eal_file_prefix);
+		return -EINVAL;
+	}
+	if (out->wan_gateway != 0 && out->wan_gateway == out->wan_address.ip) {
+		snprintf(err, err_size, "%s: wan.gateway: is wan.address itself", file);
 		return -EINVAL;
 	}
 	if (out->pool_low > out->pool_high) {

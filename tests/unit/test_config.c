@@ -95,6 +95,11 @@ static void test_errors_name_line_key_and_expectation(void)
 		{"lan = { driver = \"af_packet\"; device = \"x\"; };", "namespace: is missing"},
 		{"pool = { low = 20; high = 10; };", "pool.low"},
 		{"node = 5;", "syntax"},
+		{"control_socket = \"\";", "expected a string of 1 to 255"},
+		{"bootstrap = ( \"0.0.0.0:7845\" );", "unicast"},
+		{"bootstrap = ( \"224.0.0.1:7845\" );", "unicast"},
+		{"eal = { file_prefix = \"../x\"; };", "eal.file_prefix: expected letters"},
+		{"eal = { file_prefix = \"..\"; };", "eal.file_prefix: expected letters"},
 	};
 
 	for (size_t i = 0; i < CW_ARRAY_SIZE(cases); i++) {
@@ -105,6 +110,36 @@ static void test_errors_name_line_key_and_expectation(void)
 		CU_ASSERT_PTR_NOT_NULL(strstr(err, cases[i].want));
 		CU_ASSERT_PTR_NULL(strchr(err, '\n'));
 	}
+}
+
+/* The address of `wan`, written anew since `good` has none. */
+static int read_with_address(const char *address, const char *gateway)
+{
+	struct cw_gateway_config c;
+	char text[1024], err[512];
+
+	snprintf(text, sizeof(text),
+		 "node = { state_dir = \"/s\"; certificate = \"c\"; key = \"k\"; ca = \"a\"; };\n"
+		 "wan = { driver = \"ethdev\"; device = \"0000:00:01.0\"; address = \"%s\"; "
+		 "gateway = \"%s\"; };\n",
+		 address, gateway);
+	return cw_gateway_config_read(text, "f", ".", &c, err, sizeof(err));
+}
+
+static void test_the_wan_address_is_a_hosts(void)
+{
+	static const char *const bad[] = {"198.51.100.0/24", "198.51.100.255/24", "127.0.0.1/8",
+					  "224.0.0.5/24",    "0.0.0.1/8",	  "198.51.100.2",
+					  "198.51.100.2/33", "198.51.100.2/x"};
+
+	CU_ASSERT_EQUAL(read_with_address("198.51.100.2/24", "198.51.100.1"), 0);
+	/* Two ends of a link, and an address whose router is elsewhere. */
+	CU_ASSERT_EQUAL(read_with_address("198.51.100.2/31", "198.51.100.3"), 0);
+	CU_ASSERT_EQUAL(read_with_address("198.51.100.2/32", "172.31.1.1"), 0);
+	for (size_t i = 0; i < CW_ARRAY_SIZE(bad); i++)
+		CU_ASSERT_TRUE(read_with_address(bad[i], "") < 0);
+	CU_ASSERT_TRUE(read_with_address("198.51.100.2/24", "198.51.100.2") < 0);
+	CU_ASSERT_TRUE(read_with_address("198.51.100.2/24", "127.0.0.1") < 0);
 }
 
 static void test_a_reload_tells_what_needs_a_restart(void)
@@ -132,6 +167,7 @@ int main(void)
 		 test_every_key_is_explained_in_the_example_and_the_docs},
 		{"errors name line, key and expectation",
 		 test_errors_name_line_key_and_expectation},
+		{"the WAN address is a host's", test_the_wan_address_is_a_hosts},
 		{"a reload tells what needs a restart", test_a_reload_tells_what_needs_a_restart},
 		CU_TEST_INFO_NULL,
 	};
