@@ -44,6 +44,17 @@ __attribute__((noreturn)) void cw_assert_failed(const char *what, const char *fi
 			cw_assert_failed(#cond, __FILE__, __LINE__);                               \
 	} while (0)
 
+/** A counter of one writer that others read: never torn, no ordering. [any] */
+static inline void cw_count(uint64_t *counter, uint64_t n)
+{
+	__atomic_store_n(counter, *counter + n, __ATOMIC_RELAXED);
+}
+
+static inline uint64_t cw_counted(const uint64_t *counter)
+{
+	return __atomic_load_n(counter, __ATOMIC_RELAXED);
+}
+
 static inline uint64_t cw_min_u64(uint64_t a, uint64_t b)
 {
 	return a < b ? a : b;

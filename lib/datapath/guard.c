@@ -66,7 +66,7 @@ void stage_guard(struct cw_worker *w, struct lane *l)
 			continue;
 		}
 		if (CW_LIKELY(why == CW_DROP_NONE)) {
-			if (hosts[i]->heard_tsc + w->params.tsc_hz < w->now_tsc)
+			if (cw_counted(&hosts[i]->heard_tsc) + w->params.tsc_hz < w->now_tsc)
 				__atomic_store_n(&hosts[i]->heard_tsc, w->now_tsc,
 						 __ATOMIC_RELAXED);
 			if (CW_UNLIKELY(f->ip.dst == w->view->service_ip)) {

@@ -47,7 +47,7 @@ void stage_lookup(struct cw_worker *w, struct lane *l)
 			drop(w, m, why);
 			continue;
 		}
-		if (routes[i]->used_tsc + w->params.tsc_hz < w->now_tsc)
+		if (cw_counted(&routes[i]->used_tsc) + w->params.tsc_hz < w->now_tsc)
 			__atomic_store_n(&routes[i]->used_tsc, w->now_tsc, __ATOMIC_RELAXED);
 		f->peer = routes[i]->peer;
 		l->pkt[kept++] = m;

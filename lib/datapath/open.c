@@ -11,7 +11,11 @@ static void note_roaming(struct facts *f, bool newest)
 {
 	struct cw_sa_in *sa = f->sa;
 
-	if (CW_LIKELY(!newest || cw_endpoint_equal(&f->from, &sa->path)))
+	if (CW_LIKELY(!newest || cw_endpoint_key(&f->from) ==
+					 __atomic_load_n(&sa->path_key, __ATOMIC_RELAXED)))
+		return;
+	/* The note before this one was not read yet; packets go on coming from there. */
+	if (__atomic_load_n(&sa->roam_seq, __ATOMIC_ACQUIRE) != 0)
 		return;
 	sa->roam = f->from;
 	__atomic_store_n(&sa->roam_seq, f->seq, __ATOMIC_RELEASE);

@@ -9,7 +9,8 @@
  * nothing ever moves.
  *
  * Invariant: an entry is in the IP table exactly once, and in the client table exactly once if it
- * has a client.
+ * has a client. A new entry takes the old one's place in each chain by one store, so a host that is
+ * there is found at every moment.
  */
 #include "cw_host.h"
 
@@ -19,6 +20,7 @@
 struct node {
 	struct cw_host host; /* first: the public pointer is the node */
 	struct node *ip_next, *client_next;
+	struct cw_host_table *table;
 };
 
 struct cw_host_table {
@@ -91,9 +93,28 @@ void cw_host_table_destroy(struct cw_host_table *table)
 	free(table);
 }
 
+/* Only ever forward: a worker may be writing a later mark. */
+static void raise_mark(uint64_t *mark, uint64_t to)
+{
+	uint64_t is = __atomic_load_n(mark, __ATOMIC_RELAXED);
+
+	while (is < to && !__atomic_compare_exchange_n(mark, &is, to, true, __ATOMIC_RELAXED,
+						       __ATOMIC_RELAXED))
+		;
+}
+
+/* Its grace period is over. A worker that held it may have sent an ACK after its successor was
+ * published: the mark goes on to whoever has the address now, else a lease would be forgotten. */
 static void node_free(struct cw_rcu_head *head)
 {
-	free(CW_CONTAINER_OF(head, struct node, host.rcu));
+	struct node *old = CW_CONTAINER_OF(head, struct node, host.rcu);
+	struct cw_host *now = cw_host_by_ip(old->table, old->host.ip);
+
+	if (now != NULL) {
+		raise_mark(&now->acked_tsc, old->host.acked_tsc);
+		raise_mark(&now->heard_tsc, old->host.heard_tsc);
+	}
+	free(old);
 }
 
 /* The place that points to this IP's node, or the end of its chain. */
@@ -106,21 +127,51 @@ static struct node **ip_place(struct cw_host_table *t, rte_be32_t ip)
 	return at;
 }
 
-static void client_unlink(struct cw_host_table *t, struct node *n)
+/* The place that points to this node in its client's chain, or the end of it. */
+static struct node **client_place(struct cw_host_table *t, const struct node *n)
 {
 	struct node **at = &t->by_client[client_bucket(t, &n->host.client)];
 
 	while (*at != NULL && *at != n)
 		at = &(*at)->client_next;
+	return at;
+}
+
+static void client_unlink(struct cw_host_table *t, struct node *n)
+{
+	struct node **at = client_place(t, n);
+
 	if (*at == n)
 		__atomic_store_n(at, n->client_next, __ATOMIC_RELEASE);
+}
+
+/* With the same client the new one takes the old one's very place: put in front of the chain, it
+ * could be missed by a reader that is past the front already and finds the old one gone. */
+static void client_link(struct cw_host_table *t, struct node *n, struct node *old)
+{
+	struct node **at = &t->by_client[client_bucket(t, &n->host.client)];
+
+	if (n->host.client.len == 0) {
+		if (old != NULL)
+			client_unlink(t, old);
+		return;
+	}
+	if (old != NULL && same_client(&old->host.client, &n->host.client)) {
+		at = client_place(t, old);
+		n->client_next = old->client_next;
+		__atomic_store_n(at, n, __ATOMIC_RELEASE);
+		return;
+	}
+	n->client_next = *at;
+	__atomic_store_n(at, n, __ATOMIC_RELEASE);
+	if (old != NULL)
+		client_unlink(t, old);
 }
 
 int cw_host_publish(struct cw_host_table *table, const struct cw_host *facts)
 {
 	struct node **place = ip_place(table, facts->ip);
 	struct node *old = *place, *n;
-	struct node **bucket;
 
 	if (old == NULL && table->count >= table->max)
 		return -ENOSPC;
@@ -130,22 +181,19 @@ int cw_host_publish(struct cw_host_table *table, const struct cw_host *facts)
 	n->host = *facts;
 	n->ip_next = old != NULL ? old->ip_next : NULL;
 	n->client_next = NULL;
+	n->table = table;
 	if (old != NULL) {
 		/* A lease or a sign of life noted on the old entry must not be lost. */
 		n->host.acked_tsc = cw_max_u64(
 			facts->acked_tsc, __atomic_load_n(&old->host.acked_tsc, __ATOMIC_RELAXED));
 		n->host.heard_tsc = cw_max_u64(
 			facts->heard_tsc, __atomic_load_n(&old->host.heard_tsc, __ATOMIC_RELAXED));
-		client_unlink(table, old);
 	} else {
 		table->count++;
 	}
 	__atomic_store_n(place, n, __ATOMIC_RELEASE);
-	if (facts->client.len > 0) {
-		bucket = &table->by_client[client_bucket(table, &facts->client)];
-		n->client_next = *bucket;
-		__atomic_store_n(bucket, n, __ATOMIC_RELEASE);
-	}
+	client_link(table, n, old);
+	/* Workers in a burst may hold it. */
 	if (old != NULL)
 		cw_rcu_retire(table->rcu, &old->host.rcu, node_free);
 	return 0;

@@ -59,7 +59,8 @@ void cw_host_table_destroy(struct cw_host_table *table);
 
 /**
  * Insert, or replace the entry with the same IP. [control]
- * acked_tsc and heard_tsc of a replaced entry are carried over (max).
+ * acked_tsc and heard_tsc of a replaced entry are carried over (max): at once, and once more when
+ * its grace period is over, for what workers noted on it meanwhile.
  * @return 0, -ENOSPC
  */
 CW_MUST_USE int cw_host_publish(struct cw_host_table *table, const struct cw_host *facts);

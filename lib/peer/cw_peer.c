@@ -148,7 +148,7 @@ int cw_peer_move(struct cw_peer_table *table, uint16_t peer, const struct cw_end
 	p.path = *path;
 	p.have_next_hop = false;
 	for (struct cw_sa_in *sa = table->control[peer].inbound; sa != NULL; sa = sa->next)
-		sa->path = *path;
+		__atomic_store_n(&sa->path_key, cw_endpoint_key(path), __ATOMIC_RELAXED);
 	return cw_peer_replace(table, &p);
 }
 
@@ -205,13 +205,16 @@ static void sum_inbound(struct cw_peer_table *table, uint16_t peer, struct cw_pe
 	for (struct cw_sa_in *sa = table->control[peer].inbound; sa != NULL; sa = sa->next) {
 		uint64_t noted = __atomic_load_n(&sa->roam_seq, __ATOMIC_ACQUIRE);
 
-		out->rx_packets += sa->packets;
-		out->rx_bytes += sa->bytes;
+		out->rx_packets += cw_counted(&sa->packets);
+		out->rx_bytes += cw_counted(&sa->bytes);
+		if (noted == 0)
+			continue;
 		if (noted > newest) {
 			newest = noted;
 			out->roam = sa->roam;
 		}
-		__atomic_store_n(&sa->roam_seq, 0, __ATOMIC_RELAXED);
+		/* Read: the worker may write the next note over it. */
+		__atomic_store_n(&sa->roam_seq, 0, __ATOMIC_RELEASE);
 	}
 }
 
@@ -240,9 +243,9 @@ bool cw_peer_info(struct cw_peer_table *table, uint16_t peer, struct cw_peer_inf
 		const struct cw_sa_out *sa = p->set->sa[k];
 
 		out->generation = p->set->generation;
-		out->tx_packets += sa->packets;
-		out->tx_bytes += sa->bytes;
-		out->seq_max = cw_max_u64(out->seq_max, sa->seq);
+		out->tx_packets += cw_counted(&sa->packets);
+		out->tx_bytes += cw_counted(&sa->bytes);
+		out->seq_max = cw_max_u64(out->seq_max, cw_counted(&sa->seq));
 	}
 	sum_inbound(table, peer, out);
 	return true;

@@ -62,10 +62,11 @@ struct cw_sa_in {
 	uint8_t site[8];
 	uint8_t salt[4];
 	uint64_t packets, bytes; /* worker: w, control: r */
-	struct cw_endpoint
-		path; /* where the peer is; a packet from elsewhere is a note for control */
-	struct cw_endpoint roam; /* worker: w; guarded by roam_seq */
-	uint64_t roam_seq;	 /* sequence number of the packet the note came from; 0 none */
+	uint64_t path_key; /* where the peer is (cw_endpoint_key); a packet from elsewhere is a note
+			      for control. control: w, worker: r, both relaxed */
+	uint64_t roam_seq; /* sequence number of the packet the note came from; 0: none, and the
+			      worker may write one; else control may read it */
+	struct cw_endpoint roam; /* the note; whose turn it is says roam_seq */
 	struct cw_replay replay; /* worker: rw */
 	uint32_t generation;
 	struct cw_rcu_head rcu;

@@ -46,7 +46,7 @@ int cw_sa_add_inbound(struct cw_peer_table *table, const struct cw_sa_params *pa
 	sa->worker = (uint8_t)worker;
 	sa->generation = params->generation;
 	sa->table = table;
-	sa->path = table->peers[params->peer]->path;
+	sa->path_key = cw_endpoint_key(&table->peers[params->peer]->path);
 	memcpy(sa->site, table->peers[params->peer]->site, sizeof(sa->site));
 	memcpy(sa->salt, params->key + 32, sizeof(sa->salt));
 	if (table->crypto->session_init(table->engine, sa->session, params->key) < 0) {
@@ -83,8 +83,8 @@ static void retire_inbound(struct cw_peer_table *table, uint16_t peer, uint32_t 
 			continue;
 		}
 		*at = sa->next;
-		control->retired_rx_packets += sa->packets;
-		control->retired_rx_bytes += sa->bytes;
+		control->retired_rx_packets += cw_counted(&sa->packets);
+		control->retired_rx_bytes += cw_counted(&sa->bytes);
 		__atomic_store_n(&table->slots[sa->worker][cw_spi_index(sa->spi)].sa, NULL,
 				 __ATOMIC_RELEASE);
 		/* Its worker may be opening a burst with it. */
@@ -155,8 +155,8 @@ void cw_sa_set_retire(struct cw_peer_table *table, uint16_t peer, struct cw_sa_s
 	for (unsigned int k = 0; k < set->K; k++) {
 		if (set->sa[k] == NULL)
 			continue;
-		table->control[peer].retired_packets += set->sa[k]->packets;
-		table->control[peer].retired_bytes += set->sa[k]->bytes;
+		table->control[peer].retired_packets += cw_counted(&set->sa[k]->packets);
+		table->control[peer].retired_bytes += cw_counted(&set->sa[k]->bytes);
 	}
 	/* Workers may be sealing a burst with it. */
 	cw_rcu_retire(table->rcu, &set->rcu, set_free);

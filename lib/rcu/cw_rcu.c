@@ -45,16 +45,28 @@ struct cw_rcu {
 #endif
 
 #ifdef CW_TSAN
-/* TSan does not see QSBR's ordering: a quiescent state releases, the end of a grace period
- * acquires. */
+/* TSan sees neither liburcu's atomics nor the fences that QSBR does without. It is told of the two
+ * orders that everything here stands on: what a reader did before its quiescent state comes before
+ * the end of the grace period, and what control did before it retired comes before the callback.
+ * Too much is never said: a reader that is still inside orders nothing. */
 void __tsan_acquire(void *addr);
 void __tsan_release(void *addr);
-static char grace_period;
-#define RELEASE() __tsan_release(&grace_period)
-#define ACQUIRE() __tsan_acquire(&grace_period)
+static char reader_done, retired;
+
+/* liburcu allocates and frees a few words of its own in two threads, ordered by a futex that TSan
+ * does not see. Nothing of ours runs below it but the push onto the stack. */
+const char *__tsan_default_suppressions(void);
+
+const char *__tsan_default_suppressions(void)
+{
+	return "race:liburcu-qsbr.so\n";
+}
+
+#define RELEASE(event) __tsan_release(&(event))
+#define ACQUIRE(event) __tsan_acquire(&(event))
 #else
-#define RELEASE() ((void)0)
-#define ACQUIRE() ((void)0)
+#define RELEASE(event) ((void)0)
+#define ACQUIRE(event) ((void)0)
 #endif
 
 static struct head *inner(struct cw_rcu_head *head)
@@ -65,11 +77,13 @@ static struct head *inner(struct cw_rcu_head *head)
 static void after_grace_period(struct rcu_head *urcu)
 {
 	struct head *head = CW_CONTAINER_OF(urcu, struct head, urcu);
-	struct link *link = (struct link *)(void *)&head->urcu;
-	struct cw_rcu *rcu = head->rcu;
-	struct link *top = __atomic_load_n(&rcu->stack, __ATOMIC_RELAXED);
+	struct link *link = (struct link *)(void *)&head->urcu, *top;
+	struct cw_rcu *rcu;
 
-	ACQUIRE();
+	ACQUIRE(reader_done);
+	ACQUIRE(retired);
+	rcu = head->rcu;
+	top = __atomic_load_n(&rcu->stack, __ATOMIC_RELAXED);
 	do {
 		link->next = top;
 	} while (!__atomic_compare_exchange_n(&rcu->stack, &top, link, true, __ATOMIC_RELEASE,
@@ -93,17 +107,25 @@ void cw_rcu_retire(struct cw_rcu *rcu, struct cw_rcu_head *head, cw_rcu_free_fn 
 	h->free = free_fn;
 	h->rcu = rcu;
 	rcu->pending++;
+	RELEASE(retired);
 	urcu_qsbr_call_rcu(&h->urcu, after_grace_period);
 }
 
 unsigned int cw_rcu_reap(struct cw_rcu *rcu)
 {
-	struct link *link;
+	struct link *link, *top, *next;
 	unsigned int count = 0;
 
 	if (__atomic_load_n(&rcu->stack, __ATOMIC_RELAXED) == NULL)
 		return 0;
-	link = __atomic_exchange_n(&rcu->stack, NULL, __ATOMIC_ACQUIRE);
+	top = __atomic_exchange_n(&rcu->stack, NULL, __ATOMIC_ACQUIRE);
+	/* Oldest first: what was retired before the table it lies in is through before the table
+	 * goes. */
+	for (link = NULL; top != NULL; top = next) {
+		next = top->next;
+		top->next = link;
+		link = top;
+	}
 	while (link != NULL) {
 		struct head *h = (struct head *)(void *)link;
 
@@ -139,19 +161,19 @@ void cw_rcu_thread_register(void)
 
 void cw_rcu_thread_unregister(void)
 {
-	RELEASE();
+	RELEASE(reader_done);
 	urcu_qsbr_unregister_thread();
 }
 
 void cw_rcu_quiescent(void)
 {
-	RELEASE();
+	RELEASE(reader_done);
 	urcu_qsbr_quiescent_state();
 }
 
 void cw_rcu_offline(void)
 {
-	RELEASE();
+	RELEASE(reader_done);
 	urcu_qsbr_thread_offline();
 }
 

@@ -31,7 +31,8 @@ void cw_rcu_destroy(struct cw_rcu *rcu);
 
 /** [control] After a grace period @p free is called from cw_rcu_reap, in control's thread. */
 void cw_rcu_retire(struct cw_rcu *rcu, struct cw_rcu_head *head, cw_rcu_free_fn free);
-/** [control] Free what is past its grace period. @return how many. */
+/** [control] Free what is past its grace period, in the order in which it was retired. @return how
+ * many. */
 unsigned int cw_rcu_reap(struct cw_rcu *rcu);
 
 /* [worker] (and control, which reads its own tables while online). */

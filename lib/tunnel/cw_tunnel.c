@@ -76,9 +76,10 @@ enum cw_drop cw_tunnel_encap(struct rte_mbuf *m, const struct cw_peer *peer, str
 	*tail++ = (uint8_t)pad;
 	*tail++ = CW_ESP_NEXT_IP4;
 
-	seq = ++sa->seq;
-	sa->packets++;
-	sa->bytes += inner;
+	seq = sa->seq + 1;
+	cw_count(&sa->seq, 1);
+	cw_count(&sa->packets, 1);
+	cw_count(&sa->bytes, inner);
 	esp = (struct cw_esp_header){.spi = rte_cpu_to_be_32(sa->spi),
 				     .seq_lo = rte_cpu_to_be_32((uint32_t)seq),
 				     .iv = rte_cpu_to_be_64(seq)};
@@ -156,7 +157,7 @@ enum cw_drop cw_tunnel_open_end(struct rte_mbuf *m, struct cw_sa_in *sa, uint64_
 	m->data_off = (uint16_t)(m->data_off + sizeof(struct cw_esp_header));
 	m->data_len = (uint16_t)total;
 	m->pkt_len = total;
-	sa->packets++;
-	sa->bytes += total;
+	cw_count(&sa->packets, 1);
+	cw_count(&sa->bytes, total);
 	return carry_ecn(job->data, outer_tos);
 }
