@@ -210,6 +210,7 @@ static void fill_config(struct daemon *d, struct cw_control_config *out)
 					  .wan_owns_address = !wan.shares_kernel,
 					  .bootstrap_count = c->bootstrap.count,
 					  .sa_rekey_ns = c->debug_sa_rekey_ns,
+					  .renew_ns = c->debug_link_renew_ns,
 					  .use_dht = c->store == 0};
 	memcpy(out->bootstrap, c->bootstrap.at, sizeof(c->bootstrap.at));
 	memcpy(out->namespace_name, c->ns_name, sizeof(out->namespace_name));

@@ -30,6 +30,8 @@ extern const struct cw_kdf_ops cw_kdf_openssl;
 CW_MUST_USE int cw_dtls_openssl_create(struct cw_dtls **out,
 				       const struct cw_dtls_openssl_params *params,
 				       struct cw_identity *self, char *err, size_t err_size);
+/** Handshakes not begun because too many were begun by others this second. */
+uint64_t cw_dtls_openssl_over_budget(const struct cw_dtls *engine);
 /** Sessions must be closed before. */
 void cw_dtls_openssl_destroy(struct cw_dtls *engine);
 

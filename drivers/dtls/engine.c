@@ -61,6 +61,21 @@ static int check_own(SSL_CTX *ctx, const struct cw_dtls_openssl_params *p, struc
 	return rc;
 }
 
+const char *cw_dtls_trust_objection(struct cw_dtls *engine, X509 *certificate)
+{
+	X509_STORE_CTX *store = X509_STORE_CTX_new();
+	const char *why = "no memory to verify it";
+
+	if (certificate != NULL && store != NULL &&
+	    X509_STORE_CTX_init(store, SSL_CTX_get_cert_store(engine->ctx), certificate, NULL) == 1)
+		why = X509_verify_cert(store) == 1
+			      ? NULL
+			      : cw_dtls_verify_reason(X509_STORE_CTX_get_error(store));
+	X509_STORE_CTX_free(store);
+	ERR_clear_error();
+	return why;
+}
+
 static SSL_CTX *make_context(void)
 {
 	SSL_CTX *ctx = SSL_CTX_new(DTLS_method());
@@ -100,7 +115,8 @@ int cw_dtls_openssl_create(struct cw_dtls **out, const struct cw_dtls_openssl_pa
 	engine->bio_method = cw_dtls_bio_method();
 	engine->ctx = make_context();
 	if (engine->bio_method == NULL || engine->ctx == NULL ||
-	    RAND_bytes(engine->cookie_key, sizeof(engine->cookie_key)) != 1)
+	    RAND_bytes(engine->cookie_key[0], sizeof(engine->cookie_key)) != 1 ||
+	    RAND_bytes(engine->source_key, sizeof(engine->source_key)) != 1)
 		goto fail;
 	rc = load_files(engine->ctx, params, err, err_size);
 	if (rc < 0)
@@ -123,5 +139,6 @@ void cw_dtls_openssl_destroy(struct cw_dtls *engine)
 	SSL_CTX_free(engine->ctx);
 	BIO_meth_free(engine->bio_method);
 	OPENSSL_cleanse(engine->cookie_key, sizeof(engine->cookie_key));
+	OPENSSL_cleanse(engine->source_key, sizeof(engine->source_key));
 	OPENSSL_free(engine);
 }

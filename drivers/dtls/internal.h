@@ -12,6 +12,19 @@
 #define DATAGRAM_BYTES_MAX 1400u
 #define COOKIE_BYTES	   32u
 #define REASON_BYTES	   96u
+/*
+ * Handshakes that others begin, a second: each costs about half a millisecond of signatures, so
+ * this is a tenth of the control core. The burst lets a site that restarts join at once.
+ */
+#define HANDSHAKES_PER_S UINT64_C(200)
+#define HANDSHAKES_BURST UINT64_C(256)
+/* The same per source address (a bucket of them), so that one host cannot use up all: gateways
+ * behind one NAT, several ports of one gateway. */
+#define SOURCE_HANDSHAKES_PER_S UINT64_C(20)
+#define SOURCE_HANDSHAKES_BURST UINT64_C(40)
+#define SOURCES			256u
+/* A cookie is good for one to two of these. */
+#define COOKIE_KEY_NS (UINT64_C(60) * CW_NS_PER_S)
 
 struct cw_dtls {
 	SSL_CTX *ctx;
@@ -21,7 +34,11 @@ struct cw_dtls {
 	SSL *listener; /* the one that answers hellos without a cookie; becomes a session when one
 			  has a good cookie */
 	struct io *listener_io;
-	uint8_t cookie_key[32];
+	uint8_t cookie_key[2][32]; /* now, and before */
+	uint64_t cookie_turn_ns;   /* when the key changes next; 0: at the next hello */
+	uint8_t source_key[32];
+	/* Handshakes begun by others: when the next is due (session.c), and those refused. */
+	uint64_t handshakes_at_ns, source_at_ns[SOURCES], over_budget;
 };
 
 /* The datagram side of one SSL: what it reads, where it writes. */
@@ -47,7 +64,12 @@ SSL *cw_dtls_ssl_new(struct cw_dtls *engine, struct io **io);
 /* cookie.c */
 int cw_dtls_cookie_generate(SSL *ssl, unsigned char *cookie, unsigned int *len);
 int cw_dtls_cookie_verify(SSL *ssl, const unsigned char *cookie, unsigned int len);
+void cw_dtls_cookie_turn(struct cw_dtls *engine, uint64_t now_ns);
+/* A bucket of `source_at_ns` that nobody outside can choose. */
+unsigned int cw_dtls_source_index(const struct cw_dtls *engine, const struct cw_endpoint *from);
 /* certificate.c */
 const char *cw_dtls_verify_reason(long verify_result);
+/* engine.c: does our trust carry this certificate now? NULL, or why not. */
+const char *cw_dtls_trust_objection(struct cw_dtls *engine, X509 *certificate);
 
 #endif /* CW_DTLS_INTERNAL_H */

@@ -89,6 +89,33 @@ static struct cw_dtls_session *session_new(struct cw_dtls *engine, SSL *ssl, str
 	return s;
 }
 
+/* Generic cell rate: `at_ns` is when the next one would be due if they came evenly. */
+static bool conforms(uint64_t *at_ns, uint64_t interval_ns, uint64_t burst, uint64_t now_ns)
+{
+	uint64_t due = cw_max_u64(*at_ns, now_ns);
+
+	if (due >= now_ns + burst * interval_ns)
+		return false;
+	*at_ns = due + interval_ns;
+	return true;
+}
+
+/* Everything before this cost an HMAC; what follows are signatures. */
+static bool take_token(struct cw_dtls *engine, const struct cw_endpoint *from, uint64_t now_ns)
+{
+	uint64_t *source = &engine->source_at_ns[cw_dtls_source_index(engine, from)];
+
+	return conforms(source, CW_NS_PER_S / SOURCE_HANDSHAKES_PER_S, SOURCE_HANDSHAKES_BURST,
+			now_ns) &&
+	       conforms(&engine->handshakes_at_ns, CW_NS_PER_S / HANDSHAKES_PER_S, HANDSHAKES_BURST,
+			now_ns);
+}
+
+uint64_t cw_dtls_openssl_over_budget(const struct cw_dtls *engine)
+{
+	return engine->over_budget;
+}
+
 static struct cw_dtls_session *dtls_accept(struct cw_dtls *engine, const struct cw_endpoint *from,
 					   const uint8_t *data, size_t len, uint64_t now_ns)
 {
@@ -96,7 +123,6 @@ static struct cw_dtls_session *dtls_accept(struct cw_dtls *engine, const struct 
 	BIO_ADDR *unused;
 	int rc;
 
-	(void)now_ns;
 	if (engine->listener == NULL) {
 		engine->listener = cw_dtls_ssl_new(engine, &engine->listener_io);
 		if (engine->listener == NULL)
@@ -106,6 +132,7 @@ static struct cw_dtls_session *dtls_accept(struct cw_dtls *engine, const struct 
 	unused = BIO_ADDR_new();
 	if (unused == NULL)
 		return NULL;
+	cw_dtls_cookie_turn(engine, now_ns);
 	engine->listener_io->to = *from;
 	engine->listener_io->in = data;
 	engine->listener_io->in_len = len;
@@ -116,6 +143,13 @@ static struct cw_dtls_session *dtls_accept(struct cw_dtls *engine, const struct 
 	ERR_clear_error();
 	if (rc != 1)
 		return NULL;
+	if (!take_token(engine, from, now_ns)) {
+		SSL_free(engine->listener);
+		engine->listener = NULL;
+		engine->listener_io = NULL;
+		engine->over_budget++;
+		return NULL;
+	}
 	s = session_new(engine, engine->listener, engine->listener_io);
 	if (s == NULL)
 		return NULL;
@@ -238,6 +272,11 @@ static void dtls_move(struct cw_dtls_session *s, const struct cw_endpoint *to)
 	s->io->to = *to;
 }
 
+static const char *dtls_recheck(const struct cw_dtls_session *s)
+{
+	return cw_dtls_trust_objection(s->engine, SSL_get0_peer_certificate(s->ssl));
+}
+
 static void dtls_close(struct cw_dtls_session *s)
 {
 	if (s == NULL)
@@ -261,5 +300,6 @@ const struct cw_dtls_ops cw_dtls_openssl_ops = {
 	.exporter = dtls_exporter,
 	.move = dtls_move,
 	.data_bytes_max = dtls_data_bytes_max,
+	.recheck = dtls_recheck,
 	.close = dtls_close,
 };

@@ -91,6 +91,9 @@ static const struct cw_option rows[] = {
 	 "TEST ONLY: write the keys of every SA to this file. Whoever reads it reads all traffic."},
 	{"debug.sa_rekey", CW_OPT_DURATION, AT(debug_sa_rekey_ns), CW_NS_PER_S, 3600 * CW_NS_PER_S,
 	 "120s", NULL, false, "Lifetime of a security association."},
+	{"debug.link_renew", CW_OPT_DURATION, AT(debug_link_renew_ns), CW_NS_PER_S,
+	 24 * 3600 * CW_NS_PER_S, "1h", NULL, false,
+	 "Lifetime of a DTLS association: then a new handshake takes over without a gap."},
 	{NULL, 0, 0, 0, 0, 0, NULL, NULL, false, NULL},
 };
 

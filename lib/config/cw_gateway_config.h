@@ -50,7 +50,7 @@ struct cw_gateway_config {
 	char eal_file_prefix[64];
 	char eal_lcores[CW_CONFIG_PATH_BYTES];
 	char debug_esp_key_log[CW_CONFIG_PATH_BYTES];
-	uint64_t debug_sa_rekey_ns;
+	uint64_t debug_sa_rekey_ns, debug_link_renew_ns;
 };
 
 /** Words of lan.driver and wan.driver, in the order of drivers/port's kinds. */

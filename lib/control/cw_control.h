@@ -94,6 +94,7 @@ struct cw_control_config {
 	unsigned int bootstrap_count;
 	struct cw_endpoint bootstrap[CW_OVERLAY_BOOTSTRAP_MAX];
 	uint64_t sa_rekey_ns; /* 0: default */
+	uint64_t renew_ns;    /* of DTLS associations; 0: default */
 	bool use_dht;	      /* else only the store given by cw_control_set_store */
 };
 

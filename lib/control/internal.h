@@ -42,6 +42,9 @@ enum {
 #define CW_REFRESH_NS (UINT64_C(6) * CW_NS_PER_S)
 /* A mapping nobody used for so long is forgotten. */
 #define CW_UNUSED_NS (UINT64_C(60) * CW_NS_PER_S)
+/* One identity in two places: said again after this, and shown in the status for as long. */
+#define CW_TWIN_LOG_NS	 (UINT64_C(60) * CW_NS_PER_S)
+#define CW_TWIN_SHOWN_NS (UINT64_C(600) * CW_NS_PER_S)
 /* Housekeeping of peers, resolutions, neighbours. */
 #define CW_HOUSEKEEPING_NS (UINT64_C(100) * CW_NS_PER_MS)
 
@@ -111,6 +114,9 @@ struct cw_control {
 			punts[CW_PUNT_KIND_COUNT];
 		uint64_t holds_expired, holds_refused;
 	} counts;
+	/* The last node that was seen twice, and when; 0: never. */
+	struct cw_node_id twin;
+	uint64_t twin_ns;
 	char refused_why[96]; /* the last refused handshake, for status */
 	uint64_t refused_logged_ns;
 };

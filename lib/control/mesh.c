@@ -228,6 +228,33 @@ static void refused(void *ctx, const struct cw_endpoint *from, const char *why, 
 	       (unsigned long long)ctl->counts.handshakes_refused);
 }
 
+static bool wants_sas(void *ctx, const struct cw_identity *peer)
+{
+	const struct cw_control *ctl = ctx;
+
+	/* Traffic is of a namespace: only its members get keys to send or receive any. */
+	return ctl->config.has_lan && cw_identity_in_namespace(peer, ctl->config.namespace_name);
+}
+
+static void twin(void *ctx, const struct cw_node_id *node, const struct cw_endpoint *one,
+		 const struct cw_endpoint *other, uint64_t now_ns)
+{
+	struct cw_control *ctl = ctx;
+	char text[CW_NODE_ID_TEXT_BYTES], at[CW_ENDPOINT_TEXT_BYTES],
+		also_at[CW_ENDPOINT_TEXT_BYTES];
+	bool fresh = ctl->twin_ns == 0 || now_ns - ctl->twin_ns >= CW_TWIN_LOG_NS ||
+		     !cw_node_id_equal(node, &ctl->twin);
+
+	ctl->twin = *node;
+	ctl->twin_ns = now_ns;
+	if (fresh)
+		cw_log(ctl->config.log, CW_LOG_ERROR, CW_CONTROL_MODULE,
+		       "two gateways run with one identity, node %s: at %s and %s. Stop one; if it is stolen, revoke it",
+		       cw_node_id_format(node, text), cw_endpoint_format(one, at),
+		       other->family == CW_FAMILY_NONE ? "here"
+						       : cw_endpoint_format(other, also_at));
+}
+
 static int overlay_connect(void *ctx, const struct cw_node_id *node,
 			   const struct cw_endpoint *endpoints, unsigned int count, uint64_t now_ns)
 {
@@ -337,7 +364,9 @@ int cw_mesh_create(struct cw_control *ctl)
 						    .sa_install = sa_install,
 						    .sa_retire = sa_retire,
 						    .reflexive = reflexive,
-						    .refused = refused};
+						    .refused = refused,
+						    .wants_sas = wants_sas,
+						    .twin = twin};
 	static const struct cw_overlay_ops overlay_ops = {.connect = overlay_connect,
 							  .send = overlay_send,
 							  .deliver = deliver,
@@ -351,7 +380,8 @@ int cw_mesh_create(struct cw_control *ctl)
 				      .dtls = config->dtls,
 				      .engine = config->engine,
 				      .kdf = config->kdf,
-				      .sa_rekey_ns = config->sa_rekey_ns};
+				      .sa_rekey_ns = config->sa_rekey_ns,
+				      .renew_ns = config->renew_ns};
 	struct cw_overlay_config overlay = {.self = config->identity.node,
 					    .log = config->log,
 					    .random = config->random,

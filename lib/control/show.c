@@ -124,16 +124,18 @@ static void peer_row(void *arg, const struct cw_link_info *link)
 		cw_peer_info(p->ctl->config.peers, index, &info);
 	json_array_append_new(
 		p->rows,
-		json_pack("{s:s, s:o, s:s, s:s, s:s, s:f, s:b, s:I, s:I, s:I, s:I, s:I, s:I}",
-			  "name", link->identity.name, "node", text_node(&link->identity.node),
-			  "site", link->identity.site, "path", "direct", "endpoint",
-			  cw_endpoint_format(&link->path, path), "rtt_ms",
-			  (double)link->rtt_ns / (double)CW_NS_PER_MS, "usable", info.usable,
-			  "sa_generation", (json_int_t)link->sa_generation, "tx_packets",
-			  (json_int_t)info.tx_packets, "tx_bytes", (json_int_t)info.tx_bytes,
-			  "rx_packets", (json_int_t)info.rx_packets, "rx_bytes",
-			  (json_int_t)info.rx_bytes, "age_s",
-			  seconds_since(p->ctl, link->up_since_ns)));
+		json_pack(
+			"{s:s, s:o, s:s, s:s, s:s, s:f, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
+			"name", link->identity.name, "node", text_node(&link->identity.node),
+			"site", link->identity.site, "path", "direct", "endpoint",
+			cw_endpoint_format(&link->path, path), "rtt_ms",
+			(double)link->rtt_ns / (double)CW_NS_PER_MS, "usable", info.usable,
+			"sa_generation", (json_int_t)link->sa_generation, "rekeys",
+			(json_int_t)link->rekeys, "renewals", (json_int_t)link->renewals,
+			"tx_packets", (json_int_t)info.tx_packets, "tx_bytes",
+			(json_int_t)info.tx_bytes, "rx_packets", (json_int_t)info.rx_packets,
+			"rx_bytes", (json_int_t)info.rx_bytes, "age_s",
+			seconds_since(p->ctl, link->up_since_ns)));
 }
 
 static void drop_rows(struct page *p)
@@ -208,7 +210,7 @@ static const struct {
 	{"leases", leases, "[\"ip\",\"state\",\"mac\",\"name\",\"left_s\",\"gen\",\"written\"]"},
 	{"routes", routes, "[\"ip\",\"kind\",\"node\",\"gen\",\"fresh_s\"]"},
 	{"peers", peers,
-	 "[\"name\",\"node\",\"site\",\"path\",\"endpoint\",\"rtt_ms\",\"usable\",\"sa_generation\","
+	 "[\"name\",\"node\",\"site\",\"path\",\"endpoint\",\"rtt_ms\",\"usable\",\"sa_generation\",\"renewals\","
 	 "\"tx_packets\",\"tx_bytes\",\"rx_packets\",\"rx_bytes\",\"age_s\"]"},
 	{"drops", drop_rows, "[\"reason\",\"packets\",\"meaning\"]"},
 	{"workers", worker_rows,

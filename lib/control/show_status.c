@@ -71,6 +71,12 @@ static json_t *reasons(struct cw_control *ctl, const struct cw_store_health *h,
 		json_array_append_new(list, json_string("WAN router does not answer ARP"));
 	if (ctl->peer_count == 0 && ctl->config.bootstrap_count > 0)
 		json_array_append_new(list, json_string("no peer is linked"));
+	if (ctl->twin_ns != 0 && ctl->now_ns - ctl->twin_ns < CW_TWIN_SHOWN_NS) {
+		char node[CW_NODE_ID_TEXT_BYTES];
+
+		json_array_append_new(list, json_sprintf("two gateways run with one identity: %s",
+							 cw_node_id_format(&ctl->twin, node)));
+	}
 	return list;
 }
 

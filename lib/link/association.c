@@ -63,6 +63,7 @@ static void send_hello(struct association *a, uint64_t now_ns)
 	endpoint_pack(&a->path, seen);
 	hello.workers = a->links->config.workers;
 	hello.heard = a->hello_got;
+	hello.renews = a->predecessor != NULL;
 	hello.seen.data = seen;
 	hello.seen.len = sizeof(seen);
 	frame.body_case = CAUSEWAY__LINK__FRAME__BODY_HELLO;
@@ -91,11 +92,12 @@ static void send_ping(struct association *a, uint64_t now_ns)
 /* May these two be linked at all? NULL: yes, else why not. */
 static const char *objection(const struct association *a)
 {
+	const struct cw_links *links = a->links;
 	const struct cw_identity *peer = &a->identity;
 
-	if (cw_node_id_equal(&peer->node, &a->links->config.self))
+	if (cw_node_id_equal(&peer->node, &links->config.self))
 		return "our own node ID: this is us, or a second gateway runs with our identity";
-	return NULL;
+	return links->ops.objection != NULL ? links->ops.objection(links->ctx, peer) : NULL;
 }
 
 /* @return false when this association loses against the node's present link. */
@@ -118,15 +120,23 @@ static void become_link(struct association *a, uint64_t now_ns)
 
 	if (old == a)
 		return;
-	if (old != NULL && !wins(a, old)) {
+	if (old != NULL && renew_fits(a, old)) {
+		renew_take_over(a, old, now_ns);
+		return;
+	}
+	if (old != NULL && a->predecessor != old && !wins(a, old)) {
 		association_end(a, CW_LINK_DOWN_LOCAL, now_ns);
 		return;
 	}
-	if (old != NULL)
+	if (old != NULL) {
+		twin_replaced(a, old, now_ns);
 		association_end(old, CW_LINK_DOWN_REPLACED, now_ns);
+	}
 	a->is_link = true;
 	a->ping_ns = now_ns;
 	a->stun_ns = now_ns;
+	a->no_sas = links->ops.wants_sas != NULL && !links->ops.wants_sas(links->ctx, &a->identity);
+	renew_schedule(a, now_ns);
 	attempts_settle(links, &a->identity.node, &a->path);
 	links->ops.up(links->ctx, &a->identity, &a->path, now_ns);
 }
@@ -143,6 +153,7 @@ static void on_established(struct association *a, uint64_t now_ns)
 	a->identity = *links->config.dtls->peer(a->session);
 	why = objection(a);
 	if (why != NULL) {
+		twin_self(a, now_ns);
 		links->ops.refused(links->ctx, &a->path, why, now_ns);
 		attempts_settle(links, NULL, &a->path);
 		association_end(a, CW_LINK_DOWN_LOCAL, now_ns);
@@ -150,6 +161,13 @@ static void on_established(struct association *a, uint64_t now_ns)
 	}
 	if (!a->client)
 		return; /* the client's Hello says whether it keeps this one */
+	if (a->predecessor != NULL) {
+		if (cw_node_id_equal(&a->identity.node, &a->predecessor->identity.node))
+			send_hello(a, now_ns);
+		else
+			association_end(a, CW_LINK_DOWN_LOCAL, now_ns);
+		return;
+	}
 	if (link_find(links, &a->identity.node) != NULL) {
 		struct association *old = link_find(links, &a->identity.node);
 
@@ -171,6 +189,8 @@ static void on_hello(struct association *a, const Causeway__Link__Hello *hello, 
 		return;
 	a->hello_got = true;
 	a->peer_workers = hello->workers;
+	if (first)
+		a->renews = hello->renews;
 	if (hello->heard)
 		a->hello_confirmed = true;
 	if (first) {
@@ -253,7 +273,7 @@ static void on_frame(struct association *a, const Causeway__Link__Frame *frame, 
 		on_response(a, frame->response, now_ns);
 		break;
 	case CAUSEWAY__LINK__FRAME__BODY_PIECE:
-		if (a->is_link)
+		if (a->is_link || a->retired)
 			message_piece(a, frame->piece, now_ns);
 		break;
 	default:
@@ -314,6 +334,11 @@ uint64_t association_timer(struct association *a, uint64_t now_ns)
 	check_status(a, now_ns);
 	if (a->dead)
 		return CW_NEVER;
+	if (a->retired) {
+		if (now_ns >= a->retire_ns)
+			association_end(a, CW_LINK_DOWN_LOCAL, now_ns);
+		return a->dead ? CW_NEVER : a->retire_ns;
+	}
 	if (!a->is_link) {
 		/* A handshake, or an association whose client never said Hello. */
 		if (now_ns - a->began_ns >= HANDSHAKE_NS) {
@@ -338,6 +363,7 @@ uint64_t association_timer(struct association *a, uint64_t now_ns)
 		stun_ask(a, now_ns);
 	}
 	message_timer(a, now_ns);
+	next = cw_min_u64(next, renew_timer(a, now_ns));
 	next = cw_min_u64(next, sa_timer(a, now_ns));
 	next = cw_min_u64(next, cw_min_u64(a->ping_ns, a->heard_ns + DEAD_NS));
 	return a->hello_confirmed ? next : cw_min_u64(next, a->hello_ns);

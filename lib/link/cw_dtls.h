@@ -61,6 +61,9 @@ struct cw_dtls_ops {
 	void (*move)(struct cw_dtls_session *s, const struct cw_endpoint *to);
 	/** Largest application record that fits one datagram of the path. */
 	size_t (*data_bytes_max)(const struct cw_dtls_session *s);
+	/** Look at the peer's certificate again, under what the engine trusts now. @return NULL, or
+	 * why not. May be NULL: never objects. */
+	const char *(*recheck)(const struct cw_dtls_session *s);
 	/** Send close_notify if established, zero the keys, free. */
 	void (*close)(struct cw_dtls_session *s);
 };

@@ -17,6 +17,11 @@
  * worker k mod N. The receiver installs first and says so; only then the sender switches over (make
  * before break). Rekey by time and by count repeats that with new SPIs; old inbound SAs stay until
  * CW_LINK_SA_LINGER_NS after the switch.
+ *
+ * Every CW_LINK_RENEW_NS the DTLS client shakes hands anew beside the standing association and says
+ * so in its Hello; when both ends have it, the new association takes link, SAs and path over and
+ * the old one listens a little longer: nothing goes down, nothing is lost. Its first SAs come from
+ * the new keys.
  */
 #include <cw_log.h>
 #include "cw_dtls.h"
@@ -27,6 +32,8 @@ struct cw_links;
 /** SA's lifetime by time (a new SA every 2 min) and the linger of an old inbound one. */
 #define CW_LINK_SA_REKEY_NS  (UINT64_C(120) * CW_NS_PER_S)
 #define CW_LINK_SA_LINGER_NS (UINT64_C(10) * CW_NS_PER_S)
+/** An association's lifetime: a new handshake, certificates looked at again. */
+#define CW_LINK_RENEW_NS (UINT64_C(3600) * CW_NS_PER_S)
 /** Key (32) and salt (4) of one SA, RFC 4106. */
 #define CW_LINK_SA_KEY_BYTES  36u
 #define CW_LINK_ENDPOINTS_MAX 8u
@@ -81,6 +88,15 @@ struct cw_link_ops {
 	 * rate-limited log. */
 	void (*refused)(void *ctx, const struct cw_endpoint *from, const char *why,
 			uint64_t now_ns);
+	/** Why this node may not be linked, one phrase; NULL: it may. May be NULL: all may. */
+	const char *(*objection)(void *ctx, const struct cw_identity *peer);
+	/** Whether traffic is to flow: are SAs wanted with this node? May be NULL: with all. Asked
+	 * when the link comes up; both ends must want them. */
+	bool (*wants_sas)(void *ctx, const struct cw_identity *peer);
+	/** Two nodes with one identity: @p node answers from both endpoints, or it is our own ID
+	 * and not us. May be NULL. */
+	void (*twin)(void *ctx, const struct cw_node_id *node, const struct cw_endpoint *one,
+		     const struct cw_endpoint *other, uint64_t now_ns);
 };
 
 struct cw_link_config {
@@ -92,6 +108,7 @@ struct cw_link_config {
 	struct cw_dtls *engine;
 	struct cw_kdf_ops kdf;
 	uint64_t sa_rekey_ns; /* 0: CW_LINK_SA_REKEY_NS */
+	uint64_t renew_ns;    /* 0: CW_LINK_RENEW_NS */
 };
 
 /** What `show peers` says of a link. */
@@ -104,6 +121,7 @@ struct cw_link_info {
 	uint64_t heard_ns;
 	uint32_t sa_generation;
 	uint32_t rekeys;
+	uint32_t renewals; /* handshakes that took over from one another */
 };
 
 CW_MUST_USE int cw_links_create(struct cw_links **out, const struct cw_link_config *config,
@@ -138,6 +156,14 @@ void cw_links_roam(struct cw_links *links, const struct cw_node_id *node,
 		   const struct cw_endpoint *seen, uint64_t now_ns);
 /** The outbound sequence numbers of this peer near their end: rekey now. */
 void cw_links_rekey(struct cw_links *links, const struct cw_node_id *node, uint64_t now_ns);
+
+/**
+ * Every link is handshaken anew soon (spread over @p spread_ns): our certificate was replaced.
+ * Links whose peer no longer passes the engine's check end at once.
+ */
+void cw_links_renew(struct cw_links *links, uint64_t spread_ns, uint64_t now_ns);
+/** End every link that cw_link_ops.objection now objects to. @return how many. */
+unsigned int cw_links_recheck(struct cw_links *links, uint64_t now_ns);
 
 /** @return false when there is no such link. */
 bool cw_links_info(const struct cw_links *links, const struct cw_node_id *node,

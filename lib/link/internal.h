@@ -21,6 +21,10 @@ enum {
 	PIECES_MAX = 64,
 	NONCE_BYTES = 32,
 	SAS_MAX = 63,
+	/* Exporters of handshakes with ourselves, to tell us from a twin. */
+	SELVES_MAX = 8,
+	/* A link that changed hands between endpoints so often within TWIN_NS is two nodes. */
+	TWIN_CHANGES = 3,
 };
 
 #define HANDSHAKE_NS   (UINT64_C(15) * CW_NS_PER_S)
@@ -31,6 +35,11 @@ enum {
 #define SA_RETRY_NS   (UINT64_C(300) * CW_NS_PER_MS)
 #define REASSEMBLY_NS (UINT64_C(5) * CW_NS_PER_S)
 #define STUN_EVERY_NS (UINT64_C(60) * CW_NS_PER_S)
+/* A renewal that came to nothing is tried again after this. */
+#define RENEW_RETRY_NS (UINT64_C(30) * CW_NS_PER_S)
+/* How long an association that was renewed still listens: records on their way. */
+#define RETIRED_NS (UINT64_C(5) * CW_NS_PER_S)
+#define TWIN_NS	   (UINT64_C(60) * CW_NS_PER_S)
 /* Two ends that opened at once finish within this of each other. */
 #define SIMULTANEOUS_NS (UINT64_C(10) * CW_NS_PER_S)
 
@@ -72,6 +81,16 @@ struct association {
 	bool established; /* handshake done; identity valid */
 	bool is_link;	  /* the one association that is the link to its node */
 	bool dead;	  /* to be freed at the end of the call */
+	bool retired;	  /* was the link until it was renewed; listens until retire_ns */
+	bool no_sas;	  /* nothing is carried between the two */
+	/* While the client renews: the handshake beside the link, and the link it is for. */
+	struct association *successor, *predecessor;
+	bool renews; /* server: the client's Hello said so */
+	uint64_t renew_ns, retire_ns;
+	uint32_t renewals;
+	/* How often the link went from a living association to another endpoint's. */
+	unsigned int changes;
+	uint64_t changes_since_ns;
 	uint64_t began_ns, established_ns, heard_ns;
 	struct cw_identity identity;
 
@@ -111,6 +130,8 @@ struct cw_links {
 	struct association *all[ASSOCIATIONS_MAX];
 	unsigned int count, handshakes_in;
 	struct attempt attempts[ATTEMPTS_MAX];
+	uint8_t selves[SELVES_MAX][NONCE_BYTES];
+	unsigned int selves_at;
 	bool closing;
 };
 
@@ -131,6 +152,18 @@ uint64_t association_timer(struct association *a, uint64_t now_ns);
 int association_send(struct association *a, Causeway__Link__Frame *frame);
 void endpoint_pack(const struct cw_endpoint *ep, uint8_t out[19]);
 bool endpoint_unpack(const uint8_t *data, size_t len, struct cw_endpoint *out);
+
+/* renew.c */
+uint64_t renew_timer(struct association *a, uint64_t now_ns);
+/* Does `a` take over from the living link `old` without anybody noticing? */
+bool renew_fits(const struct association *a, const struct association *old);
+void renew_take_over(struct association *a, struct association *old, uint64_t now_ns);
+void renew_forget(struct association *a);
+void renew_schedule(struct association *a, uint64_t now_ns);
+
+/* twin.c */
+void twin_self(struct association *a, uint64_t now_ns);
+void twin_replaced(struct association *a, const struct association *old, uint64_t now_ns);
 
 /* sa.c */
 void sa_begin(struct association *a, uint64_t now_ns);

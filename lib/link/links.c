@@ -98,6 +98,7 @@ void association_end(struct association *a, enum cw_link_down_reason why, uint64
 	if (a->dead)
 		return;
 	a->dead = true;
+	renew_forget(a);
 	if (!a->client && !a->established)
 		links->handshakes_in--;
 	if (a->is_link) {
@@ -140,6 +141,8 @@ int cw_links_create(struct cw_links **out, const struct cw_link_config *config,
 	links->config = *config;
 	if (links->config.sa_rekey_ns == 0)
 		links->config.sa_rekey_ns = CW_LINK_SA_REKEY_NS;
+	if (links->config.renew_ns == 0)
+		links->config.renew_ns = CW_LINK_RENEW_NS;
 	links->ops = *ops;
 	links->ctx = ctx;
 	*out = links;
@@ -330,7 +333,8 @@ static void fill_info(const struct association *a, struct cw_link_info *out)
 				     .rtt_ns = a->rtt_ns,
 				     .heard_ns = a->heard_ns,
 				     .sa_generation = a->sa.current,
-				     .rekeys = a->rekeys};
+				     .rekeys = a->rekeys,
+				     .renewals = a->renewals};
 }
 
 bool cw_links_info(const struct cw_links *links, const struct cw_node_id *node,

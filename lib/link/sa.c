@@ -180,7 +180,8 @@ static void switched(struct association *a, uint64_t now_ns)
 
 void sa_begin(struct association *a, uint64_t now_ns)
 {
-	if (!a->client || !a->is_link || a->sa.phase != SA_IDLE)
+	if (!a->client || !a->is_link || a->no_sas || a->sa.phase != SA_IDLE ||
+	    a->successor != NULL)
 		return;
 	a->sa.generation++;
 	new_nonce(a);
@@ -208,7 +209,7 @@ static bool take_spis(struct association *a, const ProtobufCBinaryData *nonce, c
 
 static void on_offer(struct association *a, const Causeway__Link__SaOffer *offer, uint64_t now_ns)
 {
-	if (a->client || !a->hello_got)
+	if (a->client || !a->hello_got || a->no_sas)
 		return;
 	if (offer->generation == a->sa.generation && a->sa.phase == SA_ANSWERED) {
 		send_answer(a); /* the answer was lost */
@@ -309,7 +310,7 @@ uint64_t sa_timer(struct association *a, uint64_t now_ns)
 				send_ready(a);
 		}
 		next = cw_min_u64(next, a->sa.retry_ns);
-	} else if (a->client && a->sa.current != 0) {
+	} else if (a->client && a->sa.current != 0 && a->successor == NULL) {
 		if (now_ns >= a->sa.rekey_ns) {
 			sa_begin(a, now_ns);
 			return a->dead ? CW_NEVER : cw_min_u64(next, a->sa.retry_ns);

@@ -6,9 +6,9 @@
 #include <unistd.h>
 
 #include <cw_dtls_openssl.h>
-#include <pki.h>
 
 #include "cw_test.h"
+#include "pki_fixture.h"
 
 #define QUEUE 64
 
@@ -30,7 +30,7 @@ struct end {
 	struct cw_endpoint at;
 };
 
-static char dir[] = "/tmp/cw-test-dtls-XXXXXX";
+static const char *dir;
 static const struct cw_dtls_ops *dtls = &cw_dtls_openssl_ops;
 
 static void send_datagram(void *ctx, const struct cw_endpoint *to, const void *data, size_t len)
@@ -42,40 +42,6 @@ static void send_datagram(void *ctx, const struct cw_endpoint *to, const void *d
 		memcpy(e->out.queue[e->out.count].data, data, len);
 		e->out.queue[e->out.count++].len = len;
 	}
-}
-
-static void make_pki(const char *ca_name, const char *node, int days)
-{
-	struct pki_subject ca = {.name = ca_name, .days = 10};
-	struct pki_subject subject = {.name = node,
-				      .days = days,
-				      .uri_count = 2,
-				      .uris = {"causeway:role:gateway", "causeway:namespace:demo"}};
-	char path[256];
-	EVP_PKEY *ca_key, *key = pki_key_new();
-	X509 *ca_crt, *crt;
-
-	snprintf(path, sizeof(path), "%s/%s.ca.key", dir, ca_name);
-	ca_key = pki_read_key(path);
-	if (ca_key == NULL) {
-		ca_key = pki_key_new();
-		pki_write_key(path, ca_key, true);
-		ca_crt = pki_certificate(&ca, ca_key, NULL, NULL);
-		snprintf(path, sizeof(path), "%s/%s.ca.crt", dir, ca_name);
-		pki_write_certificate(path, ca_crt, true);
-	} else {
-		snprintf(path, sizeof(path), "%s/%s.ca.crt", dir, ca_name);
-		ca_crt = pki_read_certificate(path);
-	}
-	crt = pki_certificate(&subject, key, ca_crt, ca_key);
-	snprintf(path, sizeof(path), "%s/%s.key", dir, node);
-	pki_write_key(path, key, true);
-	snprintf(path, sizeof(path), "%s/%s.crt", dir, node);
-	pki_write_certificate(path, crt, true);
-	X509_free(crt);
-	X509_free(ca_crt);
-	EVP_PKEY_free(key);
-	EVP_PKEY_free(ca_key);
 }
 
 static void open_end(struct end *e, const char *node, const char *ca, uint32_t ip)
@@ -223,6 +189,73 @@ static void test_a_forged_alert_does_not_end_a_handshake(void)
 	close_end(&b);
 }
 
+/* Hello, cookie, hello again, from port `port` of a's address. @return whether b began a handshake.
+ */
+static bool knock(struct end *a, struct end *b, uint16_t port, uint64_t now_ns)
+{
+	struct cw_endpoint from = a->at;
+	struct cw_dtls_session *s;
+	uint8_t out[64];
+
+	from.port = rte_cpu_to_be_16(port);
+	a->out.count = b->out.count = 0;
+	a->session = dtls->connect(a->engine, &b->at, now_ns);
+	CU_ASSERT_PTR_NULL(
+		dtls->accept(b->engine, &from, a->out.queue[0].data, a->out.queue[0].len, now_ns));
+	a->out.count = 0;
+	dtls->input(a->session, b->out.queue[0].data, b->out.queue[0].len, out, sizeof(out),
+		    now_ns);
+	s = dtls->accept(b->engine, &from, a->out.queue[0].data, a->out.queue[0].len, now_ns);
+	dtls->close(a->session);
+	a->session = NULL;
+	if (s != NULL)
+		dtls->close(s);
+	return s != NULL;
+}
+
+static void test_one_address_cannot_use_up_the_handshakes_of_all(void)
+{
+	struct end a, b, c;
+	unsigned int begun = 0;
+
+	open_end(&a, "node-a", "ca1", 1);
+	open_end(&b, "node-b", "ca1", 2);
+	open_end(&c, "node-a", "ca1", 3);
+	for (uint16_t i = 0; i < 200; i++)
+		begun += knock(&a, &b, (uint16_t)(1000 + i), CW_NS_PER_S);
+	CU_ASSERT_EQUAL(begun, 40);
+	CU_ASSERT_EQUAL(cw_dtls_openssl_over_budget(b.engine), 160);
+	CU_ASSERT_TRUE(knock(&c, &b, 1, CW_NS_PER_S));
+	CU_ASSERT_TRUE(knock(&a, &b, 1, 2 * CW_NS_PER_S));
+	close_end(&a);
+	close_end(&b);
+	close_end(&c);
+}
+
+static void test_an_old_cookie_is_worth_nothing(void)
+{
+	struct end a, b;
+	uint8_t out[64];
+	struct datagram hello;
+	struct cw_dtls_session *s;
+
+	open_end(&a, "node-a", "ca1", 1);
+	open_end(&b, "node-b", "ca1", 2);
+	a.session = dtls->connect(a.engine, &b.at, 1);
+	CU_ASSERT_PTR_NULL(
+		dtls->accept(b.engine, &a.at, a.out.queue[0].data, a.out.queue[0].len, 1));
+	a.out.count = 0;
+	dtls->input(a.session, b.out.queue[0].data, b.out.queue[0].len, out, sizeof(out), 1);
+	hello = a.out.queue[0];
+	/* Once replaced, the key still counts; twice, no more. */
+	s = dtls->accept(b.engine, &a.at, hello.data, hello.len, 61 * CW_NS_PER_S);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+	dtls->close(s);
+	CU_ASSERT_PTR_NULL(dtls->accept(b.engine, &a.at, hello.data, hello.len, 122 * CW_NS_PER_S));
+	close_end(&a);
+	close_end(&b);
+}
+
 static void test_garbage_is_ignored(void)
 {
 	struct end a, b;
@@ -292,21 +325,24 @@ int main(void)
 		 test_hellos_from_forged_addresses_leave_nothing},
 		{"a forged alert does not end a handshake",
 		 test_a_forged_alert_does_not_end_a_handshake},
+		{"one address cannot use up the handshakes of all",
+		 test_one_address_cannot_use_up_the_handshakes_of_all},
+		{"an old cookie is worth nothing", test_an_old_cookie_is_worth_nothing},
 		{"garbage is ignored", test_garbage_is_ignored},
 		{"a close is seen by the other end", test_close_is_seen_by_the_other_end},
 		{"a wrong key or CA is named", test_a_wrong_key_is_named},
 		CU_TEST_INFO_NULL,
 	};
 	CU_SuiteInfo suites[] = {CW_SUITE("dtls", tests), CU_SUITE_INFO_NULL};
-	char command[64];
 	int rc;
 
-	if (mkdtemp(dir) == NULL)
+	dir = pki_fixture_open();
+	if (dir == NULL)
 		return 1;
-	make_pki("ca1", "node-a", 5);
-	make_pki("ca1", "node-b", 5);
-	make_pki("ca2", "node-x", 5);
+	pki_fixture_node("ca1", "node-a", 5);
+	pki_fixture_node("ca1", "node-b", 5);
+	pki_fixture_node("ca2", "node-x", 5);
 	rc = cw_test_run(suites);
-	snprintf(command, sizeof(command), "rm -rf %s", dir);
-	return system(command) != 0 ? 1 : rc;
+	pki_fixture_close();
+	return rc;
 }

@@ -1,0 +1,408 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * lib/link over real DTLS, in virtual time: nodes joined by a wire in memory that may lose, and
+ * every call of the ops counted. What must hold: a renewal takes nothing down and changes the keys;
+ * whom the owner objects to is not linked; twins are told; SAs only where they are wanted.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cw_dtls_openssl.h>
+#include <cw_link.h>
+#include <cw_os.h>
+
+#include "cw_test.h"
+#include "pki_fixture.h"
+
+#define NODES	4u
+#define QUEUE	256u
+#define STEP_NS (10 * CW_NS_PER_MS)
+
+struct flying {
+	struct cw_endpoint from, to;
+	size_t len;
+	uint8_t data[2048];
+};
+
+struct node {
+	struct cw_dtls *engine;
+	struct cw_identity self;
+	struct cw_links *links;
+	struct cw_endpoint at;
+	unsigned int ups, downs, moves, refusals, twins, installs, messages;
+	uint32_t next_spi;
+	uint8_t last_key[2][CW_LINK_SA_KEY_BYTES]; /* inbound, outbound */
+	const char *objection;
+	bool no_sas;
+	char why[96];
+	uint64_t last_message;
+};
+
+static const char *dir;
+static struct node nodes[NODES];
+static struct flying queue[QUEUE];
+static unsigned int queued;
+static uint64_t now;
+static unsigned int lose_one_in; /* 0: none */
+
+static struct node *node_at(const struct cw_endpoint *at)
+{
+	for (unsigned int i = 0; i < NODES; i++)
+		if (nodes[i].links != NULL && cw_endpoint_equal(&nodes[i].at, at))
+			return &nodes[i];
+	return NULL;
+}
+
+static void op_send(void *ctx, const struct cw_endpoint *to, const void *data, size_t len)
+{
+	struct node *n = ctx;
+
+	if (queued == QUEUE || len > sizeof(queue[0].data) ||
+	    (lose_one_in != 0 && (unsigned int)random() % lose_one_in == 0))
+		return;
+	queue[queued].from = n->at;
+	queue[queued].to = *to;
+	queue[queued].len = len;
+	memcpy(queue[queued++].data, data, len);
+}
+
+static void op_up(void *ctx, const struct cw_identity *id, const struct cw_endpoint *path,
+		  uint64_t t)
+{
+	(void)id, (void)path, (void)t;
+	((struct node *)ctx)->ups++;
+}
+
+static void op_down(void *ctx, const struct cw_node_id *id, enum cw_link_down_reason why,
+		    uint64_t t)
+{
+	(void)id, (void)why, (void)t;
+	((struct node *)ctx)->downs++;
+}
+
+static void op_moved(void *ctx, const struct cw_node_id *id, const struct cw_endpoint *path,
+		     uint64_t t)
+{
+	(void)id, (void)path, (void)t;
+	((struct node *)ctx)->moves++;
+}
+
+static void op_message(void *ctx, const struct cw_node_id *id, const uint8_t *data, size_t len,
+		       uint64_t t)
+{
+	struct node *n = ctx;
+
+	(void)id, (void)t;
+	CU_ASSERT_EQUAL_FATAL(len, sizeof(n->last_message));
+	memcpy(&n->last_message, data, len);
+	n->messages++;
+}
+
+static int op_spi_alloc(void *ctx, const struct cw_node_id *id, uint8_t worker, uint32_t *spi)
+{
+	(void)id, (void)worker;
+	*spi = UINT32_C(0x80000000) + ++((struct node *)ctx)->next_spi;
+	return 0;
+}
+
+static void op_spi_free(void *ctx, uint32_t spi)
+{
+	(void)ctx, (void)spi;
+}
+
+static int op_sa_install(void *ctx, const struct cw_link_sa *sa, uint64_t t)
+{
+	struct node *n = ctx;
+
+	(void)t;
+	n->installs++;
+	memcpy(n->last_key[sa->outbound], sa->key, sizeof(sa->key));
+	return 0;
+}
+
+static void op_sa_retire(void *ctx, const struct cw_node_id *id, bool outbound, uint32_t generation,
+			 uint64_t t)
+{
+	(void)ctx, (void)id, (void)outbound, (void)generation, (void)t;
+}
+
+static void op_reflexive(void *ctx, const struct cw_endpoint *seen, uint64_t t)
+{
+	(void)ctx, (void)seen, (void)t;
+}
+
+static void op_refused(void *ctx, const struct cw_endpoint *from, const char *why, uint64_t t)
+{
+	struct node *n = ctx;
+
+	(void)from, (void)t;
+	n->refusals++;
+	snprintf(n->why, sizeof(n->why), "%s", why);
+}
+
+static const char *op_objection(void *ctx, const struct cw_identity *peer)
+{
+	(void)peer;
+	return ((struct node *)ctx)->objection;
+}
+
+static bool op_wants_sas(void *ctx, const struct cw_identity *peer)
+{
+	(void)peer;
+	return !((struct node *)ctx)->no_sas;
+}
+
+static void op_twin(void *ctx, const struct cw_node_id *id, const struct cw_endpoint *one,
+		    const struct cw_endpoint *other, uint64_t t)
+{
+	(void)id, (void)one, (void)other, (void)t;
+	((struct node *)ctx)->twins++;
+}
+
+static void open_node(unsigned int i, const char *name)
+{
+	static const struct cw_link_ops ops = {.send = op_send,
+					       .up = op_up,
+					       .down = op_down,
+					       .moved = op_moved,
+					       .message = op_message,
+					       .spi_alloc = op_spi_alloc,
+					       .spi_free = op_spi_free,
+					       .sa_install = op_sa_install,
+					       .sa_retire = op_sa_retire,
+					       .reflexive = op_reflexive,
+					       .refused = op_refused,
+					       .objection = op_objection,
+					       .wants_sas = op_wants_sas,
+					       .twin = op_twin};
+	struct node *n = &nodes[i];
+	char crt[256], key[256], ca[256], err[256] = "";
+	struct cw_dtls_openssl_params params = {
+		.certificate = crt, .key = key, .ca = ca, .send = op_send, .send_ctx = n};
+	struct cw_link_config config = {.workers = 1,
+					.random = cw_os_random,
+					.dtls = &cw_dtls_openssl_ops,
+					.kdf = cw_kdf_openssl};
+
+	memset(n, 0, sizeof(*n));
+	n->at = (struct cw_endpoint){
+		.family = CW_FAMILY_IPV4, .port = rte_cpu_to_be_16(7845), .ip4 = i + 1};
+	snprintf(crt, sizeof(crt), "%s/%s.crt", dir, name);
+	snprintf(key, sizeof(key), "%s/%s.key", dir, name);
+	snprintf(ca, sizeof(ca), "%s/ca1.ca.crt", dir);
+	CU_ASSERT_EQUAL_FATAL(
+		cw_dtls_openssl_create(&n->engine, &params, &n->self, err, sizeof(err)), 0);
+	config.self = n->self.node;
+	config.engine = n->engine;
+	CU_ASSERT_EQUAL_FATAL(cw_links_create(&n->links, &config, &ops, n), 0);
+}
+
+static void close_all(void)
+{
+	for (unsigned int i = 0; i < NODES; i++) {
+		cw_links_destroy(nodes[i].links);
+		cw_dtls_openssl_destroy(nodes[i].engine);
+		nodes[i].links = NULL;
+		nodes[i].engine = NULL;
+	}
+	queued = 0;
+	lose_one_in = 0;
+}
+
+/* Carry what flies now; what is sent meanwhile flies the next time. */
+static void carry(void)
+{
+	static struct flying batch[QUEUE];
+	unsigned int n = queued;
+
+	memcpy(batch, queue, n * sizeof(batch[0]));
+	queued = 0;
+	for (unsigned int i = 0; i < n; i++) {
+		struct node *to = node_at(&batch[i].to);
+
+		if (to != NULL)
+			cw_links_input(to->links, &batch[i].from, batch[i].data, batch[i].len, now);
+	}
+}
+
+static void run(uint64_t ns)
+{
+	for (uint64_t end = now + ns; now < end; now += STEP_NS) {
+		for (unsigned int i = 0; i < NODES; i++)
+			if (nodes[i].links != NULL)
+				cw_links_timer(nodes[i].links, now);
+		carry();
+	}
+}
+
+static void join(unsigned int from, unsigned int to)
+{
+	CU_ASSERT_TRUE(cw_links_connect(nodes[from].links, NULL, &nodes[to].at, 1, now) == 0);
+	run(CW_NS_PER_S);
+}
+
+static struct cw_link_info info_of(unsigned int at, unsigned int of)
+{
+	struct cw_link_info info = {0};
+
+	CU_ASSERT_TRUE(cw_links_info(nodes[at].links, &nodes[of].self.node, &info));
+	return info;
+}
+
+static void test_a_renewal_takes_nothing_down_and_changes_the_keys(void)
+{
+	uint8_t before[CW_LINK_SA_KEY_BYTES];
+	uint64_t number = 0;
+
+	open_node(0, "node-a");
+	open_node(1, "node-b");
+	join(0, 1);
+	CU_ASSERT_EQUAL(info_of(0, 1).sa_generation, 1);
+	memcpy(before, nodes[0].last_key[1], sizeof(before));
+	for (unsigned int i = 0; i < 2; i++)
+		cw_links_renew(nodes[i].links, 0, now);
+	/* A message every step, while the association changes: each arrives, in order. */
+	for (unsigned int i = 0; i < 200; i++) {
+		CU_ASSERT_EQUAL(cw_links_send(nodes[0].links, &nodes[1].self.node, &number,
+					      sizeof(number), now),
+				0);
+		run(STEP_NS);
+		CU_ASSERT_EQUAL(nodes[1].last_message, number);
+		number++;
+	}
+	run(6 * CW_NS_PER_S);
+	for (unsigned int i = 0; i < 2; i++) {
+		CU_ASSERT_EQUAL(nodes[i].ups, 1);
+		CU_ASSERT_EQUAL(nodes[i].downs, 0);
+		CU_ASSERT_EQUAL(info_of(i, 1 - i).renewals, 1);
+		CU_ASSERT_EQUAL(info_of(i, 1 - i).sa_generation, 2);
+	}
+	CU_ASSERT_EQUAL(nodes[1].messages, 200);
+	CU_ASSERT_NOT_EQUAL(memcmp(before, nodes[0].last_key[1], sizeof(before)), 0);
+	CU_ASSERT_EQUAL(memcmp(nodes[0].last_key[1], nodes[1].last_key[0], CW_LINK_SA_KEY_BYTES),
+			0);
+	close_all();
+}
+
+static void test_renewals_every_hour_hold_for_a_day_of_them(void)
+{
+	open_node(0, "node-a");
+	open_node(1, "node-b");
+	join(0, 1);
+	for (unsigned int i = 0; i < 24; i++) {
+		cw_links_renew(nodes[0].links, 0, now);
+		cw_links_renew(nodes[1].links, 0, now);
+		run(3 * CW_NS_PER_S);
+	}
+	CU_ASSERT_EQUAL(nodes[0].downs + nodes[1].downs, 0);
+	CU_ASSERT_EQUAL(info_of(0, 1).renewals, 24);
+	CU_ASSERT_EQUAL(info_of(0, 1).sa_generation, 25);
+	close_all();
+}
+
+static void test_an_objection_refuses_and_ends(void)
+{
+	open_node(0, "node-a");
+	open_node(1, "node-b");
+	nodes[1].objection = "certificate is revoked";
+	join(0, 1);
+	CU_ASSERT_EQUAL(nodes[0].ups + nodes[1].ups, 0);
+	CU_ASSERT_STRING_EQUAL(nodes[1].why, "certificate is revoked");
+	nodes[1].objection = NULL;
+	run(16 * CW_NS_PER_S);
+	join(0, 1);
+	CU_ASSERT_EQUAL(nodes[1].ups, 1);
+	nodes[1].objection = "certificate is revoked";
+	CU_ASSERT_EQUAL(cw_links_recheck(nodes[1].links, now), 1);
+	CU_ASSERT_EQUAL(nodes[1].downs, 1);
+	close_all();
+}
+
+static void test_no_sas_where_one_end_wants_none(void)
+{
+	for (unsigned int who = 0; who < 2; who++) {
+		open_node(0, "node-a");
+		open_node(1, "node-b");
+		nodes[who].no_sas = true;
+		join(0, 1);
+		run(2 * CW_NS_PER_S);
+		CU_ASSERT_EQUAL(nodes[0].ups + nodes[1].ups, 2);
+		CU_ASSERT_EQUAL(nodes[0].installs + nodes[1].installs, 0);
+		close_all();
+	}
+}
+
+static void test_talking_to_oneself_is_no_twin(void)
+{
+	open_node(0, "node-a");
+	join(0, 0);
+	CU_ASSERT_EQUAL(nodes[0].ups, 0);
+	CU_ASSERT_EQUAL(nodes[0].twins, 0);
+	close_all();
+}
+
+static void test_a_second_gateway_with_our_identity_is_told(void)
+{
+	open_node(0, "node-a");
+	open_node(1, "node-a");
+	join(0, 1);
+	CU_ASSERT_EQUAL(nodes[0].ups + nodes[1].ups, 0);
+	CU_ASSERT_EQUAL(nodes[0].twins, 1);
+	close_all();
+}
+
+static void test_a_peer_in_two_places_is_told(void)
+{
+	open_node(0, "node-a");
+	open_node(1, "node-a");
+	open_node(2, "node-b");
+	for (unsigned int i = 0; i < 6; i++)
+		join(i % 2, 2);
+	CU_ASSERT_TRUE(nodes[2].twins >= 1);
+	close_all();
+}
+
+static void test_a_restart_is_no_twin(void)
+{
+	open_node(2, "node-b");
+	for (unsigned int i = 0; i < 5; i++) {
+		open_node(0, "node-a");
+		join(0, 2);
+		cw_links_destroy(nodes[0].links);
+		cw_dtls_openssl_destroy(nodes[0].engine);
+		memset(&nodes[0], 0, sizeof(nodes[0]));
+		run(CW_NS_PER_S);
+	}
+	CU_ASSERT_EQUAL(nodes[2].twins, 0);
+	close_all();
+}
+
+int main(void)
+{
+	CU_TestInfo tests[] = {
+		{"a renewal takes nothing down and changes the keys",
+		 test_a_renewal_takes_nothing_down_and_changes_the_keys},
+		{"renewals hold, a day of them", test_renewals_every_hour_hold_for_a_day_of_them},
+		{"an objection refuses, and ends", test_an_objection_refuses_and_ends},
+		{"no SAs where one end wants none", test_no_sas_where_one_end_wants_none},
+		{"talking to oneself is no twin", test_talking_to_oneself_is_no_twin},
+		{"a second gateway with our identity is told",
+		 test_a_second_gateway_with_our_identity_is_told},
+		{"a peer in two places is told", test_a_peer_in_two_places_is_told},
+		{"a restart is no twin", test_a_restart_is_no_twin},
+		CU_TEST_INFO_NULL,
+	};
+	CU_SuiteInfo suites[] = {CW_SUITE("link", tests), CU_SUITE_INFO_NULL};
+	int rc;
+
+	dir = pki_fixture_open();
+	if (dir == NULL)
+		return 1;
+	now = CW_NS_PER_S;
+	pki_fixture_node("ca1", "node-a", 5);
+	pki_fixture_node("ca1", "node-b", 5);
+	rc = cw_test_run(suites);
+	pki_fixture_close();
+	return rc;
+}
