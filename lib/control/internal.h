@@ -165,6 +165,8 @@ extern const struct cw_lease_ops cw_lan_lease_ops;
 int cw_mesh_create(struct cw_control *ctl);
 void cw_mesh_destroy(struct cw_control *ctl);
 void cw_mesh_poll_peers(struct cw_control *ctl);
+/* Does its certificate name our namespace? False on a node without a LAN: it serves none. */
+bool cw_control_is_member(const struct cw_control *ctl, const struct cw_identity *peer);
 
 /* view.c: the namespace as workers see it. */
 int cw_view_publish(struct cw_control *ctl);

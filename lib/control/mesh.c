@@ -228,12 +228,15 @@ static void refused(void *ctx, const struct cw_endpoint *from, const char *why, 
 	       (unsigned long long)ctl->counts.handshakes_refused);
 }
 
+bool cw_control_is_member(const struct cw_control *ctl, const struct cw_identity *peer)
+{
+	return ctl->config.has_lan && cw_identity_in_namespace(peer, ctl->config.namespace_name);
+}
+
+/* Traffic is of a namespace: only its members get keys to send or receive any. */
 static bool wants_sas(void *ctx, const struct cw_identity *peer)
 {
-	const struct cw_control *ctl = ctx;
-
-	/* Traffic is of a namespace: only its members get keys to send or receive any. */
-	return ctl->config.has_lan && cw_identity_in_namespace(peer, ctl->config.namespace_name);
+	return cw_control_is_member(ctx, peer);
 }
 
 static void twin(void *ctx, const struct cw_node_id *node, const struct cw_endpoint *one,

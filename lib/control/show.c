@@ -125,11 +125,12 @@ static void peer_row(void *arg, const struct cw_link_info *link)
 	json_array_append_new(
 		p->rows,
 		json_pack(
-			"{s:s, s:o, s:s, s:s, s:s, s:f, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
+			"{s:s, s:o, s:s, s:s, s:s, s:f, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
 			"name", link->identity.name, "node", text_node(&link->identity.node),
 			"site", link->identity.site, "path", "direct", "endpoint",
 			cw_endpoint_format(&link->path, path), "rtt_ms",
-			(double)link->rtt_ns / (double)CW_NS_PER_MS, "usable", info.usable,
+			(double)link->rtt_ns / (double)CW_NS_PER_MS, "member",
+			cw_control_is_member(p->ctl, &link->identity), "usable", info.usable,
 			"sa_generation", (json_int_t)link->sa_generation, "rekeys",
 			(json_int_t)link->rekeys, "renewals", (json_int_t)link->renewals,
 			"tx_packets", (json_int_t)info.tx_packets, "tx_bytes",
@@ -169,12 +170,11 @@ static void worker_rows(struct page *p)
 				  "busy_percent",
 				  all > 0 ? 100.0 * (double)w.busy_cycles / all : 0.0,
 				  "cycles_per_packet",
-				  packets > 0 ? (double)w.busy_cycles / packets : 0.0,
-				  "rx_packets", (json_int_t)w.rx_packets, "tx_packets",
-				  (json_int_t)w.tx_packets, "punted", (json_int_t)w.punted,
-				  "injected", (json_int_t)w.injected, "handed_over",
-				  (json_int_t)w.handed_over, "taken_over",
-				  (json_int_t)w.taken_over));
+				  packets > 0 ? (double)w.busy_cycles / packets : 0.0, "rx_packets",
+				  (json_int_t)w.rx_packets, "tx_packets", (json_int_t)w.tx_packets,
+				  "punted", (json_int_t)w.punted, "injected",
+				  (json_int_t)w.injected, "handed_over", (json_int_t)w.handed_over,
+				  "taken_over", (json_int_t)w.taken_over));
 	}
 }
 
@@ -210,7 +210,7 @@ static const struct {
 	{"leases", leases, "[\"ip\",\"state\",\"mac\",\"name\",\"left_s\",\"gen\",\"written\"]"},
 	{"routes", routes, "[\"ip\",\"kind\",\"node\",\"gen\",\"fresh_s\"]"},
 	{"peers", peers,
-	 "[\"name\",\"node\",\"site\",\"path\",\"endpoint\",\"rtt_ms\",\"usable\",\"sa_generation\",\"renewals\","
+	 "[\"name\",\"node\",\"site\",\"path\",\"endpoint\",\"rtt_ms\",\"member\",\"usable\",\"sa_generation\",\"renewals\","
 	 "\"tx_packets\",\"tx_bytes\",\"rx_packets\",\"rx_bytes\",\"age_s\"]"},
 	{"drops", drop_rows, "[\"reason\",\"packets\",\"meaning\"]"},
 	{"workers", worker_rows,

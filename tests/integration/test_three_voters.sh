@@ -13,7 +13,7 @@ sed -i '/^lan = /d; /^namespace = /d' "$STATE/w.conf"
 for site in a b w; do
 	start_gateway $site
 done
-linked() { ctl a show peers --json | jq -e 'length == 2 and all(.[]; .usable)' >/dev/null; }
+linked() { ctl a show peers --json | jq -e 'length == 2 and all(.[]; .usable or (.member | not))' >/dev/null; }
 wait_for "both others to be linked to a" linked
 ctl a namespace create demo --subnet 10.128.0.0/16 --voters gw-a,gw-b >/dev/null 2>&1 && fail "two voters were accepted"
 ctl a namespace create demo --subnet 10.128.0.0/16 --voters gw-a,gw-b,gw-w || fail "founding with three voters"
