@@ -61,6 +61,7 @@ struct peer_facts {
 	struct cw_endpoint path;
 	rte_be32_t next_hop_ip;
 	uint64_t up_ns;
+	uint64_t tx_packets; /* as of the last look */
 };
 
 /* A request of causewayctl that waits. */

@@ -350,6 +350,9 @@ void cw_mesh_poll_peers(struct cw_control *ctl)
 			continue;
 		if (info.roam.family != CW_FAMILY_NONE)
 			cw_links_roam(ctl->links, &info.params.node, &info.roam, ctl->now_ns);
+		if (info.tx_packets != ctl->peers[index]->tx_packets)
+			cw_links_busy(ctl->links, &info.params.node, ctl->now_ns);
+		ctl->peers[index]->tx_packets = info.tx_packets;
 		if (info.seq_max > CW_SA_PACKETS_MAX / 2)
 			cw_links_rekey(ctl->links, &info.params.node, ctl->now_ns);
 	}

@@ -7,8 +7,8 @@
  * never leaves the two with different ideas. If both ends opened at once and both finished, the one
  * whose client has the lower node ID stays.
  *
- * Keepalive: a ping a second of silence; DEAD_NS of silence ends the link. Roaming: the path moves
- * only when a challenge sent to the new endpoint came back from it.
+ * Roaming: the path moves only when a challenge sent to the new endpoint came back from it. What
+ * opens an association's record is its peer, wherever it came from.
  */
 #include "internal.h"
 
@@ -74,21 +74,6 @@ static void send_hello(struct association *a, uint64_t now_ns)
 		a->hello_ns = now_ns + HELLO_RETRY_NS / 3;
 }
 
-static void send_ping(struct association *a, uint64_t now_ns)
-{
-	Causeway__Link__Ping ping = CAUSEWAY__LINK__PING__INIT;
-	Causeway__Link__Frame frame = CAUSEWAY__LINK__FRAME__INIT;
-
-	a->ping_token = cw_random_u64(&a->links->config.random);
-	a->ping_sent_ns = now_ns;
-	a->ping_ns = now_ns + PING_NS;
-	ping.token = a->ping_token;
-	frame.body_case = CAUSEWAY__LINK__FRAME__BODY_PING;
-	frame.ping = &ping;
-	if (association_send(a, &frame) < 0)
-		cw_log(a->links->config.log, CW_LOG_DEBUG, MODULE, "ping not sent");
-}
-
 /* May these two be linked at all? NULL: yes, else why not. */
 static const char *objection(const struct association *a)
 {
@@ -130,10 +115,10 @@ static void become_link(struct association *a, uint64_t now_ns)
 	}
 	if (old != NULL) {
 		twin_replaced(a, old, now_ns);
-		association_end(old, CW_LINK_DOWN_REPLACED, now_ns);
+		if (links->config.mutate != CW_LINK_MUT_TWOLINKS)
+			association_end(old, CW_LINK_DOWN_REPLACED, now_ns);
 	}
-	a->is_link = true;
-	a->ping_ns = now_ns;
+	link_enter(a);
 	a->stun_ns = now_ns;
 	a->no_sas = links->ops.wants_sas != NULL && !links->ops.wants_sas(links->ctx, &a->identity);
 	renew_schedule(a, now_ns);
@@ -207,17 +192,6 @@ static void on_hello(struct association *a, const Causeway__Link__Hello *hello, 
 		sa_begin(a, now_ns);
 }
 
-static void on_pong(struct association *a, const Causeway__Link__Pong *pong, uint64_t now_ns)
-{
-	uint64_t sample;
-
-	if (pong->token != a->ping_token || a->ping_sent_ns == 0)
-		return;
-	sample = now_ns - a->ping_sent_ns;
-	a->rtt_ns = a->rtt_ns == 0 ? sample : (a->rtt_ns * 7 + sample) / 8;
-	a->ping_sent_ns = 0;
-}
-
 static void answer_ping(struct association *a, const Causeway__Link__Ping *ping)
 {
 	Causeway__Link__Pong pong = CAUSEWAY__LINK__PONG__INIT;
@@ -230,10 +204,34 @@ static void answer_ping(struct association *a, const Causeway__Link__Ping *ping)
 		cw_log(a->links->config.log, CW_LOG_DEBUG, MODULE, "pong not sent");
 }
 
-static void on_response(struct association *a, const Causeway__Link__Response *response,
-			uint64_t now_ns)
+void association_challenge(struct association *a, const struct cw_endpoint *seen, uint64_t now_ns)
 {
-	if (a->challenge_token == 0 || response->token != a->challenge_token)
+	struct cw_links *links = a->links;
+	Causeway__Link__Challenge challenge = CAUSEWAY__LINK__CHALLENGE__INIT;
+	Causeway__Link__Frame frame = CAUSEWAY__LINK__FRAME__INIT;
+	struct cw_endpoint old = a->path;
+
+	if (!a->is_link || (a->challenge_ns != 0 && now_ns - a->challenge_ns < CHALLENGE_EVERY_NS))
+		return;
+	a->challenged = *seen;
+	a->challenge_ns = now_ns;
+	a->challenge_token = cw_random_u64(&links->config.random) | 1;
+	challenge.token = a->challenge_token;
+	frame.body_case = CAUSEWAY__LINK__FRAME__BODY_CHALLENGE;
+	frame.challenge = &challenge;
+	/* Only this one datagram goes there; the path moves when the answer has come back from it.
+	 */
+	links->config.dtls->move(a->session, seen);
+	if (association_send(a, &frame) < 0)
+		a->challenge_token = 0;
+	links->config.dtls->move(a->session, &old);
+}
+
+static void on_response(struct association *a, const struct cw_endpoint *from,
+			const Causeway__Link__Response *response, uint64_t now_ns)
+{
+	if (a->challenge_token == 0 || response->token != a->challenge_token ||
+	    !cw_endpoint_equal(from, &a->challenged))
 		return;
 	a->challenge_token = 0;
 	association_rebucket(a, &a->challenged);
@@ -254,7 +252,8 @@ static void answer_challenge(struct association *a, const Causeway__Link__Challe
 		cw_log(a->links->config.log, CW_LOG_DEBUG, MODULE, "response not sent");
 }
 
-static void on_frame(struct association *a, const Causeway__Link__Frame *frame, uint64_t now_ns)
+static void on_frame(struct association *a, const struct cw_endpoint *from,
+		     const Causeway__Link__Frame *frame, uint64_t now_ns)
 {
 	switch (frame->body_case) {
 	case CAUSEWAY__LINK__FRAME__BODY_HELLO:
@@ -264,13 +263,13 @@ static void on_frame(struct association *a, const Causeway__Link__Frame *frame, 
 		answer_ping(a, frame->ping);
 		break;
 	case CAUSEWAY__LINK__FRAME__BODY_PONG:
-		on_pong(a, frame->pong, now_ns);
+		keepalive_pong(a, frame->pong->token, now_ns);
 		break;
 	case CAUSEWAY__LINK__FRAME__BODY_CHALLENGE:
 		answer_challenge(a, frame->challenge);
 		break;
 	case CAUSEWAY__LINK__FRAME__BODY_RESPONSE:
-		on_response(a, frame->response, now_ns);
+		on_response(a, from, frame->response, now_ns);
 		break;
 	case CAUSEWAY__LINK__FRAME__BODY_PIECE:
 		if (a->is_link || a->retired)
@@ -304,23 +303,27 @@ static void check_status(struct association *a, uint64_t now_ns)
 	}
 }
 
-void association_input(struct association *a, const uint8_t *data, size_t len, uint64_t now_ns)
+void association_input(struct association *a, const struct cw_endpoint *from, const uint8_t *data,
+		       size_t len, uint64_t now_ns)
 {
 	const struct cw_dtls_ops *dtls = a->links->config.dtls;
 	uint8_t record[RECORD_BYTES_MAX];
 	size_t n = dtls->input(a->session, data, len, record, sizeof(record), now_ns);
 
+	association_touch(a);
 	check_status(a, now_ns);
 	while (n > 0 && !a->dead) {
 		Causeway__Link__Frame *frame = causeway__link__frame__unpack(NULL, n, record);
 
-		a->heard_ns = now_ns;
+		keepalive_heard(a, now_ns);
 		if (frame != NULL) {
-			on_frame(a, frame, now_ns);
+			on_frame(a, from, frame, now_ns);
 			causeway__link__frame__free_unpacked(frame, NULL);
 		}
 		if (a->dead)
 			return;
+		if (!cw_endpoint_equal(from, &a->path))
+			association_challenge(a, from, now_ns);
 		n = dtls->input(a->session, NULL, 0, record, sizeof(record), now_ns);
 	}
 	if (!a->dead)
@@ -350,21 +353,16 @@ uint64_t association_timer(struct association *a, uint64_t now_ns)
 		return cw_min_u64(next, cw_min_u64(a->began_ns + HANDSHAKE_NS,
 						   a->hello_sent ? a->hello_ns : CW_NEVER));
 	}
-	if (now_ns - a->heard_ns >= DEAD_NS) {
+	if (!keepalive_timer(a, now_ns, &next)) {
 		association_end(a, CW_LINK_DOWN_TIMEOUT, now_ns);
 		return CW_NEVER;
 	}
 	if (!a->hello_confirmed && now_ns >= a->hello_ns)
 		send_hello(a, now_ns);
-	if (now_ns >= a->ping_ns)
-		send_ping(a, now_ns);
-	if (now_ns >= a->stun_ns) {
-		a->stun_ns = now_ns + STUN_EVERY_NS;
+	if (now_ns >= a->stun_ns)
 		stun_ask(a, now_ns);
-	}
 	message_timer(a, now_ns);
 	next = cw_min_u64(next, renew_timer(a, now_ns));
-	next = cw_min_u64(next, sa_timer(a, now_ns));
-	next = cw_min_u64(next, cw_min_u64(a->ping_ns, a->heard_ns + DEAD_NS));
+	next = cw_min_u64(next, cw_min_u64(sa_timer(a, now_ns), a->stun_ns));
 	return a->hello_confirmed ? next : cw_min_u64(next, a->hello_ns);
 }

@@ -7,6 +7,7 @@
 #include "internal.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 static bool same_target(const struct attempt *t, const struct cw_node_id *node,
 			const struct cw_endpoint *first)
@@ -17,22 +18,42 @@ static bool same_target(const struct attempt *t, const struct cw_node_id *node,
 			    : cw_endpoint_equal(&t->endpoints[0], first);
 }
 
+/* @return a free slot, or NULL: too many, or no memory. */
+static struct attempt *slot(struct cw_links *links)
+{
+	unsigned int size = links->attempts_size;
+	struct attempt *grown;
+
+	for (unsigned int i = 0; i < size; i++)
+		if (!links->attempts[i].used)
+			return &links->attempts[i];
+	if (size == ATTEMPTS_MAX)
+		return NULL;
+	size = size ? size * 2 : 8;
+	grown = realloc(links->attempts, size * sizeof(*grown));
+	if (grown == NULL)
+		return NULL;
+	links->attempts = grown;
+	memset(grown + links->attempts_size, 0, (size - links->attempts_size) * sizeof(*grown));
+	grown += links->attempts_size;
+	links->attempts_size = size;
+	return grown;
+}
+
 int cw_links_connect(struct cw_links *links, const struct cw_node_id *node,
 		     const struct cw_endpoint *endpoints, unsigned int count, uint64_t now_ns)
 {
-	struct attempt *free_slot = NULL;
+	struct attempt *free_slot;
 
 	if (count == 0 || count > CW_LINK_ENDPOINTS_MAX)
 		return -EINVAL;
 	if (node != NULL &&
 	    (link_find(links, node) != NULL || cw_node_id_equal(node, &links->config.self)))
 		return -EALREADY;
-	for (unsigned int i = 0; i < ATTEMPTS_MAX; i++) {
+	for (unsigned int i = 0; i < links->attempts_size; i++)
 		if (same_target(&links->attempts[i], node, endpoints))
 			return -EALREADY;
-		if (!links->attempts[i].used && free_slot == NULL)
-			free_slot = &links->attempts[i];
-	}
+	free_slot = slot(links);
 	if (free_slot == NULL)
 		return -ENOSPC;
 	*free_slot = (struct attempt){.used = true,
@@ -58,7 +79,7 @@ int cw_links_connect(struct cw_links *links, const struct cw_node_id *node,
 void attempts_settle(struct cw_links *links, const struct cw_node_id *node,
 		     const struct cw_endpoint *endpoint)
 {
-	for (unsigned int i = 0; i < ATTEMPTS_MAX; i++) {
+	for (unsigned int i = 0; i < links->attempts_size; i++) {
 		struct attempt *t = &links->attempts[i];
 
 		if (!t->used)
@@ -75,7 +96,7 @@ uint64_t attempts_timer(struct cw_links *links, uint64_t now_ns)
 {
 	uint64_t next = CW_NEVER;
 
-	for (unsigned int i = 0; i < ATTEMPTS_MAX; i++) {
+	for (unsigned int i = 0; i < links->attempts_size; i++) {
 		struct attempt *t = &links->attempts[i];
 
 		if (!t->used)

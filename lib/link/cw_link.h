@@ -46,6 +46,12 @@ enum cw_link_down_reason {
 	CW_LINK_DOWN_REASON_COUNT
 };
 
+/** What a link is for decides how soon its death must be noticed, and so what keeping it costs. */
+enum cw_link_class {
+	CW_LINK_NEAR, /* a ring neighbour: dead after 5 s of silence */
+	CW_LINK_FAR,  /* a shortcut or an idle direct link: 30 s; a ping every 10 s holds a NAT */
+};
+
 /** One SA to install or remove. Directions as seen from here. */
 struct cw_link_sa {
 	struct cw_node_id peer;
@@ -99,6 +105,17 @@ struct cw_link_ops {
 		     const struct cw_endpoint *other, uint64_t now_ns);
 };
 
+/** Rules that the simulator removes to see that its checkers notice. Production sets none. */
+enum cw_link_mutation {
+	CW_LINK_MUT_NONE,
+	CW_LINK_MUT_NOLINGER, /* the SAs of the generation before go with the switch */
+	CW_LINK_MUT_EAGER,    /* the server seals with new SAs before the client has said ready */
+	CW_LINK_MUT_SPILEAK,  /* SPIs that were never installed are not given back */
+	CW_LINK_MUT_TWOLINKS, /* a new link does not end the one before */
+	CW_LINK_MUT_PIECES,   /* a message is put together whatever is missing */
+	CW_LINK_MUT_COUNT
+};
+
 struct cw_link_config {
 	struct cw_node_id self;
 	uint8_t workers; /* N */
@@ -109,6 +126,7 @@ struct cw_link_config {
 	struct cw_kdf_ops kdf;
 	uint64_t sa_rekey_ns; /* 0: CW_LINK_SA_REKEY_NS */
 	uint64_t renew_ns;    /* 0: CW_LINK_RENEW_NS */
+	enum cw_link_mutation mutate;
 };
 
 /** What `show peers` says of a link. */
@@ -122,6 +140,13 @@ struct cw_link_info {
 	uint32_t sa_generation;
 	uint32_t rekeys;
 	uint32_t renewals; /* handshakes that took over from one another */
+	enum cw_link_class class;
+	uint32_t pings, pings_lost; /* sent; sent again because no answer came in time */
+};
+
+/** How much there is of everything that strangers or faults could make grow. */
+struct cw_links_load {
+	unsigned int associations, links, handshakes_in, attempts;
 };
 
 CW_MUST_USE int cw_links_create(struct cw_links **out, const struct cw_link_config *config,
@@ -145,6 +170,14 @@ CW_MUST_USE int cw_links_connect(struct cw_links *links, const struct cw_node_id
 				 const struct cw_endpoint *endpoints, unsigned int count,
 				 uint64_t now_ns);
 void cw_links_close(struct cw_links *links, const struct cw_node_id *node, uint64_t now_ns);
+
+/** What this link is for (a new one is NEAR). @return false when there is no link. */
+bool cw_links_classify(struct cw_links *links, const struct cw_node_id *node,
+		       enum cw_link_class class, uint64_t now_ns);
+/** Traffic of hosts goes to this node (control saw its counters grow): for the next seconds its
+ * death is noticed within 2 s. */
+void cw_links_busy(struct cw_links *links, const struct cw_node_id *node, uint64_t now_ns);
+void cw_links_load(const struct cw_links *links, struct cw_links_load *out);
 
 /** Send a message over the link. @return 0, -ENOTCONN, -EMSGSIZE. */
 CW_MUST_USE int cw_links_send(struct cw_links *links, const struct cw_node_id *to, const void *data,

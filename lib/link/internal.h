@@ -14,32 +14,40 @@ enum {
 	ASSOCIATIONS_MAX = 4096,
 	/* Handshakes that strangers began: each costs about 80 kB for at most HANDSHAKE_NS. */
 	HANDSHAKES_IN_MAX = 256,
+	/* Nodes wanted at once; whoever wants more waits for its turn. */
 	ATTEMPTS_MAX = 1024,
-	BUCKETS = 1024,
+	/* Chains of 16 at the most links; 4 kB per node of the simulator. */
+	BUCKETS = 256,
+	/* Records from endpoints without an association that are tried on the links that fell
+	   silent, a second: each try costs an AEAD check per silent link. */
+	STRANGERS_PER_S = 16,
 	/* Messages being put together per link. */
 	REASSEMBLIES_MAX = 4,
 	PIECES_MAX = 64,
 	NONCE_BYTES = 32,
 	SAS_MAX = 63,
+	/* Generations whose packets may be on their way: rekeys by time, by a renewal and by count
+	   may follow each other closely. */
+	LINGER_MAX = 4,
 	/* Exporters of handshakes with ourselves, to tell us from a twin. */
 	SELVES_MAX = 8,
 	/* A link that changed hands between endpoints so often within TWIN_NS is two nodes. */
 	TWIN_CHANGES = 3,
 };
 
-#define HANDSHAKE_NS   (UINT64_C(15) * CW_NS_PER_S)
-#define HELLO_RETRY_NS (UINT64_C(300) * CW_NS_PER_MS)
-#define PING_NS	       (UINT64_C(1) * CW_NS_PER_S)
-/* Silent for five pings: dead (the ring's near neighbours must be noticed within 5 s). */
-#define DEAD_NS	      (UINT64_C(5) * CW_NS_PER_S)
-#define SA_RETRY_NS   (UINT64_C(300) * CW_NS_PER_MS)
-#define REASSEMBLY_NS (UINT64_C(5) * CW_NS_PER_S)
-#define STUN_EVERY_NS (UINT64_C(60) * CW_NS_PER_S)
+#define HANDSHAKE_NS	   (UINT64_C(15) * CW_NS_PER_S)
+#define HELLO_RETRY_NS	   (UINT64_C(300) * CW_NS_PER_MS)
+#define SA_RETRY_NS	   (UINT64_C(300) * CW_NS_PER_MS)
+#define REASSEMBLY_NS	   (UINT64_C(5) * CW_NS_PER_S)
+#define STUN_EVERY_NS	   (UINT64_C(60) * CW_NS_PER_S)
+#define CHALLENGE_EVERY_NS (UINT64_C(500) * CW_NS_PER_MS)
 /* A renewal that came to nothing is tried again after this. */
 #define RENEW_RETRY_NS (UINT64_C(30) * CW_NS_PER_S)
 /* How long an association that was renewed still listens: records on their way. */
 #define RETIRED_NS (UINT64_C(5) * CW_NS_PER_S)
-#define TWIN_NS	   (UINT64_C(60) * CW_NS_PER_S)
+/* Heard so lately that it must be alive: a neighbour's ping and its repetition. */
+#define ALIVE_NS (UINT64_C(3) * CW_NS_PER_S)
+#define TWIN_NS	 (UINT64_C(60) * CW_NS_PER_S)
 /* Two ends that opened at once finish within this of each other. */
 #define SIMULTANEOUS_NS (UINT64_C(10) * CW_NS_PER_S)
 
@@ -49,6 +57,11 @@ struct reassembly {
 	uint64_t began_ns;
 	uint8_t *data[PIECES_MAX];
 	size_t len[PIECES_MAX];
+};
+
+/* Keepalive of one class of link: keepalive.c. */
+struct keepalive {
+	uint64_t ping_ns, again_ns, dead_ns;
 };
 
 /* The agreement on one generation of SAs, as seen from one end. */
@@ -66,14 +79,20 @@ struct sa_agreement {
 	uint8_t nonce[NONCE_BYTES], peer_nonce[NONCE_BYTES];
 	uint32_t spi[SAS_MAX], peer_spi[SAS_MAX];
 	unsigned int K;
+	unsigned int held; /* spi[installed .. held) are allocated and not installed */
+	unsigned int installed;
 	uint64_t retry_ns, rekey_ns;
-	/* The generation before: its inbound SAs linger. */
-	uint32_t lingering;
-	uint64_t linger_until_ns;
+	/* Generations before, oldest first: their inbound SAs linger. */
+	unsigned int lingerers;
+	struct {
+		uint32_t generation;
+		uint64_t until_ns;
+	} lingering[LINGER_MAX];
 };
 
 struct association {
 	struct association *endpoint_next; /* bucket by endpoint */
+	struct association *node_next;	   /* bucket by node, while it is the link */
 	struct cw_links *links;
 	struct cw_dtls_session *session;
 	struct cw_endpoint path;
@@ -97,12 +116,17 @@ struct association {
 	/* hello, ping */
 	bool hello_sent, hello_got, hello_confirmed;
 	unsigned int peer_workers;
-	uint64_t hello_ns, ping_ns, ping_token, ping_sent_ns;
+	uint64_t hello_ns, ping_token, ping_sent_ns;
 	uint64_t rtt_ns, stun_ns;
+	enum cw_link_class class;
+	uint64_t busy_ns, busy_until_ns; /* traffic of ours since and until */
+	uint64_t jitter_ns;		 /* so that two ends do not ping in step */
+	uint32_t pings, pings_lost;	 /* pings_lost: sent again before an answer came */
+	uint64_t wake_ns;		 /* when its timer is due */
 	uint8_t stun_transaction[12];
 
 	uint32_t message_id;
-	struct reassembly parts[REASSEMBLIES_MAX];
+	struct reassembly *parts[REASSEMBLIES_MAX];
 
 	struct sa_agreement sa;
 	uint32_t rekeys;
@@ -127,12 +151,17 @@ struct cw_links {
 	struct cw_link_ops ops;
 	void *ctx;
 	struct association *buckets[BUCKETS];
-	struct association *all[ASSOCIATIONS_MAX];
-	unsigned int count, handshakes_in;
-	struct attempt attempts[ATTEMPTS_MAX];
+	struct association *nodes[BUCKETS];
+	struct association **all;
+	unsigned int count, size, handshakes_in;
+	struct attempt *attempts; /* a slot is free while not used */
+	unsigned int attempts_size;
+	uint64_t wake_ns; /* no timer of any association is due before */
+	uint64_t strangers_ns;
+	unsigned int strangers;
 	uint8_t selves[SELVES_MAX][NONCE_BYTES];
 	unsigned int selves_at;
-	bool closing;
+	bool closing, dead_waits;
 };
 
 /* links.c */
@@ -142,12 +171,20 @@ struct association *association_at(const struct cw_links *links, const struct cw
 struct association *association_add(struct cw_links *links, struct cw_dtls_session *session,
 				    const struct cw_endpoint *path, bool client, uint64_t now_ns);
 void association_rebucket(struct association *a, const struct cw_endpoint *path);
+/* It is the link to its node from now on. */
+void link_enter(struct association *a);
+void link_leave(struct association *a);
+/* Its timer must be looked at again. */
+void association_touch(struct association *a);
 /* Ends the association; `why` is told if it was the link. Freed by links_sweep. */
 void association_end(struct association *a, enum cw_link_down_reason why, uint64_t now_ns);
 void links_sweep(struct cw_links *links);
 
 /* association.c */
-void association_input(struct association *a, const uint8_t *data, size_t len, uint64_t now_ns);
+void association_input(struct association *a, const struct cw_endpoint *from, const uint8_t *data,
+		       size_t len, uint64_t now_ns);
+/* Ask a new endpoint of the peer whether it really is there. */
+void association_challenge(struct association *a, const struct cw_endpoint *seen, uint64_t now_ns);
 uint64_t association_timer(struct association *a, uint64_t now_ns);
 int association_send(struct association *a, Causeway__Link__Frame *frame);
 void endpoint_pack(const struct cw_endpoint *ep, uint8_t out[19]);
@@ -164,6 +201,14 @@ void renew_schedule(struct association *a, uint64_t now_ns);
 /* twin.c */
 void twin_self(struct association *a, uint64_t now_ns);
 void twin_replaced(struct association *a, const struct association *old, uint64_t now_ns);
+/* keepalive.c */
+void keepalive_heard(struct association *a, uint64_t now_ns);
+void keepalive_busy(struct association *a, uint64_t now_ns);
+void keepalive_pong(struct association *a, uint64_t token, uint64_t now_ns);
+/* Pings when due. @return false when the other end is dead. */
+bool keepalive_timer(struct association *a, uint64_t now_ns, uint64_t *next);
+/* Has been silent for so long that it may have moved. */
+bool keepalive_silent(const struct association *a, uint64_t now_ns);
 
 /* sa.c */
 void sa_begin(struct association *a, uint64_t now_ns);

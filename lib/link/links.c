@@ -18,8 +18,9 @@
 
 #include <cw_udp.h>
 
-#define RECORD_HANDSHAKE 22
-#define CLIENT_HELLO	 1
+#define RECORD_HANDSHAKE   22
+#define RECORD_APPLICATION 23
+#define CLIENT_HELLO	   1
 
 static unsigned int bucket_of(const struct cw_endpoint *ep)
 {
@@ -28,15 +29,44 @@ static unsigned int bucket_of(const struct cw_endpoint *ep)
 	return (h ^ h >> 16) % BUCKETS;
 }
 
+/* Node IDs are hashes already. */
+static unsigned int bucket_of_node(const struct cw_node_id *node)
+{
+	return (node->b[0] ^ node->b[7] ^ node->b[19]) % BUCKETS;
+}
+
 struct association *link_find(const struct cw_links *links, const struct cw_node_id *node)
 {
-	for (unsigned int i = 0; i < links->count; i++) {
-		struct association *a = links->all[i];
+	struct association *a = links->nodes[bucket_of_node(node)];
 
-		if (a->is_link && !a->dead && cw_node_id_equal(&a->identity.node, node))
-			return a;
-	}
-	return NULL;
+	while (a != NULL && !cw_node_id_equal(&a->identity.node, node))
+		a = a->node_next;
+	return a;
+}
+
+void link_enter(struct association *a)
+{
+	struct association **bucket = &a->links->nodes[bucket_of_node(&a->identity.node)];
+
+	a->is_link = true;
+	a->node_next = *bucket;
+	*bucket = a;
+}
+
+void link_leave(struct association *a)
+{
+	struct association **at = &a->links->nodes[bucket_of_node(&a->identity.node)];
+
+	a->is_link = false;
+	while (*at != a)
+		at = &(*at)->node_next;
+	*at = a->node_next;
+}
+
+void association_touch(struct association *a)
+{
+	a->wake_ns = 0;
+	a->links->wake_ns = 0;
 }
 
 struct association *association_at(const struct cw_links *links, const struct cw_endpoint *from,
@@ -50,12 +80,29 @@ struct association *association_at(const struct cw_links *links, const struct cw
 	return a;
 }
 
+static bool room_for_one(struct cw_links *links)
+{
+	unsigned int size = links->size ? links->size * 2 : 16;
+	struct association **all;
+
+	if (links->count < links->size)
+		return true;
+	if (links->count == ASSOCIATIONS_MAX)
+		return false;
+	all = realloc(links->all, size * sizeof(*all));
+	if (all == NULL)
+		return false;
+	links->all = all;
+	links->size = size;
+	return true;
+}
+
 struct association *association_add(struct cw_links *links, struct cw_dtls_session *session,
 				    const struct cw_endpoint *path, bool client, uint64_t now_ns)
 {
 	struct association *a;
 
-	if (links->count == ASSOCIATIONS_MAX)
+	if (!room_for_one(links))
 		return NULL;
 	a = calloc(1, sizeof(*a));
 	if (a == NULL)
@@ -68,6 +115,7 @@ struct association *association_add(struct cw_links *links, struct cw_dtls_sessi
 	a->endpoint_next = links->buckets[bucket_of(path)];
 	links->buckets[bucket_of(path)] = a;
 	links->all[links->count++] = a;
+	links->wake_ns = 0;
 	if (!client)
 		links->handshakes_in++;
 	return a;
@@ -99,19 +147,23 @@ void association_end(struct association *a, enum cw_link_down_reason why, uint64
 		return;
 	a->dead = true;
 	renew_forget(a);
+	links->dead_waits = true;
 	if (!a->client && !a->established)
 		links->handshakes_in--;
 	if (a->is_link) {
 		sa_end(a, now_ns);
+		link_leave(a);
 		links->ops.down(links->ctx, &a->identity.node, why, now_ns);
 	}
-	a->is_link = false;
 }
 
 void links_sweep(struct cw_links *links)
 {
 	unsigned int kept = 0;
 
+	if (!links->dead_waits)
+		return;
+	links->dead_waits = false;
 	for (unsigned int i = 0; i < links->count; i++) {
 		struct association *a = links->all[i];
 
@@ -157,6 +209,8 @@ void cw_links_destroy(struct cw_links *links)
 	for (unsigned int i = 0; i < links->count; i++)
 		association_end(links->all[i], CW_LINK_DOWN_LOCAL, 0);
 	links_sweep(links);
+	free(links->all);
+	free(links->attempts);
 	free(links);
 }
 
@@ -173,7 +227,7 @@ static bool is_client_hello(const uint8_t *data, size_t len)
  */
 static bool give_way(struct cw_links *links, const struct cw_endpoint *from)
 {
-	for (unsigned int i = 0; i < ATTEMPTS_MAX; i++) {
+	for (unsigned int i = 0; i < links->attempts_size; i++) {
 		const struct attempt *t = &links->attempts[i];
 
 		if (!t->used || t->any_node)
@@ -192,7 +246,7 @@ static void hello_in(struct cw_links *links, const struct cw_endpoint *from, con
 	struct cw_dtls_session *session;
 
 	if (a != NULL && !a->client) {
-		association_input(a, data, len, now_ns); /* a retransmission */
+		association_input(a, from, data, len, now_ns); /* a retransmission */
 		return;
 	}
 	if (a != NULL) {
@@ -212,10 +266,42 @@ static void hello_in(struct cw_links *links, const struct cw_endpoint *from, con
 		links->config.dtls->close(session);
 }
 
+/*
+ * A record from an endpoint where nobody is known. A peer whose NAT gave it another port, or that
+ * moved to another network, is silent where we know it, and its pings come from elsewhere:
+ * whichever silent link opens the record, it is. Bounded, for anybody may send such datagrams.
+ */
+static void stranger(struct cw_links *links, const struct cw_endpoint *from, const uint8_t *data,
+		     size_t len, uint64_t now_ns)
+{
+	unsigned int count = links->count;
+
+	if (data[0] != RECORD_APPLICATION)
+		return;
+	if (now_ns - links->strangers_ns >= CW_NS_PER_S) {
+		links->strangers_ns = now_ns;
+		links->strangers = 0;
+	}
+	if (links->strangers++ >= STRANGERS_PER_S)
+		return;
+	for (unsigned int i = 0; i < count; i++) {
+		struct association *a = links->all[i];
+		bool asked = a->challenge_token != 0 && cw_endpoint_equal(&a->challenged, from);
+		uint64_t heard_ns = a->heard_ns;
+
+		if (!a->is_link || (!asked && !keepalive_silent(a, now_ns)))
+			continue;
+		association_input(a, from, data, len, now_ns);
+		if (a->dead || a->heard_ns != heard_ns)
+			return;
+	}
+}
+
 static void dtls_input(struct cw_links *links, const struct cw_endpoint *from, const uint8_t *data,
 		       size_t len, uint64_t now_ns)
 {
 	struct association *a, *next;
+	bool known = false;
 
 	if (is_client_hello(data, len)) {
 		hello_in(links, from, data, len, now_ns);
@@ -225,12 +311,16 @@ static void dtls_input(struct cw_links *links, const struct cw_endpoint *from, c
 		next = a->endpoint_next;
 		if (a->dead || !cw_endpoint_equal(&a->path, from))
 			continue;
-		/* Handshake records in the clear can only be for one that shakes hands. */
+		known = true;
+		/* Handshake records in the clear are for one that shakes hands, or for a server
+		 * whose last flight was lost: it must say it again. */
 		if (a->established && data[0] == RECORD_HANDSHAKE && len > 4 && data[3] == 0 &&
-		    data[4] == 0)
+		    data[4] == 0 && (a->client || now_ns - a->established_ns >= HANDSHAKE_NS))
 			continue;
-		association_input(a, data, len, now_ns);
+		association_input(a, from, data, len, now_ns);
 	}
+	if (!known)
+		stranger(links, from, data, len, now_ns);
 }
 
 void cw_links_input(struct cw_links *links, const struct cw_endpoint *from, const uint8_t *data,
@@ -251,13 +341,25 @@ void cw_links_input(struct cw_links *links, const struct cw_endpoint *from, cons
 
 uint64_t cw_links_timer(struct cw_links *links, uint64_t now_ns)
 {
-	uint64_t next = attempts_timer(links, now_ns);
+	uint64_t next, attempts_ns = attempts_timer(links, now_ns);
 
-	for (unsigned int i = 0; i < links->count; i++)
-		if (!links->all[i]->dead)
-			next = cw_min_u64(next, association_timer(links->all[i], now_ns));
+	if (now_ns < links->wake_ns)
+		return cw_min_u64(attempts_ns, links->wake_ns);
+	/* What a timer touches is looked at in the next call. */
+	links->wake_ns = CW_NEVER;
+	next = CW_NEVER;
+	for (unsigned int i = 0; i < links->count; i++) {
+		struct association *a = links->all[i];
+
+		if (a->dead)
+			continue;
+		if (now_ns >= a->wake_ns)
+			a->wake_ns = association_timer(a, now_ns);
+		next = cw_min_u64(next, a->wake_ns);
+	}
+	links->wake_ns = cw_min_u64(links->wake_ns, next);
 	links_sweep(links);
-	return next;
+	return cw_min_u64(attempts_ns, links->wake_ns);
 }
 
 void cw_links_close(struct cw_links *links, const struct cw_node_id *node, uint64_t now_ns)
@@ -284,25 +386,42 @@ void cw_links_roam(struct cw_links *links, const struct cw_node_id *node,
 		   const struct cw_endpoint *seen, uint64_t now_ns)
 {
 	struct association *a = link_find(links, node);
-	Causeway__Link__Challenge challenge = CAUSEWAY__LINK__CHALLENGE__INIT;
-	Causeway__Link__Frame frame = CAUSEWAY__LINK__FRAME__INIT;
-	struct cw_endpoint old;
 
-	if (a == NULL || (a->challenge_ns != 0 && now_ns - a->challenge_ns < CW_NS_PER_S))
-		return;
-	old = a->path;
-	a->challenged = *seen;
-	a->challenge_ns = now_ns;
-	a->challenge_token = cw_random_u64(&links->config.random) | 1;
-	challenge.token = a->challenge_token;
-	frame.body_case = CAUSEWAY__LINK__FRAME__BODY_CHALLENGE;
-	frame.challenge = &challenge;
-	/* Only this one datagram goes there; the path moves when the answer has come back from it.
-	 */
-	links->config.dtls->move(a->session, seen);
-	if (association_send(a, &frame) < 0)
-		a->challenge_token = 0;
-	links->config.dtls->move(a->session, &old);
+	if (a != NULL && !cw_endpoint_equal(seen, &a->path))
+		association_challenge(a, seen, now_ns);
+}
+
+bool cw_links_classify(struct cw_links *links, const struct cw_node_id *node,
+		       enum cw_link_class class, uint64_t now_ns)
+{
+	struct association *a = link_find(links, node);
+
+	(void)now_ns;
+	if (a == NULL)
+		return false;
+	if (a->class != class) {
+		a->class = class;
+		association_touch(a);
+	}
+	return true;
+}
+
+void cw_links_busy(struct cw_links *links, const struct cw_node_id *node, uint64_t now_ns)
+{
+	struct association *a = link_find(links, node);
+
+	if (a != NULL)
+		keepalive_busy(a, now_ns);
+}
+
+void cw_links_load(const struct cw_links *links, struct cw_links_load *out)
+{
+	*out = (struct cw_links_load){.associations = links->count,
+				      .handshakes_in = links->handshakes_in};
+	for (unsigned int i = 0; i < links->count; i++)
+		out->links += links->all[i]->is_link;
+	for (unsigned int i = 0; i < links->attempts_size; i++)
+		out->attempts += links->attempts[i].used;
 }
 
 void cw_links_rekey(struct cw_links *links, const struct cw_node_id *node, uint64_t now_ns)
@@ -313,8 +432,10 @@ void cw_links_rekey(struct cw_links *links, const struct cw_node_id *node, uint6
 
 	if (a == NULL)
 		return;
+	association_touch(a);
 	if (a->client) {
 		sa_begin(a, now_ns);
+		links_sweep(links);
 		return;
 	}
 	want.after = a->sa.current;
@@ -334,7 +455,10 @@ static void fill_info(const struct association *a, struct cw_link_info *out)
 				     .heard_ns = a->heard_ns,
 				     .sa_generation = a->sa.current,
 				     .rekeys = a->rekeys,
-				     .renewals = a->renewals};
+				     .renewals = a->renewals,
+				     .class = a->class,
+				     .pings = a->pings,
+				     .pings_lost = a->pings_lost};
 }
 
 bool cw_links_info(const struct cw_links *links, const struct cw_node_id *node,

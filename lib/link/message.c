@@ -40,31 +40,32 @@ int message_send(struct association *a, const void *data, size_t len)
 	return 0;
 }
 
-static void reassembly_clear(struct reassembly *r)
+static void reassembly_end(struct reassembly **at)
 {
-	for (unsigned int i = 0; i < PIECES_MAX; i++)
-		free(r->data[i]);
-	memset(r, 0, sizeof(*r));
+	for (unsigned int i = 0; *at != NULL && i < PIECES_MAX; i++)
+		free((*at)->data[i]);
+	free(*at);
+	*at = NULL;
 }
 
 static struct reassembly *reassembly_for(struct association *a, uint32_t id, uint32_t count,
 					 uint64_t now_ns)
 {
-	struct reassembly *oldest = &a->parts[0];
+	struct reassembly **oldest = &a->parts[0];
 
 	for (unsigned int i = 0; i < REASSEMBLIES_MAX; i++) {
-		struct reassembly *r = &a->parts[i];
+		struct reassembly **r = &a->parts[i];
 
-		if (r->count != 0 && r->id == id)
-			return r->count == count ? r : NULL;
-		if (r->count == 0 || (oldest->count != 0 && r->began_ns < oldest->began_ns))
+		if (*r != NULL && (*r)->id == id)
+			return (*r)->count == count ? *r : NULL;
+		if (*oldest != NULL && (*r == NULL || (*r)->began_ns < (*oldest)->began_ns))
 			oldest = r;
 	}
-	reassembly_clear(oldest);
-	oldest->id = id;
-	oldest->count = count;
-	oldest->began_ns = now_ns;
-	return oldest;
+	reassembly_end(oldest);
+	*oldest = calloc(1, sizeof(**oldest));
+	if (*oldest != NULL)
+		**oldest = (struct reassembly){.id = id, .count = count, .began_ns = now_ns};
+	return *oldest;
 }
 
 static void deliver(struct association *a, const uint8_t *data, size_t len, uint64_t now_ns)
@@ -75,16 +76,20 @@ static void deliver(struct association *a, const uint8_t *data, size_t len, uint
 static void complete(struct association *a, struct reassembly *r, uint64_t now_ns)
 {
 	size_t len = 0, at = 0;
+	unsigned int i = 0;
 	uint8_t *whole;
 
-	for (unsigned int i = 0; i < r->count; i++)
+	for (i = 0; i < r->count; i++)
 		len += r->len[i];
 	whole = len <= CW_LINK_MESSAGE_BYTES_MAX ? malloc(len) : NULL;
-	for (unsigned int i = 0; whole != NULL && i < r->count; i++) {
-		memcpy(whole + at, r->data[i], r->len[i]);
+	for (i = 0; whole != NULL && i < r->count; i++) {
+		if (r->len[i] > 0)
+			memcpy(whole + at, r->data[i], r->len[i]);
 		at += r->len[i];
 	}
-	reassembly_clear(r);
+	for (i = 0; i < REASSEMBLIES_MAX; i++)
+		if (a->parts[i] == r)
+			reassembly_end(&a->parts[i]);
 	if (whole != NULL)
 		deliver(a, whole, len, now_ns);
 	free(whole);
@@ -109,19 +114,19 @@ void message_piece(struct association *a, const Causeway__Link__Piece *piece, ui
 		return;
 	memcpy(r->data[piece->index], piece->data.data, piece->data.len);
 	r->len[piece->index] = piece->data.len;
-	if (++r->have == r->count)
+	if (++r->have == r->count || a->links->config.mutate == CW_LINK_MUT_PIECES)
 		complete(a, r, now_ns);
 }
 
 void message_timer(struct association *a, uint64_t now_ns)
 {
 	for (unsigned int i = 0; i < REASSEMBLIES_MAX; i++)
-		if (a->parts[i].count != 0 && now_ns - a->parts[i].began_ns >= REASSEMBLY_NS)
-			reassembly_clear(&a->parts[i]);
+		if (a->parts[i] != NULL && now_ns - a->parts[i]->began_ns >= REASSEMBLY_NS)
+			reassembly_end(&a->parts[i]);
 }
 
 void message_free(struct association *a)
 {
 	for (unsigned int i = 0; i < REASSEMBLIES_MAX; i++)
-		reassembly_clear(&a->parts[i]);
+		reassembly_end(&a->parts[i]);
 }

@@ -73,19 +73,23 @@ void renew_take_over(struct association *a, struct association *old, uint64_t no
 	bool moved = !cw_endpoint_equal(&a->path, &old->path);
 
 	renew_forget(a);
-	a->is_link = true;
+	link_leave(old);
+	link_enter(a);
 	a->no_sas = old->no_sas;
 	a->renewals = old->renewals + 1;
 	a->rekeys = old->rekeys;
 	a->established_ns = old->established_ns;
 	a->rtt_ns = old->rtt_ns;
-	a->ping_ns = now_ns;
+	a->class = old->class;
+	a->busy_ns = old->busy_ns;
+	a->busy_until_ns = old->busy_until_ns;
+	a->pings = old->pings;
+	a->pings_lost = old->pings_lost;
 	a->stun_ns = old->stun_ns;
 	a->changes = old->changes;
 	a->changes_since_ns = old->changes_since_ns;
 	a->sa = old->sa;
 	links->config.kdf.cleanse(&old->sa, sizeof(old->sa));
-	old->is_link = false;
 	old->retired = true;
 	old->retire_ns = now_ns + RETIRED_NS;
 	renew_schedule(a, now_ns);
@@ -121,6 +125,7 @@ void cw_links_renew(struct cw_links *links, uint64_t spread_ns, uint64_t now_ns)
 		}
 		if (a->is_link)
 			a->renew_ns = cw_min_u64(a->renew_ns, at);
+		association_touch(a);
 	}
 	links_sweep(links);
 }

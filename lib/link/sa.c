@@ -70,6 +70,8 @@ static bool install(struct association *a, bool outbound, uint64_t now_ns)
 			links->ops.sa_install(links->ctx, &sa, now_ns) == 0;
 
 		links->config.kdf.cleanse(sa.key, sizeof(sa.key));
+		if (ok && !outbound)
+			a->sa.installed = k + 1;
 		if (!ok) {
 			cw_log(links->config.log, CW_LOG_ERROR, MODULE,
 			       "an SA could not be installed; the link is closed");
@@ -85,11 +87,24 @@ static bool alloc_spis(struct association *a)
 	struct cw_links *links = a->links;
 
 	a->sa.K = links->config.workers > a->peer_workers ? links->config.workers : a->peer_workers;
-	for (unsigned int k = 0; k < a->sa.K; k++)
+	a->sa.held = a->sa.installed = 0;
+	for (; a->sa.held < a->sa.K; a->sa.held++)
 		if (links->ops.spi_alloc(links->ctx, &a->identity.node,
-					 (uint8_t)(k % links->config.workers), &a->sa.spi[k]) < 0)
+					 (uint8_t)(a->sa.held % links->config.workers),
+					 &a->sa.spi[a->sa.held]) < 0)
 			return false;
 	return true;
+}
+
+/* What was allocated and never installed goes back. */
+static void free_spis(struct association *a)
+{
+	const struct cw_links *links = a->links;
+
+	for (unsigned int k = a->sa.installed; k < a->sa.held; k++)
+		if (links->config.mutate != CW_LINK_MUT_SPILEAK)
+			links->ops.spi_free(links->ctx, a->sa.spi[k]);
+	a->sa.held = a->sa.installed;
 }
 
 static void new_nonce(struct association *a)
@@ -155,12 +170,24 @@ static void send_done(struct association *a, uint32_t generation)
 		cw_log(a->links->config.log, CW_LOG_DEBUG, MODULE, "SA done not sent");
 }
 
-static void retire_lingering(struct association *a, uint64_t now_ns)
+static void retire_oldest(struct association *a, uint64_t now_ns)
 {
-	if (a->sa.lingering == 0)
+	a->links->ops.sa_retire(a->links->ctx, &a->identity.node, false,
+				a->sa.lingering[0].generation, now_ns);
+	a->sa.lingerers--;
+	memmove(a->sa.lingering, a->sa.lingering + 1, a->sa.lingerers * sizeof(a->sa.lingering[0]));
+}
+
+static void linger(struct association *a, uint64_t now_ns)
+{
+	if (a->sa.current == 0)
 		return;
-	a->links->ops.sa_retire(a->links->ctx, &a->identity.node, false, a->sa.lingering, now_ns);
-	a->sa.lingering = 0;
+	if (a->sa.lingerers == LINGER_MAX)
+		retire_oldest(a, now_ns);
+	a->sa.lingering[a->sa.lingerers].generation = a->sa.current;
+	a->sa.lingering[a->sa.lingerers++].until_ns = now_ns + CW_LINK_SA_LINGER_NS;
+	if (a->links->config.mutate == CW_LINK_MUT_NOLINGER)
+		retire_oldest(a, now_ns);
 }
 
 /* Both ends use the new generation: the one before goes, a little later. */
@@ -168,9 +195,7 @@ static void switched(struct association *a, uint64_t now_ns)
 {
 	uint64_t spread = a->links->config.sa_rekey_ns / 10 + 1;
 
-	retire_lingering(a, now_ns);
-	a->sa.lingering = a->sa.current;
-	a->sa.linger_until_ns = now_ns + CW_LINK_SA_LINGER_NS;
+	linger(a, now_ns);
 	if (a->sa.current != 0)
 		a->rekeys++;
 	a->sa.current = a->sa.generation;
@@ -226,6 +251,8 @@ static void on_offer(struct association *a, const Causeway__Link__SaOffer *offer
 	if (!install(a, false, now_ns))
 		return;
 	a->sa.phase = SA_ANSWERED;
+	if (a->links->config.mutate == CW_LINK_MUT_EAGER && !install(a, true, now_ns))
+		return;
 	send_answer(a);
 }
 
@@ -297,10 +324,10 @@ uint64_t sa_timer(struct association *a, uint64_t now_ns)
 {
 	uint64_t next = CW_NEVER;
 
-	if (a->sa.lingering != 0 && now_ns >= a->sa.linger_until_ns)
-		retire_lingering(a, now_ns);
-	if (a->sa.lingering != 0)
-		next = a->sa.linger_until_ns;
+	while (a->sa.lingerers > 0 && now_ns >= a->sa.lingering[0].until_ns)
+		retire_oldest(a, now_ns);
+	if (a->sa.lingerers > 0)
+		next = a->sa.lingering[0].until_ns;
 	if (a->sa.phase == SA_OFFERED || a->sa.phase == SA_READIED) {
 		if (now_ns >= a->sa.retry_ns) {
 			a->sa.retry_ns = now_ns + SA_RETRY_NS;
@@ -325,10 +352,9 @@ void sa_end(struct association *a, uint64_t now_ns)
 	struct cw_links *links = a->links;
 	const struct cw_node_id *peer = &a->identity.node;
 
-	retire_lingering(a, now_ns);
-	if (a->sa.phase == SA_OFFERED)
-		for (unsigned int k = 0; k < a->sa.K; k++)
-			links->ops.spi_free(links->ctx, a->sa.spi[k]);
+	while (a->sa.lingerers > 0)
+		retire_oldest(a, now_ns);
+	free_spis(a);
 	if (a->sa.current != 0) {
 		links->ops.sa_retire(links->ctx, peer, true, a->sa.current, now_ns);
 		links->ops.sa_retire(links->ctx, peer, false, a->sa.current, now_ns);

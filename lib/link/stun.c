@@ -13,7 +13,7 @@ void stun_ask(struct association *a, uint64_t now_ns)
 	struct cw_links *links = a->links;
 	uint8_t message[CW_STUN_BYTES_MAX];
 
-	(void)now_ns;
+	a->stun_ns = now_ns + STUN_EVERY_NS;
 	links->config.random.fill(links->config.random.ctx, a->stun_transaction,
 				  sizeof(a->stun_transaction));
 	links->ops.send(links->ctx, &a->path, message,

@@ -43,7 +43,7 @@ void twin_self(struct association *a, uint64_t now_ns)
 
 void twin_replaced(struct association *a, const struct association *old, uint64_t now_ns)
 {
-	bool alive = now_ns - old->heard_ns < 2 * PING_NS;
+	bool alive = now_ns - old->heard_ns < ALIVE_NS;
 
 	a->changes = old->changes;
 	a->changes_since_ns = old->changes_since_ns;

@@ -8,11 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct sim_suite *const suites[] = {&sim_dht};
+#include <sys/random.h>
+
+static const struct sim_suite *const suites[] = {&sim_dht, &sim_link};
 
 static int usage(void)
 {
-	fputs("usage: tests/sim/run SUITE [--nodes N] [--seeds A-B] [--seconds S] [--mutate NAME] [--first] [--json]\n"
+	fputs("usage: tests/sim/run SUITE [--nodes N] [--seeds A-B | --fresh N] [--seconds S] [--mutate NAME] [--first] [--json]\n"
 	      "SUITE: all",
 	      stderr);
 	for (size_t i = 0; i < CW_ARRAY_SIZE(suites); i++)
@@ -40,8 +42,24 @@ static bool parse_seeds(const char *text, struct sim_options *o)
 	return *text != '\0' && *end == '\0' && o->seed_last >= o->seed_first;
 }
 
+/* Seeds that nobody ran before; they are printed, so that they can be run again. */
+static bool fresh_seeds(unsigned int count, struct sim_options *o)
+{
+	uint32_t first;
+
+	if (count == 0 || getrandom(&first, sizeof(first), 0) != sizeof(first))
+		return false;
+	o->seed_first = first;
+	o->seed_last = o->seed_first + count - 1;
+	printf("seeds %llu-%llu\n", (unsigned long long)o->seed_first,
+	       (unsigned long long)o->seed_last);
+	return true;
+}
+
 static int parse(struct sim_options *o, int argc, char **argv)
 {
+	unsigned int count;
+
 	if (argc < 2)
 		return usage();
 	o->suite = argv[1];
@@ -59,6 +77,8 @@ static int parse(struct sim_options *o, int argc, char **argv)
 			good = parse_number(value, &o->seconds);
 		else if (strcmp(name, "--seeds") == 0)
 			good = parse_seeds(value, o);
+		else if (strcmp(name, "--fresh") == 0)
+			good = parse_number(value, &count) && fresh_seeds(count, o);
 		else if (strcmp(name, "--mutate") == 0)
 			o->mutate = value;
 		else
