@@ -51,6 +51,9 @@ void cw_membership_ns(struct cw_control *ctl, const struct cw_namespace_record *
 	cw_overlay_forbid(ctl->overlay, &ns->subnet);
 	if (!ctl->config.has_lan)
 		return;
+	/* Before workers may grant by it: a longer lease needs its cover first (R4). */
+	if (!first)
+		cw_lease_set_namespace(ctl->lease, ns, ctl->now_ns);
 	if (cw_view_publish(ctl) < 0 || (first && start_engine(ctl) < 0)) {
 		cw_log(ctl->config.log, CW_LOG_ERROR, CW_CONTROL_MODULE,
 		       "no memory for the namespace's tables");
@@ -60,8 +63,6 @@ void cw_membership_ns(struct cw_control *ctl, const struct cw_namespace_record *
 	if (first)
 		cw_log(ctl->config.log, CW_LOG_NOTICE, CW_CONTROL_MODULE,
 		       "namespace %s: serving the LAN", ns->name);
-	else
-		cw_lease_set_namespace(ctl->lease, ns, ctl->now_ns);
 }
 
 static void on_ns(void *arg, const struct cw_store_answer *answer, uint64_t now_ns)

@@ -14,11 +14,15 @@
  */
 #include <cw_dhcp.h>
 #include <cw_host.h>
+#include <cw_law.h>
 #include <cw_log.h>
 #include <cw_ops.h>
 #include <cw_store.h>
 
 struct cw_lease_engine;
+
+/** Gateways of one site that share leases with this one, at most. */
+#define CW_LEASE_FELLOWS_MAX 15u
 
 /** One record of the gateway's own log (drivers store it opaquely; at most this many bytes). */
 #define CW_LEASE_LOG_BYTES_MAX 512u
@@ -66,6 +70,7 @@ struct cw_lease_config {
 	unsigned int pool_low, pool_high;
 	uint64_t boot_id; /* same boot and same state directory lock: the predecessor's session may
 			     be ended at once */
+	enum cw_lease_mutation mutate; /* none, outside of the simulator */
 };
 
 CW_MUST_USE int cw_lease_create(struct cw_lease_engine **out, const struct cw_lease_config *config,
@@ -73,8 +78,6 @@ CW_MUST_USE int cw_lease_create(struct cw_lease_engine **out, const struct cw_le
 void cw_lease_destroy(struct cw_lease_engine *engine);
 /** Replay of the own log at start, in order, before the first timer call. */
 void cw_lease_replay(struct cw_lease_engine *engine, const uint8_t *record, size_t len);
-void cw_lease_set_namespace(struct cw_lease_engine *engine, const struct cw_namespace_record *ns,
-			    uint64_t now_ns);
 uint64_t cw_lease_timer(struct cw_lease_engine *engine, uint64_t now_ns);
 void cw_lease_durable(struct cw_lease_engine *engine, uint64_t lsn, int err, uint64_t now_ns);
 /** Snapshot of the log: every live record, through `emit`; the app then cuts the log. */
@@ -92,12 +95,21 @@ void cw_lease_heard(struct cw_lease_engine *engine, rte_be32_t ip, const struct 
 void cw_lease_message(struct cw_lease_engine *engine, const struct cw_node_id *from,
 		      const struct cw_site_id *site, const uint8_t *data, size_t len,
 		      uint64_t now_ns);
+/** The gateways of this site, with or without this one: they get every first binding before its ACK
+ * leaves, and the clients are divided among them. None at first. More than CW_LEASE_FELLOWS_MAX
+ * others are left out. */
+void cw_lease_set_fellows(struct cw_lease_engine *engine, const struct cw_node_id *nodes,
+			  unsigned int count);
 /** From the store's events. */
 void cw_lease_changed(struct cw_lease_engine *engine, rte_be32_t ip,
 		      const struct cw_mapping *mapping, uint64_t now_ns);
 /** SIGTERM: no more answers; sign off unbound, write bound, close the session. @return true when
  * nothing is left to wait for. */
 bool cw_lease_shutdown(struct cw_lease_engine *engine, uint64_t now_ns);
+/** A new namespace record. For workers' sake it comes here before a view of it is published: what
+ * they may grant in-line must be covered first (R4). */
+void cw_lease_set_namespace(struct cw_lease_engine *engine, const struct cw_namespace_record *ns,
+			    uint64_t now_ns);
 /** The process was stopped for a while (or a suspend): frames queued before now are void, deadlines
  * are looked at first. */
 void cw_lease_woke(struct cw_lease_engine *engine, uint64_t now_ns);

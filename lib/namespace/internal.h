@@ -12,76 +12,170 @@
 #define MODULE "lease"
 
 enum {
-	BUCKETS = 1 << 14,
-	BINDINGS_MAX = 65536 + 1024,
-	/* DHCP exchanges that wait for the store: beyond, clients retry. */
-	TRANSACTIONS_MAX = 1024,
-	CANDIDATES_MAX = 4,
-	/* Claims under way at once: re-claims after a restart, pool refill. */
-	RECLAIMS_MAX = 64,
-	POOL_CLAIMS_MAX = 8,
-	CONSENTS_MAX = 64,
-	DOUBTS_MAX = 256,
-	PROMISED_MAX = 1024,
-	CLAIM_TRIES = 3,
+	BUCKETS = 1 << 16, /* of bindings and log lines: CW_HOST_MAX hosts, one each */
+	BINDINGS_MAX = 65536 + 8192,
+	/* DHCP exchanges that wait for the store: beyond, clients retry. At 20,000 first contacts a
+	 * second, each asking the registers for 50 ms, 1,000 are under way. */
+	TRANSACTIONS_MAX = 4096,
+	TRANSACTION_BUCKETS = 4096,
 	TRANSACTION_BYTES = 1024,
+	CANDIDATES_MAX = 6,
+	OFFER_BUCKETS = 4096,
+	ACQUIRE_BUCKETS = 1024,
+	DOUBT_BUCKETS = 256,
+	CONSENT_BUCKETS = 256,
+	/* Claims under way at once: after a restart or a new generation; pool refill. */
+	RECLAIMS_MAX = 128,
+	POOL_CLAIMS_MAX = 64,
+	LOOKS_MAX = 256,
+	GARPS_MAX = 64,
+	CONSENTS_MAX = 1024,
+	/* A doubt lives for a minute; claims stop before one would have to be forgotten. */
+	DOUBTS_MAX = 16384,
+	SETTLES_MAX = 16, /* doubts looked at at once */
+	CLAIM_TRIES = 3,
+	/* Refused or unanswered so often, a client gets another address than its own. */
+	REFUSALS_MAX = 3,
+	REFUSAL_SLOTS = 4096,
+	/* Records looked at again per second at most: a site of 65,536 hosts sees each every 131 s.
+	 */
+	LOOKS_PER_S = 500,
+	/* Bindings served per turn of the control core: some hundred microseconds. */
+	READY_PER_TURN = 512,
+	WHEEL_SLOTS = 1024,
+	GENERATIONS = 8, /* of our own session whose covers may still be running */
+	POOL_GROWTH = 8, /* times pool_high, when that many are asked for */
+	SPARES_TRIED = 64,
 };
 
-#define TICK_NS	      (UINT64_C(500) * CW_NS_PER_MS)
-#define OFFER_NS      (UINT64_C(20) * CW_NS_PER_S)
-#define LOOK_EVERY_NS (UINT64_C(20) * CW_NS_PER_S)
-/* What was read longer ago is not acted on. */
-#define LOOK_FRESH_NS (UINT64_C(25) * CW_NS_PER_S)
-#define SETTLE_NS     (UINT64_C(60) * CW_NS_PER_S)
-#define ABANDONED_NS  (UINT64_C(20) * CW_NS_PER_S)
-#define DECLINE_NS    (UINT64_C(60) * CW_NS_PER_S)
-#define HINT_NS	      (UINT64_C(300) * CW_NS_PER_MS)
-#define PROBE_NS      (UINT64_C(400) * CW_NS_PER_MS)
-#define CONSENT_NS    (UINT64_C(2) * CW_NS_PER_S)
-#define OP_NS	      (UINT64_C(5) * CW_NS_PER_S)
+#define TICK_NS	 (UINT64_C(500) * CW_NS_PER_MS)
+#define OFFER_NS (UINT64_C(20) * CW_NS_PER_S)
+/* With an empty pool, an offer nobody took for so long goes to the next one. */
+#define OFFER_LEAST_NS	 (UINT64_C(2) * CW_NS_PER_S)
+#define LOOK_EVERY_NS	 (UINT64_C(20) * CW_NS_PER_S)
+#define SETTLE_NS	 (UINT64_C(60) * CW_NS_PER_S)
+#define SETTLE_EVERY_NS	 (UINT64_C(2) * CW_NS_PER_S)
+#define ABANDONED_NS	 (UINT64_C(20) * CW_NS_PER_S)
+#define DECLINE_NS	 (UINT64_C(60) * CW_NS_PER_S)
+#define HINT_NS		 (UINT64_C(300) * CW_NS_PER_MS)
+#define PROBE_NS	 (UINT64_C(400) * CW_NS_PER_MS)
+#define CONSENT_NS	 (UINT64_C(2) * CW_NS_PER_S)
+#define CONSENT_AGAIN_NS (UINT64_C(800) * CW_NS_PER_MS)
+#define OP_NS		 (UINT64_C(5) * CW_NS_PER_S)
+#define REFUSAL_NS	 (UINT64_C(60) * CW_NS_PER_S)
+/* A worker may be in the middle of a burst, with what was published before: its ACK is noted and
+ * on the wire within this time. */
+#define BURST_NS (UINT64_C(1) * CW_NS_PER_S)
+/* After a stop, what waited in rings and queues has come through within this time. */
+#define STALE_QUEUE_NS (UINT64_C(1) * CW_NS_PER_S)
+/* Addresses above the pool's mark go back one by one when they were not wanted for so long. */
+#define POOL_IDLE_NS (UINT64_C(60) * CW_NS_PER_S)
+#define FELLOW_NS    (UINT64_C(300) * CW_NS_PER_MS)
+#define FALLBACK_NS  (UINT64_C(1500) * CW_NS_PER_MS)
+
+/* An intrusive list: a head is a link to itself. */
+struct link {
+	struct link *next, *prev;
+};
+
+static inline void link_init(struct link *l)
+{
+	l->next = l->prev = l;
+}
+
+static inline bool link_empty(const struct link *l)
+{
+	return l->next == l;
+}
+
+static inline void link_remove(struct link *l)
+{
+	l->prev->next = l->next;
+	l->next->prev = l->prev;
+	link_init(l);
+}
+
+static inline void link_append(struct link *head, struct link *l)
+{
+	l->prev = head->prev;
+	l->next = head;
+	head->prev->next = l;
+	head->prev = l;
+}
+
+/* Who a client is: on the wire, and in the registers. With a twin that answers elsewhere under the
+ * same client-id, a machine is client-id and MAC (R10). */
+struct identity {
+	struct cw_client client; /* len 0: known by its hash only (a host that moved alive) */
+	struct cw_client_hash hash;
+	bool twin;
+};
 
 /* A DHCP exchange that cannot be answered at once: the message, kept whole. */
 struct transaction {
-	bool used;
+	struct transaction *next; /* in its bucket, or in the free list */
 	struct cw_lease_engine *e;
 	struct cw_dhcp_message m;
 	struct cw_mac ether_src;
 	uint16_t vlan;
-	struct cw_client client;
-	struct cw_client_hash hash;
+	struct identity who, twin;
+	bool has_twin;
 	rte_be32_t ip; /* REQUEST: asked for */
-	rte_be32_t candidates[CANDIDATES_MAX];
+	struct {
+		rte_be32_t ip;
+		bool twin;
+	} candidates[CANDIDATES_MAX];
 	unsigned int candidate_count, candidate;
+	uint8_t why; /* enum verdict that decides how another address is offered */
 	uint8_t storage[TRANSACTION_BYTES];
+};
+
+struct binding;
+
+/* An address of the pool that was offered. */
+struct offer {
+	struct link fifo; /* by made_ns */
+	struct offer *next;
+	struct binding *b;
+	struct identity who;
+	struct cw_mac mac;
+	uint64_t made_ns;
+};
+
+/* A first binding on its way to be durable (R14). */
+struct commit {
+	struct link fifo; /* by lsn while not on_disk; then by `fallback_ns` */
+	struct binding *b;
+	struct transaction *t;
+	uint64_t lsn, call, fallback_ns;
+	uint32_t waiting, lease_s; /* fellows, one bit each */
+	bool on_disk, asked;
 };
 
 /* A gateway's own view of one address (leases.md "gateway, memory"). */
 struct binding {
 	struct binding *ip_next, *client_next;
-	struct binding *all_next, *all_prev;
+	struct link all;
+	struct link due;   /* in the wheel, among the ready, or among those to be claimed again */
+	struct link spare; /* may be offered */
+	uint64_t due_ns;
 	rte_be32_t ip;
 	uint8_t client_state; /* enum cw_client_state */
-	struct cw_client_hash hash;
-	struct cw_client client;
+	struct identity who;
 	struct cw_mac mac;
 	uint16_t vlan;
 	char name[64];
 	uint64_t sgen, cover_ns, ver, gen;
-	bool ver_known;
 	uint64_t until_ns; /* every lease out is over then, on our clock */
-	bool fresh;	   /* may be bound locally, once (R9) */
+	uint64_t acked_ns, looked_ns, stopped_ns, spare_ns;
+	bool ver_known;
+	bool fresh; /* may be bound locally, once (R9) */
 	bool stopped, busy, written, logged;
+	bool durable;	   /* the log line that names its client is on disk */
+	bool granted;	   /* its host may be using it: workers carry its traffic */
 	bool foreign_macs; /* leases may be out to MACs we do not know of (R12) */
-	uint64_t acked_ns, looked_ns;
-	/* offer */
-	bool offered;
-	struct cw_client_hash offer_hash;
-	struct cw_client offer_client;
-	struct cw_mac offer_mac;
-	uint64_t offer_until_ns;
-	/* first commit under way */
-	uint64_t commit_lsn;
-	struct transaction *commit;
+	struct offer *offer;
+	struct commit *commit;
 	/* how workers see it */
 	uint8_t shown; /* 0: not published, else 1 + enum cw_host_state */
 	bool shown_inline;
@@ -94,13 +188,15 @@ typedef void (*acquired_fn)(struct cw_lease_engine *e, void *arg, rte_be32_t ip,
 
 /* An address being taken. */
 struct acquire {
+	struct acquire *ip_next;
+	struct link fifo; /* waits for consents */
 	struct cw_lease_engine *e;
 	rte_be32_t ip;
-	bool has_client, has_proof;
-	struct cw_client_hash hash;
-	struct cw_client client;
+	bool has_client, has_proof, former, asked_again;
+	struct identity who;
 	struct cw_mac mac;
 	uint64_t proof_gen, sgen;
+	uint64_t promised_ver; /* meanwhile others may have it, up to this version (R10) */
 	struct cw_mapping seen;
 	unsigned int tries;
 	uint8_t consent_count, waiting;
@@ -109,132 +205,232 @@ struct acquire {
 	uint64_t until_ns;
 	acquired_fn done;
 	void *arg;
-	struct acquire *next; /* those that wait for consents */
 };
 
-/* Own log, read at start: to be claimed again. */
-struct todo {
-	struct todo *next;
+/* What an answer of the store is about; the binding may be gone by then. */
+struct note {
+	struct link all;
+	struct cw_lease_engine *e;
+	rte_be32_t ip;
+	uint64_t number;
+	struct cw_mac mac;
+};
+
+/* A log line: our own of the process before, to be claimed again, or a fellow's. */
+struct line {
+	struct line *ip_next, *client_next;
+	struct link pending;
 	rte_be32_t ip;
 	uint64_t gen;
-	struct cw_client client;
+	struct identity who;
 	struct cw_mac mac;
 	uint16_t vlan;
 	char name[64];
-	bool under_way;
+};
+
+struct lines {
+	struct line **by_ip, **by_client;
+	struct link pending; /* own: not under way */
+	unsigned int count;
 };
 
 /* Somebody else wants a client of ours: the LAN is being probed. */
 struct consent {
-	bool used;
+	struct link fifo;
+	struct consent *next;
 	rte_be32_t ip;
 	uint64_t ver, call, until_ns, acked_ns;
 	struct cw_node_id to;
 	bool heard;
 };
 
+/* A claim whose outcome was never learnt (R17). */
 struct doubt {
-	rte_be32_t ip; /* 0: free slot */
-	uint64_t until_ns;
+	struct link fifo;
+	struct doubt *next;
+	rte_be32_t ip;
+	uint64_t until_ns, look_ns;
 	bool looking;
+	bool former; /* a former process of ours may have leases out */
 };
 
-struct promised {
-	rte_be32_t ip;
-	uint64_t ver, until_ns;
+struct refusal {
+	uint64_t key, until_ns;
+	uint32_t count;
 };
 
 struct cw_lease_engine {
 	struct cw_lease_config config;
 	struct cw_lease_ops ops;
 	void *ctx;
-	uint64_t now_ns, tick_ns;
+	uint64_t now_ns, tick_ns, woke_ns;
+	uint32_t lease_before_s; /* until ns_changed_ns */
+	uint64_t ns_changed_ns;
 
 	/* session */
-	uint64_t sgen, stored_sgen, base_ns, sent_ns, reopen_ns;
+	uint64_t sgen, stored_sgen, sent_ns, reopen_ns;
+	struct {
+		uint64_t sgen, base_ns;
+	} bases[GENERATIONS];
 	bool opening, closing, close_sent, closed;
 	uint64_t closing_since_ns;
 
-	struct binding *by_ip[BUCKETS], *by_client[BUCKETS];
-	struct binding *all;
-	unsigned int count, pool_claims, reclaims, writes;
-	struct todo *todo;
-	struct transaction *transactions; /* TRANSACTIONS_MAX */
-	struct acquire *waiting;
-	struct consent consents[CONSENTS_MAX];
-	struct doubt doubts[DOUBTS_MAX];
-	struct promised promised[PROMISED_MAX];
+	struct binding **by_ip, **by_client; /* BUCKETS */
+	struct link all, ready, stale, spare;
+	struct link wheel[WHEEL_SLOTS];
+	uint64_t wheel_ns;
+	unsigned int count, spare_count, pool_claims, reclaims, writes, looks, garps;
+	unsigned int pool_target, offers_lately;
+	uint64_t offers_since_ns, pool_warned_ns;
+
+	struct lines own, fellows;
+	struct transaction *transactions[TRANSACTION_BUCKETS], *free_transactions;
+	unsigned int transaction_count;
+	struct offer *offers[OFFER_BUCKETS];
+	struct link offer_fifo;
+	struct acquire *acquires[ACQUIRE_BUCKETS];
+	struct link waiting; /* for consents */
+	struct consent *consents[CONSENT_BUCKETS];
+	struct link consent_fifo;
+	unsigned int consent_count;
+	struct doubt *doubts[DOUBT_BUCKETS];
+	struct link doubt_fifo;
+	unsigned int doubt_count, settles;
+	struct link commits, replicating, notes;
+	struct refusal refusals[REFUSAL_SLOTS];
 	uint64_t call_counter;
 	bool isolated;
+
+	/* other gateways of this site */
+	struct cw_node_id fellow[CW_LEASE_FELLOWS_MAX];
+	unsigned int fellow_count, fellow_rank; /* how many of them come before us */
+	struct link fellow_acks;		/* lines of fellows that wait for the disk */
 };
+
+static inline bool mutated(const struct cw_lease_engine *e, enum cw_lease_mutation m)
+{
+	return e->config.mutate == m;
+}
 
 /* session.c */
 bool session_live(const struct cw_lease_engine *e);
 void session_tick(struct cw_lease_engine *e);
 void session_close(struct cw_lease_engine *e);
+uint64_t session_deadline(const struct cw_lease_engine *e);
 /* Seconds that may be promised for this binding now; 0: silence. */
 uint32_t session_grant_s(const struct cw_lease_engine *e, const struct binding *b);
 
 /* bindings.c */
 struct binding *binding_find(const struct cw_lease_engine *e, rte_be32_t ip);
 struct binding *binding_add(struct cw_lease_engine *e, rte_be32_t ip);
-void binding_set_client(struct cw_lease_engine *e, struct binding *b,
-			const struct cw_client_hash *hash, const struct cw_client *client);
+void binding_set_client(struct cw_lease_engine *e, struct binding *b, const struct identity *who);
 struct binding *binding_of_client(const struct cw_lease_engine *e,
 				  const struct cw_client_hash *hash);
 void binding_remove(struct cw_lease_engine *e, struct binding *b);
-/* Bring what workers see in line with the binding. */
+void binding_stop(struct cw_lease_engine *e, struct binding *b);
+/* Bring what workers see, and what may be offered, in line with the binding. */
 void binding_show(struct cw_lease_engine *e, struct binding *b);
 /* Take over what workers granted in-line. */
 void binding_pull_acks(struct cw_lease_engine *e, struct binding *b);
 bool binding_is_of(const struct binding *b, const struct cw_client_hash *hash);
-void client_hash(const struct cw_lease_engine *e, const struct cw_client *client,
-		 struct cw_client_hash *out);
-bool address_usable(const struct cw_lease_engine *e, rte_be32_t ip);
+/* Look at it again at this time at the latest. */
+void binding_due(struct cw_lease_engine *e, struct binding *b, uint64_t at_ns);
+/* Those that are due go to the ready ones. */
+void binding_turn_wheel(struct cw_lease_engine *e);
+struct note *note_new(struct cw_lease_engine *e, rte_be32_t ip);
+void note_drop(struct note *note);
 
-/* acquire.c */
-void acquire(struct cw_lease_engine *e, rte_be32_t ip, const struct cw_client *client,
+/* identity.c */
+void identity_of(const struct cw_lease_engine *e, const struct cw_client *client,
+		 const struct cw_mac *twin, struct identity *out);
+bool identity_has_twin(const struct cw_client *client, const struct cw_mac *mac);
+bool address_usable(const struct cw_lease_engine *e, rte_be32_t ip);
+uint32_t hash_ip(rte_be32_t ip, uint32_t buckets);
+uint32_t hash_client(const struct cw_client_hash *hash, uint32_t buckets);
+bool same_hash(const struct cw_client_hash *a, const struct cw_client_hash *b);
+
+/* acquire.c: take an address for a client (NULL: for the pool). */
+void acquire(struct cw_lease_engine *e, rte_be32_t ip, const struct identity *who,
 	     const struct cw_mac *mac, bool has_proof, uint64_t proof_gen, acquired_fn done,
 	     void *arg);
 void acquire_consent(struct cw_lease_engine *e, const struct cw_node_id *from, uint64_t call,
 		     unsigned int says);
-void acquire_tick(struct cw_lease_engine *e);
+uint64_t acquire_tick(struct cw_lease_engine *e);
+bool acquire_under_way(const struct cw_lease_engine *e, rte_be32_t ip);
+/* Others may have this address up to this version: claims under way included (R10). */
+void acquire_promise(struct cw_lease_engine *e, rte_be32_t ip, uint64_t ver);
 void acquire_free(struct cw_lease_engine *e);
-/* A note of engine and address for an answer of the store; acquire_drop frees it. */
-struct acquire *acquire_note(struct cw_lease_engine *e, rte_be32_t ip);
-void acquire_drop(struct acquire *note);
 
-/* serve.c */
+/* transaction.c */
+struct transaction *transaction_new(struct cw_lease_engine *e, const struct cw_dhcp_message *m,
+				    const struct cw_mac *ether_src, uint16_t vlan);
 void transaction_free(struct transaction *t);
+void transactions_free(struct cw_lease_engine *e);
 void serve_reply(struct cw_lease_engine *e, const struct transaction *t, enum cw_dhcp_type type,
 		 rte_be32_t yiaddr, uint32_t lease_s);
+/* How often this client was refused lately; counted up by one. */
+uint32_t refusal_count(struct cw_lease_engine *e, const struct transaction *t, uint64_t salt);
+
+/* offer.c */
+void offer_make(struct cw_lease_engine *e, struct transaction *t, const struct identity *who);
+struct offer *offer_find(const struct cw_lease_engine *e, const struct cw_client_hash *hash);
+void offer_remove(struct cw_lease_engine *e, struct offer *o);
+void offer_tick(struct cw_lease_engine *e);
+void take_name(struct binding *b, const struct cw_dhcp_message *m);
 
 /* commit.c */
-void commit_first(struct cw_lease_engine *e, struct binding *b, struct transaction *t);
+void commit_first(struct cw_lease_engine *e, struct binding *b, const struct identity *who,
+		  struct transaction *t);
 void commit_ack(struct cw_lease_engine *e, struct binding *b, const struct transaction *t);
 void commit_write(struct cw_lease_engine *e, struct binding *b);
+void commit_replicated(struct cw_lease_engine *e, const struct cw_node_id *from, uint64_t call);
+uint64_t commit_tick(struct cw_lease_engine *e);
+void commit_drop(struct cw_lease_engine *e, struct commit *c);
 /* The client register follows: a hint for other sites. */
 void commit_hint(struct cw_lease_engine *e, const struct binding *b);
 
-/* upkeep.c */
-void upkeep_tick(struct cw_lease_engine *e);
+/* upkeep.c, pool.c, settle.c */
+void upkeep_turn(struct cw_lease_engine *e);
 void upkeep_sign_off(struct cw_lease_engine *e, struct binding *b);
-void upkeep_doubt(struct cw_lease_engine *e, rte_be32_t ip);
+void upkeep_recalled(struct cw_lease_engine *e, struct binding *b);
+void pool_tick(struct cw_lease_engine *e);
+void settle_doubt(struct cw_lease_engine *e, rte_be32_t ip, bool former);
+void settle_tick(struct cw_lease_engine *e);
+void settle_free(struct cw_lease_engine *e);
 
-/* consent.c */
+/* consent.c, message.c */
 void consent_tick(struct cw_lease_engine *e);
+uint64_t consent_next(const struct cw_lease_engine *e);
 void consent_heard(struct cw_lease_engine *e, rte_be32_t ip);
 void consent_asked(struct cw_lease_engine *e, const struct cw_node_id *from,
 		   const Causeway__Lease__ConsentAsk *ask);
 void consent_ask(struct cw_lease_engine *e, const struct cw_node_id *to, const struct acquire *a);
-/* The version up to which we gave this address away; 0 never. */
-uint64_t consent_given(const struct cw_lease_engine *e, rte_be32_t ip);
+void consent_free(struct cw_lease_engine *e);
+void lease_send(struct cw_lease_engine *e, const struct cw_node_id *to,
+		  Causeway__Lease__Frame *frame);
+
+/* fellow.c */
+void fellow_tell(struct cw_lease_engine *e, const struct commit *c);
+void fellow_told(struct cw_lease_engine *e, const struct cw_node_id *from,
+		 const Causeway__Lease__Replica *replica);
+void fellow_durable(struct cw_lease_engine *e, uint64_t lsn, int err);
+int fellow_index(const struct cw_lease_engine *e, const struct cw_node_id *node);
+/* Is it ours to answer this client first? */
+bool fellow_is_ours(const struct cw_lease_engine *e, const struct cw_client_hash *hash);
+void fellow_free(struct cw_lease_engine *e);
 
 /* log.c */
 uint64_t log_binding(struct cw_lease_engine *e, const struct binding *b);
+uint64_t log_fellow(struct cw_lease_engine *e, const struct line *line);
 void log_forget(struct cw_lease_engine *e, rte_be32_t ip);
 void log_sgen(struct cw_lease_engine *e);
-struct todo *log_find_client(const struct cw_lease_engine *e, const struct cw_client *client);
-void log_todo_remove(struct cw_lease_engine *e, rte_be32_t ip);
+
+/* lines.c */
+int lines_create(struct lines *l);
+void lines_free(struct lines *l);
+struct line *lines_find(const struct lines *l, rte_be32_t ip);
+struct line *lines_find_client(const struct lines *l, const struct cw_client_hash *hash);
+struct line *lines_put(struct lines *l, const struct line *line);
+void lines_remove(struct lines *l, rte_be32_t ip);
 
 #endif /* CW_NAMESPACE_INTERNAL_H */

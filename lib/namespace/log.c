@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The gateway's own log: its session generation, and which client has which address at which gen.
- * For service, not for safety: a lost or old log costs a client its address, never gives one to
- * two.
+ * The gateway's own log: its session generation, which client has which address at which gen, and
+ * the same of its fellows. For service, not for safety: a lost or old log costs a client its
+ * address, never gives one to two.
  *
  * Records are fixed little structs with a version octet; what is malformed or of another version is
  * refused at replay.
  */
 #include "internal.h"
 
-#include <stdlib.h>
-
-enum { LOG_SGEN = 1, LOG_BIND = 2, LOG_FORGET = 3 };
+enum { LOG_SGEN = 1, LOG_BIND = 2, LOG_FORGET = 3, LOG_FELLOW = 4 };
 
 #define LOG_VERSION 1u
+/* In client_kind: the client is client-id and MAC. */
+#define LOG_TWIN 0x80u
 
 struct log_record {
 	uint8_t version, kind;
@@ -28,25 +28,45 @@ struct log_record {
 
 _Static_assert(sizeof(struct log_record) <= CW_LEASE_LOG_BYTES_MAX, "fits the log's limit");
 
+static void fill(struct log_record *r, const struct line *line, uint8_t kind)
+{
+	*r = (struct log_record){
+		.version = LOG_VERSION,
+		.kind = kind,
+		.vlan = line->vlan,
+		.ip = line->ip,
+		.number = line->gen,
+		.mac = line->mac,
+		.client_kind = (uint8_t)(line->who.client.kind | (line->who.twin ? LOG_TWIN : 0)),
+		.client_len = line->who.client.len};
+	memcpy(r->client, line->who.client.bytes, line->who.client.len);
+	memcpy(r->name, line->name, sizeof(r->name));
+}
+
 static void fill_binding(struct log_record *r, const struct binding *b)
 {
-	*r = (struct log_record){.version = LOG_VERSION,
-				 .kind = LOG_BIND,
-				 .vlan = b->vlan,
-				 .ip = b->ip,
-				 .number = b->gen,
-				 .mac = b->mac,
-				 .client_kind = b->client.kind,
-				 .client_len = b->client.len};
-	memcpy(r->client, b->client.bytes, b->client.len);
-	memcpy(r->name, b->name, sizeof(r->name));
+	struct line line = {
+		.ip = b->ip, .gen = b->gen, .who = b->who, .mac = b->mac, .vlan = b->vlan};
+
+	memcpy(line.name, b->name, sizeof(line.name));
+	fill(r, &line, LOG_BIND);
 }
 
 uint64_t log_binding(struct cw_lease_engine *e, const struct binding *b)
 {
 	struct log_record r;
 
+	if (b->who.client.len == 0)
+		return 0; /* moved here alive: its own client-id comes with its next message */
 	fill_binding(&r, b);
+	return e->ops.append(e->ctx, (const uint8_t *)&r, sizeof(r));
+}
+
+uint64_t log_fellow(struct cw_lease_engine *e, const struct line *line)
+{
+	struct log_record r;
+
+	fill(&r, line, LOG_FELLOW);
 	return e->ops.append(e->ctx, (const uint8_t *)&r, sizeof(r));
 }
 
@@ -64,36 +84,11 @@ void log_sgen(struct cw_lease_engine *e)
 	e->ops.append(e->ctx, (const uint8_t *)&r, sizeof(r));
 }
 
-struct todo *log_find_client(const struct cw_lease_engine *e, const struct cw_client *client)
-{
-	struct todo *t = e->todo;
-
-	while (t != NULL && (t->client.kind != client->kind || t->client.len != client->len ||
-			     memcmp(t->client.bytes, client->bytes, client->len) != 0))
-		t = t->next;
-	return t;
-}
-
-void log_todo_remove(struct cw_lease_engine *e, rte_be32_t ip)
-{
-	struct todo **at = &e->todo;
-
-	while (*at != NULL) {
-		struct todo *t = *at;
-
-		if (t->ip != ip) {
-			at = &t->next;
-			continue;
-		}
-		*at = t->next;
-		free(t);
-	}
-}
-
 void cw_lease_replay(struct cw_lease_engine *e, const uint8_t *record, size_t len)
 {
+	struct cw_client client = {0};
 	struct log_record r;
-	struct todo *t;
+	struct line line;
 
 	if (len != sizeof(r))
 		return;
@@ -104,23 +99,34 @@ void cw_lease_replay(struct cw_lease_engine *e, const uint8_t *record, size_t le
 		e->stored_sgen = r.number;
 		return;
 	}
-	log_todo_remove(e, r.ip);
-	if (r.kind != LOG_BIND)
+	if (r.kind != LOG_FELLOW)
+		lines_remove(&e->own, r.ip);
+	if (r.kind != LOG_BIND && r.kind != LOG_FELLOW)
 		return;
-	t = calloc(1, sizeof(*t));
-	if (t == NULL)
-		return;
-	t->ip = r.ip;
-	t->gen = r.number;
-	t->vlan = r.vlan;
-	t->mac = r.mac;
-	t->client.kind = r.client_kind;
-	t->client.len = r.client_len;
-	memcpy(t->client.bytes, r.client, r.client_len);
-	memcpy(t->name, r.name, sizeof(t->name));
-	t->name[sizeof(t->name) - 1] = '\0';
-	t->next = e->todo;
-	e->todo = t;
+	client.kind = (uint8_t)(r.client_kind & ~LOG_TWIN);
+	client.len = r.client_len;
+	memcpy(client.bytes, r.client, r.client_len);
+	line = (struct line){.ip = r.ip, .gen = r.number, .vlan = r.vlan, .mac = r.mac};
+	identity_of(e, &client, r.client_kind & LOG_TWIN ? &line.mac : NULL, &line.who);
+	memcpy(line.name, r.name, sizeof(line.name));
+	line.name[sizeof(line.name) - 1] = '\0';
+	if (lines_put(r.kind == LOG_BIND ? &e->own : &e->fellows, &line) == NULL)
+		cw_log(e->config.log, CW_LOG_ERROR, MODULE,
+		       "the log names more hosts than a site may have: some are forgotten");
+}
+
+static void emit_lines(const struct lines *lines, uint8_t kind,
+		       void (*emit)(void *arg, const uint8_t *record, size_t len), void *arg)
+{
+	struct log_record r;
+
+	for (uint32_t i = 0; i < BUCKETS; i++) {
+		for (const struct line *line = lines->by_ip[i]; line != NULL;
+		     line = line->ip_next) {
+			fill(&r, line, kind);
+			emit(arg, (const uint8_t *)&r, sizeof(r));
+		}
+	}
 }
 
 void cw_lease_snapshot(const struct cw_lease_engine *e,
@@ -129,16 +135,12 @@ void cw_lease_snapshot(const struct cw_lease_engine *e,
 	struct log_record r = {.version = LOG_VERSION, .kind = LOG_SGEN, .number = e->stored_sgen};
 
 	emit(arg, (const uint8_t *)&r, sizeof(r));
-	for (const struct todo *t = e->todo; t != NULL; t = t->next) {
-		struct binding b = {.ip = t->ip, .gen = t->gen, .vlan = t->vlan, .mac = t->mac};
+	emit_lines(&e->fellows, LOG_FELLOW, emit, arg);
+	emit_lines(&e->own, LOG_BIND, emit, arg);
+	for (const struct link *l = e->all.next; l != &e->all; l = l->next) {
+		const struct binding *b = CW_CONTAINER_OF(l, struct binding, all);
 
-		b.client = t->client;
-		memcpy(b.name, t->name, sizeof(b.name));
-		fill_binding(&r, &b);
-		emit(arg, (const uint8_t *)&r, sizeof(r));
-	}
-	for (const struct binding *b = e->all; b != NULL; b = b->all_next) {
-		if (!b->logged || b->client_state != CW_CLIENT_BOUND)
+		if (!b->logged || b->client_state != CW_CLIENT_BOUND || b->who.client.len == 0)
 			continue;
 		fill_binding(&r, b);
 		emit(arg, (const uint8_t *)&r, sizeof(r));

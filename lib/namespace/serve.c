@@ -8,127 +8,23 @@
  * we know better: the register names another client, or the address is our own unbound claim; else
  * silence. RELEASE and DECLINE end leases by R12 and R13.
  *
- * A transaction keeps the whole message while the store is asked; TRANSACTIONS_MAX at a time,
- * beyond which the client's own retry is the queue.
+ * A client whose own address cannot be had (its gateway elsewhere does not answer, or a host there
+ * does) is silent twice and then gets another one; a machine whose twin answers elsewhere goes on
+ * as client-id and MAC.
  */
 #include "internal.h"
 
-static bool keep(struct transaction *t, struct cw_dhcp_view *view, size_t *at)
+static bool is_of_transaction(const struct binding *b, const struct transaction *t)
 {
-	if (view->data == NULL)
-		return true;
-	if (*at + view->len > sizeof(t->storage))
-		return false;
-	memcpy(t->storage + *at, view->data, view->len);
-	view->data = t->storage + *at;
-	*at += view->len;
-	return true;
+	return binding_is_of(b, &t->who.hash) || (t->has_twin && binding_is_of(b, &t->twin.hash));
 }
 
-static struct transaction *transaction_new(struct cw_lease_engine *e,
-					   const struct cw_dhcp_message *m,
-					   const struct cw_mac *ether_src, uint16_t vlan)
+static const struct identity *identity_in(const struct transaction *t, bool twin)
 {
-	struct transaction *t = NULL;
-	size_t at = 0;
-
-	for (unsigned int i = 0; i < TRANSACTIONS_MAX; i++) {
-		struct transaction *x = &e->transactions[i];
-
-		/* One exchange per client at a time: a repeat while it is under way adds nothing.
-		 */
-		if (x->used && x->m.type == m->type &&
-		    memcmp(x->m.chaddr_raw, m->chaddr_raw, sizeof(m->chaddr_raw)) == 0)
-			return NULL;
-		if (!x->used && t == NULL)
-			t = x;
-	}
-	if (t == NULL)
-		return NULL;
-	memset(t, 0, offsetof(struct transaction, storage));
-	t->e = e;
-	t->m = *m;
-	t->ether_src = *ether_src;
-	t->vlan = vlan;
-	if (!keep(t, &t->m.client_id, &at) || !keep(t, &t->m.host_name, &at) ||
-	    !keep(t, &t->m.parameters, &at) || !keep(t, &t->m.relay_info, &at))
-		return NULL;
-	t->m.vendor_class = t->m.user_class = (struct cw_dhcp_view){0};
-	if (!cw_dhcp_client(&t->m, &t->client)) {
-		/* Longer than tables hold: its digest stands for it. */
-		t->client = (struct cw_client){.kind = 2, .len = 32};
-		e->config.digest.sha256(t->m.client_id.data, t->m.client_id.len, t->client.bytes);
-	}
-	client_hash(e, &t->client, &t->hash);
-	t->used = true;
-	return t;
-}
-
-void transaction_free(struct transaction *t)
-{
-	t->used = false;
-}
-
-void serve_reply(struct cw_lease_engine *e, const struct transaction *t, enum cw_dhcp_type type,
-		 rte_be32_t yiaddr, uint32_t lease_s)
-{
-	e->ops.reply(e->ctx, &t->m, &t->ether_src, t->vlan, type, yiaddr, lease_s, e->now_ns);
-}
-
-static void take_name(struct binding *b, const struct cw_dhcp_message *m)
-{
-	size_t len = m->host_name.data == NULL ? 0 : m->host_name.len;
-
-	if (len == 0 || len >= sizeof(b->name))
-		return;
-	/* Only what may stand in DNS, a log and a terminal. */
-	for (size_t i = 0; i < len; i++) {
-		uint8_t c = m->host_name.data[i];
-
-		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-		      c == '-' || c == '.'))
-			return;
-	}
-	memcpy(b->name, m->host_name.data, len);
-	b->name[len] = '\0';
+	return twin ? &t->twin : &t->who;
 }
 
 /* -- DISCOVER */
-
-static void offer(struct cw_lease_engine *e, struct transaction *t)
-{
-	struct binding *pick = NULL;
-
-	for (struct binding *b = e->all; b != NULL; b = b->all_next) {
-		if (!b->fresh || b->client_state != CW_CLIENT_NONE || session_grant_s(e, b) == 0)
-			continue;
-		if (b->offered && memcmp(&b->offer_hash, &t->hash, sizeof(t->hash)) == 0) {
-			pick = b;
-			break;
-		}
-		if (b->offered && e->now_ns < b->offer_until_ns)
-			continue;
-		if (pick == NULL || b->ip == t->m.requested_ip)
-			pick = b;
-	}
-	if (pick == NULL) {
-		cw_log(e->config.log, CW_LOG_WARN, MODULE,
-		       "no address to offer: the pool is empty (%u claims under way)",
-		       e->pool_claims);
-		transaction_free(t);
-		return;
-	}
-	pick->offered = true;
-	pick->offer_hash = t->hash;
-	pick->offer_client = t->client;
-	pick->offer_mac = t->m.chaddr;
-	pick->offer_until_ns = e->now_ns + OFFER_NS;
-	pick->vlan = t->vlan;
-	take_name(pick, &t->m);
-	binding_show(e, pick);
-	serve_reply(e, t, CW_DHCP_OFFER, pick->ip, session_grant_s(e, pick));
-	transaction_free(t);
-}
 
 static void next_candidate(struct cw_lease_engine *e, struct transaction *t);
 
@@ -137,39 +33,65 @@ static void candidate_done(struct cw_lease_engine *e, void *arg, rte_be32_t ip, 
 	struct transaction *t = arg;
 	struct binding *b = binding_find(e, ip);
 
-	if (v == V_OK && b != NULL && binding_is_of(b, &t->hash)) {
+	if (v == V_OK && b != NULL && is_of_transaction(b, t)) {
 		b->vlan = t->vlan;
 		take_name(b, &t->m);
-		serve_reply(e, t, CW_DHCP_OFFER, ip, session_grant_s(e, b));
+		if (session_grant_s(e, b) != 0)
+			serve_reply(e, t, CW_DHCP_OFFER, ip, session_grant_s(e, b));
 		transaction_free(t);
 		return;
 	}
-	if (v == V_OTHER || v == V_POOL) {
-		next_candidate(e, t);
-		return;
+	if (v != V_OTHER && v != V_POOL) {
+		/* Refused, away, no register: it asks again, and again, and then gets another. */
+		if (refusal_count(e, t, 0) < REFUSALS_MAX) {
+			transaction_free(t);
+			return;
+		}
+		if (t->why == V_OK)
+			t->why = (uint8_t)v;
 	}
-	/* Refused, away, no register: it asks again, and again gets its own address or nothing. */
-	transaction_free(t);
+	next_candidate(e, t);
 }
 
 static void next_candidate(struct cw_lease_engine *e, struct transaction *t)
 {
-	if (t->candidate == t->candidate_count) {
-		offer(e, t);
+	unsigned int at = t->candidate++;
+
+	if (at == t->candidate_count) {
+		offer_make(e, t, identity_in(t, t->has_twin && t->why == V_REFUSED));
+		transaction_free(t);
 		return;
 	}
-	acquire(e, t->candidates[t->candidate++], &t->client, &t->m.chaddr, false, 0,
-		candidate_done, t);
+	acquire(e, t->candidates[at].ip, identity_in(t, t->candidates[at].twin), &t->m.chaddr,
+		false, 0, candidate_done, t);
 }
 
-static void add_candidate(struct cw_lease_engine *e, struct transaction *t, rte_be32_t ip)
+static void add_candidate(struct cw_lease_engine *e, struct transaction *t, rte_be32_t ip,
+			  bool twin)
 {
 	if (!address_usable(e, ip) || t->candidate_count == CANDIDATES_MAX)
 		return;
 	for (unsigned int i = 0; i < t->candidate_count; i++)
-		if (t->candidates[i] == ip)
+		if (t->candidates[i].ip == ip && t->candidates[i].twin == twin)
 			return;
-	t->candidates[t->candidate_count++] = ip;
+	t->candidates[t->candidate_count].ip = ip;
+	t->candidates[t->candidate_count++].twin = twin;
+}
+
+/* What the logs say: our own of the process before, our fellows'. */
+static void add_logged(struct cw_lease_engine *e, struct transaction *t, bool twin)
+{
+	const struct cw_client_hash *hash = &identity_in(t, twin)->hash;
+	const struct line *own = lines_find_client(&e->own, hash);
+	const struct line *fellow = lines_find_client(&e->fellows, hash);
+	const struct binding *b = binding_of_client(e, hash);
+
+	if (b != NULL)
+		add_candidate(e, t, b->ip, twin);
+	if (own != NULL)
+		add_candidate(e, t, own->ip, twin);
+	if (fellow != NULL)
+		add_candidate(e, t, fellow->ip, twin);
 }
 
 static void hinted(void *arg, const struct cw_store_answer *answer, uint64_t now_ns)
@@ -178,46 +100,127 @@ static void hinted(void *arg, const struct cw_store_answer *answer, uint64_t now
 	struct cw_lease_engine *e = t->e;
 
 	e->now_ns = now_ns;
-	if (answer->result == CW_STORE_OK && answer->client_found[0])
-		add_candidate(e, t, answer->client_ip[0]);
+	if (answer->result != CW_STORE_OK) {
+		t->why = V_NOREG;
+		if (t->candidate_count == 0) {
+			next_candidate(e, t); /* cut off: from the pool, at once */
+			return;
+		}
+	} else {
+		for (unsigned int i = t->has_twin ? 2 : 1; i-- > 0;)
+			if (answer->client_found[i])
+				add_candidate(e, t, answer->client_ip[i], i == 1);
+	}
 	next_candidate(e, t);
+}
+
+static bool offer_own(struct cw_lease_engine *e, struct transaction *t,
+		      const struct cw_client_hash *hash)
+{
+	const struct binding *b = binding_of_client(e, hash);
+	uint32_t lease_s = b == NULL ? 0 : session_grant_s(e, b);
+
+	if (lease_s == 0)
+		return false;
+	serve_reply(e, t, CW_DHCP_OFFER, b->ip, lease_s);
+	transaction_free(t);
+	return true;
 }
 
 static void discover(struct cw_lease_engine *e, struct transaction *t)
 {
-	struct cw_store_request request = {
-		.verb = CW_STORE_CLIENTS_GET, .client_count = 1, .budget_ns = HINT_NS};
-	struct binding *b = binding_of_client(e, &t->hash);
-	struct todo *todo = log_find_client(e, &t->client);
+	struct cw_store_request request = {.verb = CW_STORE_CLIENTS_GET,
+					   .client_count = t->has_twin ? 2 : 1,
+					   .budget_ns = HINT_NS};
 
-	if (b != NULL && !b->stopped && session_grant_s(e, b) != 0) {
-		serve_reply(e, t, CW_DHCP_OFFER, b->ip, session_grant_s(e, b));
-		transaction_free(t);
+	if ((t->has_twin && offer_own(e, t, &t->twin.hash)) || offer_own(e, t, &t->who.hash))
 		return;
-	}
-	if (todo != NULL)
-		add_candidate(e, t, todo->ip);
-	request.clients[0] = t->hash;
+	t->why = V_OK;
+	if (t->has_twin)
+		add_logged(e, t, true);
+	add_logged(e, t, false);
+	request.clients[0] = t->who.hash;
+	request.clients[1] = t->twin.hash;
 	if (cw_store_submit(&e->config.store, &request, hinted, t, e->now_ns) < 0)
 		next_candidate(e, t);
 }
 
 /* -- REQUEST */
 
-static void requested(struct cw_lease_engine *e, void *arg, rte_be32_t ip, enum verdict v)
+static void requested(struct cw_lease_engine *e, struct transaction *t, rte_be32_t ip,
+		      enum verdict v, bool twin);
+
+static void requested_plain(struct cw_lease_engine *e, void *arg, rte_be32_t ip, enum verdict v)
 {
-	struct transaction *t = arg;
+	requested(e, arg, ip, v, false);
+}
+
+static void requested_twin(struct cw_lease_engine *e, void *arg, rte_be32_t ip, enum verdict v)
+{
+	requested(e, arg, ip, v, true);
+}
+
+static void requested(struct cw_lease_engine *e, struct transaction *t, rte_be32_t ip,
+		      enum verdict v, bool twin)
+{
 	struct binding *b = binding_find(e, ip);
 
-	if (v == V_OK && b != NULL && binding_is_of(b, &t->hash)) {
+	if (v == V_OK && b != NULL && binding_is_of(b, &identity_in(t, twin)->hash)) {
 		b->vlan = t->vlan;
 		take_name(b, &t->m);
 		commit_ack(e, b, t);
+	} else if (v == V_OTHER && !twin && t->has_twin) {
+		acquire(e, ip, &t->twin, &t->m.chaddr, false, 0, requested_twin, t);
+		return;
 	} else if (v == V_OTHER) {
 		/* A linearizable read names another client. */
 		serve_reply(e, t, CW_DHCP_NAK, 0, 0);
 	}
 	transaction_free(t);
+}
+
+/* One of our own: granted, committed, refused or left alone. @return true when that was all. */
+static bool request_own(struct cw_lease_engine *e, struct transaction *t, struct binding *b)
+{
+	uint32_t lease_s = session_grant_s(e, b);
+
+	if (b->commit != NULL) {
+		transaction_free(t);
+		return true;
+	}
+	if (lease_s == 0)
+		return false;
+	if (is_of_transaction(b, t)) {
+		struct identity who = b->who;
+
+		if (b->who.client.len == 0) {
+			/* It came here alive; now we hear what it calls itself. */
+			who = *identity_in(t, !same_hash(&b->who.hash, &t->who.hash));
+			b->who.client = who.client;
+			b->logged = log_binding(e, b) != 0;
+		}
+		if (b->durable || b->written || mutated(e, CW_LEASE_MUT_NOCOMMIT)) {
+			commit_ack(e, b, t);
+			transaction_free(t);
+		} else {
+			commit_first(e, b, &who, t); /* the disk failed it the first time */
+		}
+		return true;
+	}
+	if (b->client_state != CW_CLIENT_NONE || !b->fresh)
+		return false;
+	if (b->offer != NULL && (same_hash(&b->offer->who.hash, &t->who.hash) ||
+				 (t->has_twin && same_hash(&b->offer->who.hash, &t->twin.hash)))) {
+		struct identity who = b->offer->who;
+
+		take_name(b, &t->m);
+		commit_first(e, b, &who, t);
+		return true;
+	}
+	if (session_live(e))
+		serve_reply(e, t, CW_DHCP_NAK, 0, 0);
+	transaction_free(t);
+	return true;
 }
 
 static void request(struct cw_lease_engine *e, struct transaction *t)
@@ -226,117 +229,152 @@ static void request(struct cw_lease_engine *e, struct transaction *t)
 
 	t->ip = t->m.requested_ip != 0 ? t->m.requested_ip : t->m.ciaddr;
 	b = binding_find(e, t->ip);
-	if (b != NULL && binding_is_of(b, &t->hash) && b->commit == NULL &&
-	    session_grant_s(e, b) != 0) {
-		commit_ack(e, b, t);
+	if (b != NULL && request_own(e, t, b))
+		return;
+	if (!address_usable(e, t->ip)) {
 		transaction_free(t);
 		return;
 	}
-	if (b != NULL && b->client_state == CW_CLIENT_NONE && b->fresh &&
-	    session_grant_s(e, b) != 0) {
-		if (b->offered && memcmp(&b->offer_hash, &t->hash, sizeof(t->hash)) == 0) {
-			take_name(b, &t->m);
-			commit_first(e, b, t);
-			return;
-		}
-		if (session_live(e))
-			serve_reply(e, t, CW_DHCP_NAK, 0, 0);
-		transaction_free(t);
-		return;
-	}
-	if (!address_usable(e, t->ip) || (b != NULL && b->commit != NULL)) {
-		transaction_free(t);
-		return;
-	}
-	acquire(e, t->ip, &t->client, &t->m.chaddr, false, 0, requested, t);
+	acquire(e, t->ip, &t->who, &t->m.chaddr, false, 0, requested_plain, t);
 }
 
 /* The client chose another server, or none of ours: the offer is free again. */
-static void forget_offer(struct cw_lease_engine *e, const struct transaction *t)
+static void forget_offer(struct cw_lease_engine *e, const struct cw_client_hash *hash)
 {
-	for (struct binding *b = e->all; b != NULL; b = b->all_next) {
-		if (!b->offered || memcmp(&b->offer_hash, &t->hash, sizeof(t->hash)) != 0)
-			continue;
-		b->offered = false;
-		binding_show(e, b);
-	}
+	struct offer *o = offer_find(e, hash);
+	struct binding *b;
+
+	if (o == NULL)
+		return;
+	b = o->b;
+	offer_remove(e, o);
+	binding_show(e, b);
 }
 
 /* -- RELEASE, DECLINE */
 
+/* After a stop, what waited in rings and queues is thrown away: it was sent before what we knew
+ * when we stopped (R12). */
+static bool is_stale(const struct cw_lease_engine *e)
+{
+	return e->now_ns < e->woke_ns + STALE_QUEUE_NS && e->woke_ns != 0 &&
+	       !mutated(e, CW_LEASE_MUT_STALEQUEUE);
+}
+
 static void release(struct cw_lease_engine *e, const struct transaction *t)
 {
-	struct binding *b = binding_find(e, t->m.ciaddr);
 	uint64_t reside = CW_LAW_RESIDE_NS + CW_LAW_RESIDE_NS / CW_LAW_EPS_DIVISOR;
+	struct binding *b = binding_find(e, t->m.ciaddr);
+	bool alone;
 
-	if (b == NULL || !binding_is_of(b, &t->hash) || b->stopped)
+	if (b == NULL || !is_of_transaction(b, t) || b->stopped || is_stale(e))
 		return;
 	binding_pull_acks(e, b);
 	/* R12: only if all leases went to this MAC, and no ACK can still be on its way. */
-	if (b->foreign_macs || !cw_mac_equal(&b->mac, &t->m.chaddr) ||
-	    e->now_ns - b->acked_ns < reside)
+	alone = !b->foreign_macs && cw_mac_equal(&b->mac, &t->m.chaddr);
+	if (!alone && !mutated(e, CW_LEASE_MUT_ANYMAC))
 		return;
-	b->until_ns = e->now_ns;
-	b->stopped = true;
-	binding_show(e, b);
+	if (e->now_ns - b->acked_ns < reside && !mutated(e, CW_LEASE_MUT_EARLYRELEASE))
+		return;
 	e->ops.event(e->ctx, "release", b->ip, &b->mac, 0, e->now_ns);
+	/* A worker in the middle of a burst may be granting it: its entry is signed off after that,
+	 * and only if it did not. */
+	b->until_ns = e->now_ns;
+	binding_stop(e, b);
+	if (mutated(e, CW_LEASE_MUT_REBINDLOCAL)) {
+		binding_set_client(e, b, NULL);
+		b->fresh = true;
+		b->stopped = b->written = b->granted = b->durable = false;
+		binding_show(e, b);
+	}
 }
 
 static void decline(struct cw_lease_engine *e, const struct transaction *t)
 {
 	struct binding *b = binding_find(e, t->m.requested_ip);
 
-	if (b == NULL || !binding_is_of(b, &t->hash))
+	if (b == NULL || !is_of_transaction(b, t) || is_stale(e))
 		return;
 	binding_pull_acks(e, b);
 	/* R13: nobody gets it until its leases are over, and not within a minute. */
 	b->client_state = CW_CLIENT_DECLINED;
-	b->stopped = true;
 	b->written = false;
 	b->until_ns = cw_max_u64(b->until_ns, e->now_ns + DECLINE_NS);
-	binding_show(e, b);
+	if (mutated(e, CW_LEASE_MUT_DECLINEFREE))
+		b->until_ns = e->now_ns;
+	binding_stop(e, b);
+	binding_due(e, b, e->now_ns);
 	e->ops.event(e->ctx, "decline", b->ip, &b->mac, 0, e->now_ns);
 	cw_log(e->config.log, CW_LOG_WARN, MODULE,
 	       "a host declined its address: somebody else on the segment answers for it");
 }
 
+/* -- in */
+
+/* With fellows, the client's hash picks who answers; the others step in when it asks again. */
+static bool is_for_us(struct cw_lease_engine *e, const struct transaction *t)
+{
+	const struct binding *b = binding_of_client(e, &t->who.hash);
+
+	if (e->fellow_count == 0 || fellow_is_ours(e, &t->who.hash) ||
+	    offer_find(e, &t->who.hash) != NULL ||
+	    (t->has_twin && offer_find(e, &t->twin.hash) != NULL))
+		return true;
+	if (b != NULL && session_grant_s(e, b) != 0)
+		return true;
+	return refusal_count(e, t, UINT64_C(1) << 56 | (uint64_t)t->m.xid << 8 | t->m.type) > 1;
+}
+
+/* @return true when the transaction goes on. */
+static bool dispatch(struct cw_lease_engine *e, struct transaction *t)
+{
+	const struct cw_dhcp_message *m = &t->m;
+	rte_be32_t us = cw_namespace_service_ip(&e->config.ns);
+	bool ours = m->server_id == 0 || m->server_id == us;
+
+	switch (m->type) {
+	case CW_DHCP_DISCOVER:
+		if (!is_for_us(e, t))
+			return false;
+		discover(e, t);
+		return true;
+	case CW_DHCP_REQUEST:
+		if (!ours) {
+			forget_offer(e, &t->who.hash);
+			if (t->has_twin)
+				forget_offer(e, &t->twin.hash);
+			return false;
+		}
+		if (!is_for_us(e, t))
+			return false;
+		request(e, t);
+		return true;
+	case CW_DHCP_RELEASE:
+		if (ours)
+			release(e, t);
+		return false;
+	case CW_DHCP_DECLINE:
+		if (ours)
+			decline(e, t);
+		return false;
+	case CW_DHCP_INFORM:
+		if (fellow_is_ours(e, &t->who.hash))
+			serve_reply(e, t, CW_DHCP_ACK, 0, 0);
+		return false;
+	default:
+		return false;
+	}
+}
+
 void cw_lease_dhcp(struct cw_lease_engine *e, const struct cw_dhcp_message *m,
 		   const struct cw_mac *ether_src, uint16_t vlan, uint64_t now_ns)
 {
-	rte_be32_t us = cw_namespace_service_ip(&e->config.ns);
 	struct transaction *t;
 
 	e->now_ns = now_ns;
 	if (e->closing || m->op != 1)
 		return;
 	t = transaction_new(e, m, ether_src, vlan);
-	if (t == NULL)
-		return;
-	switch (m->type) {
-	case CW_DHCP_DISCOVER:
-		discover(e, t);
-		return;
-	case CW_DHCP_REQUEST:
-		if (m->server_id != 0 && m->server_id != us)
-			forget_offer(e, t);
-		else {
-			request(e, t);
-			return;
-		}
-		break;
-	case CW_DHCP_RELEASE:
-		if (m->server_id == 0 || m->server_id == us)
-			release(e, t);
-		break;
-	case CW_DHCP_DECLINE:
-		if (m->server_id == 0 || m->server_id == us)
-			decline(e, t);
-		break;
-	case CW_DHCP_INFORM:
-		serve_reply(e, t, CW_DHCP_ACK, 0, 0);
-		break;
-	default:
-		break;
-	}
-	transaction_free(t);
+	if (t != NULL && !dispatch(e, t))
+		transaction_free(t);
 }

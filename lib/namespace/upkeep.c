@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Upkeep: what time does to bindings. Leases run out and their entries are signed off; records are
- * looked at again every 20 s and after every answer that did not come; the pool is kept between its
- * marks; what the own log names is claimed again after a restart, a few at a time.
+ * looked at again every 20 s (every LOOKS_PER_S-th second of a large site) and after every answer
+ * that did not come; what the own log names, and what stands under an older generation, is claimed
+ * again, a few at a time.
  *
  * Nothing is decided on what was read too long ago: a record whose version is not known is read
  * before it is written.
@@ -11,112 +12,123 @@
 
 static void signed_off(void *arg, const struct cw_store_answer *answer, uint64_t now_ns)
 {
-	struct acquire *note = arg;
+	struct note *note = arg;
 	struct cw_lease_engine *e = note->e;
 	struct binding *b = binding_find(e, note->ip);
 
 	e->now_ns = now_ns;
 	e->writes--;
-	if (b != NULL) {
-		b->busy = false;
-		if (answer->result == CW_STORE_OK) {
-			e->ops.mapping(e->ctx, b->ip, &answer->mapping, now_ns);
-			binding_remove(e, b);
-		} else {
-			b->looked_ns = 0;
-			b->ver_known = false;
-		}
+	note_drop(note);
+	if (b == NULL)
+		return;
+	b->busy = false;
+	binding_due(e, b, now_ns);
+	if (answer->result == CW_STORE_OK) {
+		e->ops.mapping(e->ctx, b->ip, &answer->mapping, now_ns);
+		binding_remove(e, b);
+	} else {
+		b->ver_known = false;
 	}
-	acquire_drop(note);
 }
 
 void upkeep_sign_off(struct cw_lease_engine *e, struct binding *b)
 {
 	struct cw_store_request request = {
 		.verb = CW_STORE_SIGN_OFF, .ip = b->ip, .ver = b->ver, .budget_ns = OP_NS};
-	struct acquire *note;
+	struct note *note;
 
 	if (b->busy || !b->ver_known)
 		return;
-	note = acquire_note(e, b->ip);
+	note = note_new(e, b->ip);
 	if (note == NULL)
 		return;
 	if (cw_store_submit(&e->config.store, &request, signed_off, note, e->now_ns) < 0) {
-		acquire_drop(note);
+		note_drop(note);
 		return;
 	}
 	b->busy = true;
 	e->writes++;
 }
 
+static bool names_client(const struct cw_mapping *m, const struct binding *b)
+{
+	return b->client_state != CW_CLIENT_NONE && m->client_state == b->client_state &&
+	       same_hash(&m->client, &b->who.hash);
+}
+
 static void looked_again(void *arg, const struct cw_store_answer *answer, uint64_t now_ns)
 {
-	struct acquire *note = arg;
+	struct note *note = arg;
 	struct cw_lease_engine *e = note->e;
 	struct binding *b = binding_find(e, note->ip);
 	const struct cw_mapping *m = &answer->mapping;
 	bool lost, entry = false;
 
 	e->now_ns = now_ns;
-	acquire_drop(note);
+	e->looks--;
+	note_drop(note);
 	if (b == NULL)
 		return;
 	b->busy = false;
-	if (answer->result != CW_STORE_OK || (b->ver_known && m->ver < b->ver))
+	binding_due(e, b, now_ns);
+	if (answer->result != CW_STORE_OK) {
+		binding_due(e, b, now_ns + TICK_NS);
+		return;
+	}
+	if (b->ver_known && m->ver < b->ver)
 		return;
 	b->looked_ns = now_ns;
 	b->ver = m->ver;
 	b->ver_known = true;
 	lost = !m->owned || !cw_node_id_equal(&m->owner, &e->config.self) ||
 	       (b->client_state == CW_CLIENT_BOUND && m->client_state == CW_CLIENT_BOUND &&
-		memcmp(&m->client, &b->hash, sizeof(b->hash)) != 0 && m->gen != b->gen);
+		!same_hash(&m->client, &b->who.hash) && m->gen != b->gen);
 	for (unsigned int i = 0; i < m->entry_count; i++)
 		entry |= cw_node_id_equal(&m->entries[i].node, &e->config.self);
-	if (lost && !b->stopped) {
-		b->stopped = true;
-		binding_show(e, b);
-	}
-	b->written =
-		lost || (b->client_state == CW_CLIENT_BOUND && m->client_state == CW_CLIENT_BOUND &&
-			 memcmp(&m->client, &b->hash, sizeof(b->hash)) == 0);
-	if (!entry && b->until_ns <= now_ns)
+	if (lost && !b->stopped)
+		binding_stop(e, b);
+	b->written = lost || names_client(m, b);
+	if (!entry && b->until_ns <= now_ns && b->commit == NULL)
 		binding_remove(e, b);
 }
 
-static void look_again(struct cw_lease_engine *e, struct binding *b)
+static bool look_again(struct cw_lease_engine *e, struct binding *b)
 {
 	struct cw_store_request request = {
 		.verb = CW_STORE_MAP_GET, .fresh = true, .ip = b->ip, .budget_ns = OP_NS};
-	struct acquire *note = acquire_note(e, b->ip);
+	struct note *note = e->looks < LOOKS_MAX ? note_new(e, b->ip) : NULL;
 
 	if (note == NULL)
-		return;
+		return false;
 	if (cw_store_submit(&e->config.store, &request, looked_again, note, e->now_ns) < 0) {
-		acquire_drop(note);
-		return;
+		note_drop(note);
+		return false;
 	}
 	b->busy = true;
+	e->looks++;
+	return true;
 }
 
 static void cover_set(void *arg, const struct cw_store_answer *answer, uint64_t now_ns)
 {
-	struct acquire *note = arg;
+	struct note *note = arg;
 	struct cw_lease_engine *e = note->e;
 	struct binding *b = binding_find(e, note->ip);
+	uint64_t cover_ns = note->number;
 
 	e->now_ns = now_ns;
-	if (b != NULL) {
-		b->busy = false;
-		if (answer->result == CW_STORE_OK) {
-			b->ver = answer->mapping.ver;
-			b->cover_ns = note->proof_gen;
-			binding_show(e, b);
-		} else {
-			b->ver_known = false;
-			b->looked_ns = 0;
-		}
+	note_drop(note);
+	if (b == NULL)
+		return;
+	b->busy = false;
+	binding_due(e, b, now_ns);
+	if (answer->result != CW_STORE_OK) {
+		b->ver_known = false;
+		return;
 	}
-	acquire_drop(note);
+	b->ver = answer->mapping.ver;
+	b->cover_ns = cover_ns;
+	binding_show(e, b);
 }
 
 /* R4: a longer lease waits for its longer cover; a shorter cover binds from the moment of asking.
@@ -128,18 +140,27 @@ static void set_cover(struct cw_lease_engine *e, struct binding *b, uint64_t cov
 					   .ver = b->ver,
 					   .cover_ns = cover_ns,
 					   .budget_ns = OP_NS};
-	struct acquire *note = acquire_note(e, b->ip);
+	struct note *note = note_new(e, b->ip);
 
 	if (note == NULL)
 		return;
-	note->proof_gen = cover_ns;
-	if (cover_ns < b->cover_ns)
-		b->cover_ns = cover_ns;
+	note->number = cover_ns;
 	if (cw_store_submit(&e->config.store, &request, cover_set, note, e->now_ns) < 0) {
-		acquire_drop(note);
+		note_drop(note);
 		return;
 	}
+	if (cover_ns < b->cover_ns) {
+		b->cover_ns = cover_ns;
+		binding_show(e, b);
+	}
 	b->busy = true;
+}
+
+/* Is every lease out over before the shorter cover would be? A worker may be granting one still. */
+static bool may_shorten(const struct cw_lease_engine *e, const struct binding *b)
+{
+	return b->until_ns <= e->now_ns + e->config.ns.lease_s * CW_NS_PER_S &&
+	       e->now_ns >= e->ns_changed_ns + BURST_NS;
 }
 
 static void reclaimed(struct cw_lease_engine *e, void *arg, rte_be32_t ip, enum verdict v)
@@ -148,229 +169,156 @@ static void reclaimed(struct cw_lease_engine *e, void *arg, rte_be32_t ip, enum 
 
 	(void)arg;
 	e->reclaims--;
-	if (b == NULL)
-		return;
-	if (v == V_OTHER || v == V_POOL || v == V_FULL)
-		b->stopped = true;
-	binding_show(e, b);
+	if (b != NULL) {
+		if (v == V_OTHER || v == V_POOL || v == V_FULL)
+			binding_stop(e, b);
+		binding_due(e, b, v == V_OK ? b->due_ns : e->now_ns + TICK_NS);
+	}
 }
 
-/* An entry of an older generation of ours: taken again under the present one before anything is
- * granted (R7). */
 static void reclaim(struct cw_lease_engine *e, struct binding *b)
 {
 	bool bound = b->client_state == CW_CLIENT_BOUND;
 
-	if (e->reclaims >= RECLAIMS_MAX)
-		return;
 	e->reclaims++;
-	acquire(e, b->ip, bound ? &b->client : NULL, &b->mac, true, b->gen, reclaimed, NULL);
+	binding_due(e, b, e->now_ns + LOOK_EVERY_NS);
+	acquire(e, b->ip, bound ? &b->who : NULL, &b->mac, !bound, b->gen, reclaimed, NULL);
 }
 
-static void one(struct cw_lease_engine *e, struct binding *b)
+/* An entry of an older generation of ours: taken again under the present one before anything is
+ * granted for long (R7). */
+static void pump_stale(struct cw_lease_engine *e)
+{
+	while (e->reclaims < RECLAIMS_MAX && !link_empty(&e->stale) && session_live(e)) {
+		struct binding *b = CW_CONTAINER_OF(e->stale.next, struct binding, due);
+
+		link_remove(&b->due);
+		if (b->busy || b->stopped || b->sgen == e->sgen)
+			binding_due(e, b, e->now_ns);
+		else
+			reclaim(e, b);
+	}
+}
+
+static uint64_t look_period(const struct cw_lease_engine *e)
+{
+	return cw_max_u64(LOOK_EVERY_NS, e->count * (CW_NS_PER_S / LOOKS_PER_S));
+}
+
+static bool needs_look(const struct cw_lease_engine *e, const struct binding *b)
+{
+	return !b->ver_known || b->looked_ns < e->woke_ns ||
+	       e->now_ns - b->looked_ns >= look_period(e);
+}
+
+/* Its entry may go: all its leases are over, and no worker can be in the middle of another. */
+static bool is_over(const struct cw_lease_engine *e, const struct binding *b)
+{
+	return b->stopped && e->now_ns >= b->until_ns && e->now_ns >= b->stopped_ns + BURST_NS;
+}
+
+static void act(struct cw_lease_engine *e, struct binding *b)
 {
 	uint64_t cover_ns = cw_law_cover_ns(e->config.ns.lease_longest_s);
 
-	if (b->busy || b->commit != NULL)
-		return;
-	binding_pull_acks(e, b);
-	if (b->offered && e->now_ns >= b->offer_until_ns) {
-		b->offered = false;
-		binding_show(e, b);
-	}
-	if (!b->stopped && b->client_state == CW_CLIENT_BOUND &&
-	    e->now_ns >= b->until_ns + ABANDONED_NS) {
-		e->ops.event(e->ctx, "expire", b->ip, &b->mac, 0, e->now_ns);
-		b->stopped = true;
-		binding_show(e, b);
-	}
-	if (!b->ver_known || e->now_ns - b->looked_ns >= LOOK_EVERY_NS)
+	if (needs_look(e, b))
 		look_again(e, b);
 	else if (b->client_state == CW_CLIENT_DECLINED && !b->written)
 		commit_write(e, b);
-	else if (b->stopped && e->now_ns >= b->until_ns)
+	else if (is_over(e, b))
 		upkeep_sign_off(e, b);
 	else if (b->stopped)
 		return;
 	else if (b->sgen != e->sgen)
-		reclaim(e, b);
+		link_append(&e->stale, &b->due);
 	else if (b->client_state == CW_CLIENT_BOUND && !b->written)
 		commit_write(e, b);
-	else if (b->cover_ns < cover_ns ||
-		 (b->cover_ns > cover_ns &&
-		  b->until_ns <= e->now_ns + e->config.ns.lease_s * CW_NS_PER_S))
+	else if (b->cover_ns < cover_ns || (b->cover_ns > cover_ns && may_shorten(e, b)))
 		set_cover(e, b, cover_ns);
 }
 
-static void todo_done(struct cw_lease_engine *e, void *arg, rte_be32_t ip, enum verdict v)
+static uint64_t next_due(const struct cw_lease_engine *e, const struct binding *b)
 {
-	struct binding *b = binding_find(e, ip);
-	struct todo *t = e->todo;
+	uint64_t next = b->looked_ns + look_period(e);
+
+	if (b->busy || b->commit != NULL)
+		return e->now_ns + LOOK_EVERY_NS; /* the answer is earlier */
+	if (b->stopped)
+		next = cw_min_u64(next, cw_max_u64(b->until_ns, b->stopped_ns + BURST_NS));
+	else if (b->client_state == CW_CLIENT_BOUND)
+		next = cw_min_u64(next, b->until_ns + ABANDONED_NS);
+	if (b->cover_ns > cw_law_cover_ns(e->config.ns.lease_longest_s) && !b->stopped)
+		next = cw_min_u64(next, e->now_ns + LOOK_EVERY_NS);
+	return cw_max_u64(next, e->now_ns + TICK_NS);
+}
+
+static void one(struct cw_lease_engine *e, struct binding *b)
+{
+	if (!b->busy && b->commit == NULL) {
+		binding_pull_acks(e, b);
+		if (!b->stopped && b->client_state == CW_CLIENT_BOUND &&
+		    e->now_ns >= b->until_ns + ABANDONED_NS) {
+			e->ops.event(e->ctx, "expire", b->ip, &b->mac, 0, e->now_ns);
+			binding_stop(e, b);
+			link_remove(&b->due);
+		}
+		act(e, b);
+	}
+	if (link_empty(&b->due))
+		binding_due(e, b, next_due(e, b));
+}
+
+/* Lines of our own log. */
+
+void upkeep_recalled(struct cw_lease_engine *e, struct binding *b)
+{
+	/* Its host may be using it right now, on a lease of the process before. */
+	b->granted = b->durable = true;
+	b->acked_ns = e->now_ns;
+	b->until_ns = cw_max_u64(b->until_ns, cw_law_until_ns(e->now_ns, e->config.ns.lease_s));
+}
+
+static void recalled(struct cw_lease_engine *e, void *arg, rte_be32_t ip, enum verdict v)
+{
+	struct line *line = lines_find(&e->own, ip);
 
 	(void)arg;
 	e->reclaims--;
-	while (t != NULL && t->ip != ip)
-		t = t->next;
-	if (t == NULL)
+	if (line == NULL)
 		return;
-	t->under_way = false;
-	if (v == V_NOREG || v == V_BUSY || v == V_AWAY || v == V_CONFLICT)
-		return; /* again later */
-	if (v == V_OK && b != NULL) {
-		b->vlan = t->vlan;
-		memcpy(b->name, t->name, sizeof(b->name));
-		/* Its host may be using it right now, on a lease of the process before. */
-		b->acked_ns = e->now_ns;
-		b->until_ns =
-			cw_max_u64(b->until_ns, cw_law_until_ns(e->now_ns, e->config.ns.lease_s));
-		binding_show(e, b);
-	} else {
+	if (v == V_OTHER || v == V_POOL || v == V_FULL) {
 		log_forget(e, ip);
-	}
-	log_todo_remove(e, ip);
-}
-
-static void work_off_todo(struct cw_lease_engine *e)
-{
-	struct todo *t = e->todo;
-
-	while (t != NULL && e->reclaims < RECLAIMS_MAX) {
-		struct todo *next = t->next;
-
-		if (!t->under_way) {
-			t->under_way = true;
-			e->reclaims++;
-			acquire(e, t->ip, &t->client, &t->mac, true, t->gen, todo_done, NULL);
-		}
-		t = next;
-	}
-}
-
-static void pooled(struct cw_lease_engine *e, void *arg, rte_be32_t ip, enum verdict v)
-{
-	(void)arg;
-	(void)ip;
-	(void)v;
-	e->pool_claims--;
-}
-
-static rte_be32_t random_address(struct cw_lease_engine *e)
-{
-	uint32_t mask = rte_be_to_cpu_32(~cw_prefix4_mask(e->config.ns.subnet.len));
-	uint32_t base = rte_be_to_cpu_32(e->config.ns.subnet.ip);
-
-	return rte_cpu_to_be_32(base | ((uint32_t)cw_random_u64(&e->config.random) & mask));
-}
-
-static void keep_pool(struct cw_lease_engine *e)
-{
-	unsigned int fresh = 0, tries = 64;
-
-	for (struct binding *b = e->all; b != NULL; b = b->all_next)
-		fresh += b->fresh && !b->stopped;
-	if (fresh >= e->config.pool_low)
+		lines_remove(&e->own, ip);
 		return;
-	while (fresh + e->pool_claims < e->config.pool_high && e->pool_claims < POOL_CLAIMS_MAX &&
-	       tries-- > 0) {
-		rte_be32_t ip = random_address(e);
+	}
+	link_append(&e->own.pending, &line->pending); /* again later */
+}
 
-		if (!address_usable(e, ip) || binding_find(e, ip) != NULL)
-			continue;
-		e->pool_claims++;
-		acquire(e, ip, NULL, NULL, false, 0, pooled, NULL);
+static void recall_lines(struct cw_lease_engine *e)
+{
+	unsigned int left = RECLAIMS_MAX;
+
+	while (left-- > 0 && e->reclaims < RECLAIMS_MAX && !link_empty(&e->own.pending)) {
+		struct line *line = CW_CONTAINER_OF(e->own.pending.next, struct line, pending);
+		struct identity who = line->who;
+		struct cw_mac mac = line->mac;
+
+		link_remove(&line->pending);
+		e->reclaims++;
+		acquire(e, line->ip, &who, &mac, false, 0, recalled, NULL);
 	}
 }
 
-void upkeep_doubt(struct cw_lease_engine *e, rte_be32_t ip)
+void upkeep_turn(struct cw_lease_engine *e)
 {
-	struct doubt *slot = &e->doubts[0];
+	unsigned int left = READY_PER_TURN;
 
-	for (unsigned int i = 0; i < DOUBTS_MAX; i++) {
-		if (e->doubts[i].ip == ip || e->doubts[i].ip == 0) {
-			slot = &e->doubts[i];
-			break;
-		}
-		if (e->doubts[i].until_ns < slot->until_ns)
-			slot = &e->doubts[i];
-	}
-	*slot = (struct doubt){.ip = ip, .until_ns = e->now_ns + SETTLE_NS};
-}
+	while (left-- > 0 && !link_empty(&e->ready)) {
+		struct binding *b = CW_CONTAINER_OF(e->ready.next, struct binding, due);
 
-static void ignore(void *arg, const struct cw_store_answer *answer, uint64_t now_ns)
-{
-	(void)arg;
-	(void)answer;
-	(void)now_ns;
-}
-
-static void settled(void *arg, const struct cw_store_answer *answer, uint64_t now_ns)
-{
-	struct acquire *note = arg;
-	struct cw_lease_engine *e = note->e;
-	const struct cw_mapping *m = &answer->mapping;
-	rte_be32_t ip = note->ip;
-
-	acquire_drop(note);
-	e->now_ns = now_ns;
-	for (unsigned int i = 0; i < DOUBTS_MAX; i++)
-		if (e->doubts[i].ip == ip)
-			e->doubts[i].looking = false;
-	/* An own claim under way, or granted meanwhile, is not to be signed off under itself
-	 * (leases.md "Open" 1). */
-	if (answer->result != CW_STORE_OK || binding_find(e, ip) != NULL || e->pool_claims > 0 ||
-	    e->reclaims > 0)
-		return;
-	for (unsigned int i = 0; i < m->entry_count; i++) {
-		struct cw_store_request request = {
-			.verb = CW_STORE_SIGN_OFF, .ip = ip, .ver = m->ver, .budget_ns = OP_NS};
-
-		if (cw_node_id_equal(&m->entries[i].node, &e->config.self) &&
-		    m->entries[i].sgen == e->sgen &&
-		    cw_store_submit(&e->config.store, &request, ignore, NULL, now_ns) < 0)
-			return;
-	}
-}
-
-/* R17: a claim whose outcome was never learnt may still arrive: for a minute we look, and take out
- * what was never used. */
-static void settle(struct cw_lease_engine *e)
-{
-	for (unsigned int i = 0; i < DOUBTS_MAX; i++) {
-		struct doubt *d = &e->doubts[i];
-		struct cw_store_request request = {
-			.verb = CW_STORE_MAP_GET, .fresh = true, .ip = d->ip, .budget_ns = OP_NS};
-		struct acquire *note;
-
-		if (d->ip == 0 || d->looking)
-			continue;
-		if (binding_find(e, d->ip) != NULL || e->now_ns >= d->until_ns) {
-			d->ip = 0;
-			continue;
-		}
-		note = acquire_note(e, d->ip);
-		if (note == NULL)
-			return;
-		d->looking =
-			cw_store_submit(&e->config.store, &request, settled, note, e->now_ns) == 0;
-		if (!d->looking)
-			acquire_drop(note);
-		return; /* one at a time */
-	}
-}
-
-void upkeep_tick(struct cw_lease_engine *e)
-{
-	struct binding *b = e->all;
-
-	if (e->sgen == 0 || !session_live(e))
-		return;
-	work_off_todo(e);
-	while (b != NULL) {
-		struct binding *next = b->all_next;
-
+		link_remove(&b->due);
 		one(e, b);
-		b = next;
 	}
-	settle(e);
-	keep_pool(e);
+	pump_stale(e);
+	recall_lines(e);
 }
