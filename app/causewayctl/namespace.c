@@ -34,14 +34,22 @@ static bool option(json_t *args, const char *name, const char *value)
 		const char *option, *key;
 		bool is_number;
 	} options[] = {
-		{"--subnet", "subnet", false}, {"--domain", "domain", false},
-		{"--lease", "lease_s", true},  {"--longest-lease", "lease_longest_s", true},
-		{"--mtu", "mtu", true},	       {"--mac-base", "mac_base", true},
+		{"--names", "names", false},
+		{"--subnet", "subnet", false},
+		{"--domain", "domain", false},
+		{"--lease", "lease_s", true},
+		{"--longest-lease", "lease_longest_s", true},
+		{"--mtu", "mtu", true},
+		{"--mac-base", "mac_base", true},
 	};
 	json_t *item;
 
 	if (strcmp(name, "--reserve") == 0) {
 		json_array_append_new(json_object_get(args, "reserved"), json_string(value));
+		return true;
+	}
+	if (strcmp(name, "--upstream") == 0) {
+		json_array_append_new(json_object_get(args, "upstream"), json_string(value));
 		return true;
 	}
 	if (strcmp(name, "--voters") == 0) {
@@ -65,7 +73,8 @@ static bool option(json_t *args, const char *name, const char *value)
 
 static int create(struct ctl *ctl, int argc, char **argv)
 {
-	json_t *args = json_pack("{s:[], s:[]}", "reserved", "voters"), *reply = NULL;
+	json_t *args = json_pack("{s:[], s:[], s:[]}", "reserved", "voters", "upstream"),
+	       *reply = NULL;
 	int rc;
 
 	if (argc < 1 || argv[0][0] == '-') {

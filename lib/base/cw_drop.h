@@ -46,6 +46,7 @@
 	_(DHCP_SILENT, "DHCP message that is not ours to answer")                                  \
 	_(DHCP_FOREIGN, "DHCP server message from the LAN")                                        \
 	_(DHCP_TABLE_FULL, "no room for another DHCP client")                                      \
+	_(DNS_MALFORMED, "not a DNS query")                                                        \
 	_(SERVICE_PORT, "packet to the service address that no service answers")                   \
 	/* WAN to LAN */                                                                           \
 	_(WAN_NOT_OURS, "datagram for another address or port")                                    \

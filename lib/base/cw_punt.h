@@ -16,6 +16,11 @@
 /** Largest frame that crosses the rings: a 1500-byte MTU with VLAN tag and room. */
 #define CW_PUNT_FRAME_BYTES_MAX 2048u
 
+/** UDP ports of the WAN address that questions to DNS servers leave from: above what kernels hand
+ * out by themselves, and enough of them to make guessing hard (RFC 5452 section 9.2). */
+#define CW_UPSTREAM_PORT_FIRST 0xf000u
+#define CW_UPSTREAM_PORT_MASK  0x0fffu
+
 enum cw_punt_kind {
 	/* From the LAN: data starts at the Ethernet header. */
 	CW_PUNT_ARP,  /* request we may have to answer, or news about a local host */
@@ -32,6 +37,9 @@ enum cw_punt_kind {
 			   */
 	CW_PUNT_ADMIT,	  /* opened inner IPv4 packet whose source mapping is not published; `node`
 			     sealed it */
+	CW_PUNT_UPSTREAM, /* UDP payload from a DNS server to one of our query ports; `from`,
+			   * `to_port`
+			   */
 	CW_PUNT_KIND_COUNT
 };
 
@@ -41,6 +49,7 @@ struct cw_punt_meta {
 	uint8_t worker;
 	uint16_t vlan;		 /* host order, 0 untagged; LAN kinds */
 	struct cw_endpoint from; /* WAN kinds: outer source */
+	rte_be16_t to_port;	 /* CW_PUNT_UPSTREAM: where it came to */
 	uint16_t peer;		 /* CW_PUNT_ADMIT: index of the sealing peer (cw_peer.h) */
 };
 

@@ -128,6 +128,14 @@ static void mapping(void *ctx, rte_be32_t ip, const struct cw_mapping *m, uint64
 	cw_resolver_news(ctl, ip, m);
 }
 
+static void name(void *ctx, rte_be32_t ip, const char *label, bool stands, uint64_t now_ns)
+{
+	struct cw_control *ctl = ctx;
+
+	ctl->now_ns = now_ns;
+	cw_names_local(ctl, ip, label, stands);
+}
+
 static void event(void *ctx, const char *what, rte_be32_t ip, const struct cw_mac *mac,
 		  uint32_t seconds, uint64_t now_ns)
 {
@@ -147,4 +155,5 @@ const struct cw_lease_ops cw_lan_lease_ops = {.reply = reply,
 					      .send = send_lease,
 					      .probe = probe,
 					      .mapping = mapping,
+					      .name = name,
 					      .event = event};

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 
 #include <cw_dht.h>
+#include <cw_name_table.h>
 
 #include "cw_control_log.h"
 
@@ -125,6 +126,12 @@ int cw_control_create(struct cw_control **out, const struct cw_control_config *c
 	if (err == 0)
 		err = cw_resolver_create(ctl);
 	if (err == 0)
+		err = cw_dns_create(ctl);
+	if (err == 0)
+		err = cw_names_create(ctl);
+	if (err == 0)
+		err = cw_forward_create(ctl);
+	if (err == 0)
 		err = cw_mesh_create(ctl);
 	if (err == 0 && config->use_dht)
 		err = create_dht(ctl);
@@ -150,6 +157,9 @@ void cw_control_destroy(struct cw_control *ctl)
 		cw_resolver_destroy(ctl);
 	cw_dht_destroy(ctl->dht);
 	cw_neighbours_destroy(ctl);
+	cw_forward_destroy(ctl);
+	cw_names_destroy(ctl);
+	cw_dns_destroy(ctl);
 	while (ctl->replayed != NULL) {
 		struct replayed *next = ctl->replayed->next;
 
@@ -160,6 +170,7 @@ void cw_control_destroy(struct cw_control *ctl)
 	cw_rcu_drain(ctl->config.rcu);
 	cw_host_table_destroy(ctl->hosts);
 	cw_route_table_destroy(ctl->routes);
+	cw_name_table_destroy(ctl->names);
 	free(ctl);
 }
 
@@ -286,6 +297,9 @@ void cw_control_punt(struct cw_control *ctl, const struct cw_punt_meta *meta, co
 	case CW_PUNT_WAN_ICMP:
 		cw_neighbours_icmp(ctl, data, len);
 		break;
+	case CW_PUNT_UPSTREAM:
+		cw_forward_input(ctl, meta, data, len);
+		break;
 	case CW_PUNT_ADMIT:
 		hold_inner(ctl, meta, data, len);
 		break;
@@ -312,6 +326,9 @@ uint64_t cw_control_timer(struct cw_control *ctl, uint64_t now_ns)
 		cw_mesh_poll_peers(ctl);
 		cw_membership_timer(ctl);
 		cw_founding_timer(ctl);
+		cw_names_timer(ctl);
+		cw_dns_timer(ctl);
+		cw_forward_timer(ctl);
 	}
 	return cw_min_u64(next, ctl->housekeeping_ns);
 }

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include <cw_dht.h>
+#include <cw_dns.h>
 
 /* Shorter leases make renewals a flood, longer ones make covers last for weeks. */
 #define LEASE_MIN_S 60
@@ -94,10 +95,63 @@ static json_t *parse_reserved(const json_t *args, struct cw_namespace_record *ns
 	return NULL;
 }
 
+/* A domain that hosts can search: DNS names of letters, digits and hyphens. */
+static bool domain_valid(const char *domain)
+{
+	uint8_t wire[CW_NS_ZONE_BYTES_MAX];
+
+	if (domain[0] == '\0')
+		return true;
+	for (const char *c = domain; *c != '\0'; c++)
+		if (!((*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') ||
+		      (*c >= '0' && *c <= '9') || *c == '-' || *c == '.'))
+			return false;
+	return domain[strlen(domain) - 1] != '.' &&
+	       cw_dns_name_from_text(domain, wire, sizeof(wire)) != 0;
+}
+
+static json_t *parse_dns(const json_t *args, struct cw_namespace_record *ns)
+{
+	static const char *const policies[CW_NAMES_POLICY_COUNT] = {[CW_NAMES_NUMBERED] =
+									    "numbered",
+								    [CW_NAMES_REFUSED] = "refused",
+								    [CW_NAMES_OFF] = "off"};
+	const json_t *list = json_object_get(args, "upstream"), *item;
+	const char *policy = text_of(args, "names");
+	size_t i;
+
+	json_array_foreach(list, i, item)
+	{
+		const char *text = json_string_value(item);
+		rte_be32_t *server = &ns->upstream[ns->upstream_count];
+
+		if (ns->upstream_count == CW_NS_SERVERS_MAX)
+			return cw_query_error("usage", "--upstream: more than %u servers",
+					      CW_NS_SERVERS_MAX);
+		if (text == NULL || cw_ip4_parse(text, server) < 0)
+			return cw_query_error("usage", "--upstream: expected an address, got %s",
+					      text != NULL ? text : "something else");
+		/* It is asked over the WAN port, which does not lead into the virtual network. */
+		if (cw_prefix4_contains(&ns->subnet, *server))
+			return cw_query_error("usage", "--upstream: %s lies in the subnet itself",
+					      text);
+		ns->upstream_count++;
+	}
+	if (policy[0] == '\0')
+		return NULL;
+	for (uint8_t p = 0; p < CW_NAMES_POLICY_COUNT; p++)
+		if (strcmp(policies[p], policy) == 0) {
+			ns->name_policy = p;
+			return NULL;
+		}
+	return cw_query_error("usage", "--names: numbered, refused or off");
+}
+
 static json_t *parse_ns(const json_t *args, struct cw_namespace_record *ns)
 {
 	const char *name = text_of(args, "name"), *domain = text_of(args, "domain");
 	json_int_t lease, longest, mtu, base;
+	json_t *error;
 
 	memset(ns, 0, sizeof(*ns));
 	if (!cw_identity_name_valid(name))
@@ -119,6 +173,12 @@ static json_t *parse_ns(const json_t *args, struct cw_namespace_record *ns)
 	if (strlen(domain) >= sizeof(ns->domain))
 		return cw_query_error("usage", "--domain: at most %zu characters",
 				      sizeof(ns->domain) - 1);
+	if (!domain_valid(domain))
+		return cw_query_error(
+			"usage", "--domain: labels of letters, digits and - with dots between");
+	error = parse_dns(args, ns);
+	if (error != NULL)
+		return error;
 	memcpy(ns->name, name, strlen(name) + 1);
 	memcpy(ns->domain, domain, strlen(domain) + 1);
 	ns->lease_s = (uint32_t)lease;

@@ -51,6 +51,9 @@ enum {
 /* Bytes of Ethernet, IPv4 and UDP headers that stand before a control datagram. */
 #define CW_UDP_OVERHEAD_BYTES 42u
 
+struct dns;
+struct forward;
+struct names;
 struct neighbours;
 struct resolver;
 struct founding;
@@ -102,7 +105,11 @@ struct cw_control {
 	struct cw_ns_deadline deadline;
 	struct cw_host_table *hosts;
 	struct cw_route_table *routes;
+	struct cw_name_table *names;
 
+	struct dns *dns;
+	struct names *lookups;
+	struct forward *forward;
 	struct neighbours *neighbours;
 	struct resolver *resolver;
 	struct founding *founding;
@@ -114,6 +121,7 @@ struct cw_control {
 		uint64_t handshakes_refused, sa_failures, inject_failures,
 			punts[CW_PUNT_KIND_COUNT];
 		uint64_t holds_expired, holds_refused;
+		uint64_t upstream_timeouts, upstream_unasked;
 	} counts;
 	/* The last node that was seen twice, and when; 0: never. */
 	struct cw_node_id twin;
@@ -130,6 +138,9 @@ void cw_neighbours_destroy(struct cw_control *ctl);
 /* A UDP payload to an underlay endpoint; queued while the neighbour is asked for. */
 void cw_neighbours_send(struct cw_control *ctl, const struct cw_endpoint *to, const void *data,
 			size_t len);
+/* The same from a port of its own, not as control traffic. */
+void cw_neighbours_send_from(struct cw_control *ctl, rte_be16_t port, const struct cw_endpoint *to,
+			     const void *data, size_t len);
 void cw_neighbours_arp(struct cw_control *ctl, const uint8_t *frame, size_t len);
 void cw_neighbours_icmp(struct cw_control *ctl, const uint8_t *frame, size_t len);
 void cw_neighbours_timer(struct cw_control *ctl);
@@ -161,6 +172,29 @@ void cw_lan_punt(struct cw_control *ctl, const struct cw_punt_meta *meta, const 
 void cw_lan_arp_again(struct cw_control *ctl, const struct cw_punt_meta *meta, const uint8_t *frame,
 		      size_t len);
 extern const struct cw_lease_ops cw_lan_lease_ops;
+
+/* dns.c: queries that workers punted. */
+int cw_dns_create(struct cw_control *ctl);
+void cw_dns_destroy(struct cw_control *ctl);
+void cw_dns_punt(struct cw_control *ctl, const struct cw_punt_meta *meta, const uint8_t *data,
+		 size_t len);
+void cw_dns_timer(struct cw_control *ctl);
+
+/* names.c: host names in the published table. */
+int cw_names_create(struct cw_control *ctl);
+void cw_names_destroy(struct cw_control *ctl);
+/* A host of ours has this name, or has it no more. */
+void cw_names_local(struct cw_control *ctl, rte_be32_t ip, const char *label, bool stands);
+void cw_names_timer(struct cw_control *ctl);
+
+/* forward.c: questions to upstream servers. */
+int cw_forward_create(struct cw_control *ctl);
+void cw_forward_destroy(struct cw_control *ctl);
+void cw_forward_input(struct cw_control *ctl, const struct cw_punt_meta *meta, const uint8_t *data,
+		      size_t len);
+void cw_forward_timer(struct cw_control *ctl);
+/* The servers have changed: what others said is forgotten. */
+void cw_forward_reset(struct cw_control *ctl);
 
 /* mesh.c: links and overlay bound to each other and to the peer table. */
 int cw_mesh_create(struct cw_control *ctl);

@@ -111,6 +111,9 @@ void cw_lan_punt(struct cw_control *ctl, const struct cw_punt_meta *meta, const 
 	case CW_PUNT_DHCP:
 		on_dhcp(ctl, meta, data, len);
 		break;
+	case CW_PUNT_LAN_SERVICE:
+		cw_dns_punt(ctl, meta, data, len);
+		break;
 	case CW_PUNT_MISS:
 		on_miss(ctl, meta, data, len);
 		break;

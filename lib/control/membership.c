@@ -42,11 +42,14 @@ static int start_engine(struct cw_control *ctl)
 
 void cw_membership_ns(struct cw_control *ctl, const struct cw_namespace_record *ns)
 {
-	bool first = !ctl->have_ns;
+	bool first = !ctl->have_ns, same_upstream;
 
 	if (strcmp(ns->name, ctl->config.namespace_name) != 0 || (!first && ns->ver <= ctl->ns.ver))
 		return;
+	same_upstream = memcmp(ctl->ns.upstream, ns->upstream, sizeof(ns->upstream)) == 0;
 	ctl->ns = *ns;
+	if (!same_upstream)
+		cw_forward_reset(ctl);
 	ctl->have_ns = true;
 	cw_overlay_forbid(ctl->overlay, &ns->subnet);
 	if (!ctl->config.has_lan)

@@ -154,8 +154,8 @@ bool cw_neighbours_router_known(const struct cw_control *ctl)
 	return n != NULL && n->known;
 }
 
-void cw_neighbours_send(struct cw_control *ctl, const struct cw_endpoint *to, const void *data,
-			size_t len)
+static void send_datagram(struct cw_control *ctl, uint8_t tos, rte_be16_t port,
+			  const struct cw_endpoint *to, const void *data, size_t len)
 {
 	struct neighbour *n;
 	struct waiting *w;
@@ -171,10 +171,9 @@ void cw_neighbours_send(struct cw_control *ctl, const struct cw_endpoint *to, co
 	w->len = total;
 	cw_eth_write(w->frame, &n->mac, &ctl->config.wan_mac, 0, CW_ETH_P_IP4);
 	memcpy(w->frame + CW_UDP_OVERHEAD_BYTES, data, len);
-	/* DSCP CS6: control traffic goes first (RFC 4594 section 3.2). DF: DTLS was told the path's
-	 * size. */
-	cw_udp_write_ip4(w->frame + CW_ETH_BYTES, 0xc0, 0, CW_IP4_DF, ctl->config.wan_ip, to->ip4,
-			 ctl->config.wan_port, to->port, (uint16_t)len);
+	/* DF: DTLS was told the path's size, and no DNS query is longer than any path. */
+	cw_udp_write_ip4(w->frame + CW_ETH_BYTES, tos, 0, CW_IP4_DF, ctl->config.wan_ip, to->ip4,
+			 port, to->port, (uint16_t)len);
 	if (n->known || n->queued >= CW_NEIGHBOUR_QUEUE_MAX) {
 		if (n->known)
 			send_wan(ctl, w->frame, w->len);
@@ -184,6 +183,19 @@ void cw_neighbours_send(struct cw_control *ctl, const struct cw_endpoint *to, co
 	*n->queue_tail = w;
 	n->queue_tail = &w->next;
 	n->queued++;
+}
+
+void cw_neighbours_send(struct cw_control *ctl, const struct cw_endpoint *to, const void *data,
+			size_t len)
+{
+	/* DSCP CS6: control traffic goes first (RFC 4594 section 3.2). */
+	send_datagram(ctl, 0xc0, ctl->config.wan_port, to, data, len);
+}
+
+void cw_neighbours_send_from(struct cw_control *ctl, rte_be16_t port, const struct cw_endpoint *to,
+			     const void *data, size_t len)
+{
+	send_datagram(ctl, 0, port, to, data, len);
 }
 
 static void learnt(struct cw_control *ctl, struct neighbour *n, const struct cw_mac *mac)

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include <cw_drop.h>
+#include <cw_name_table.h>
 
 struct page {
 	struct cw_control *ctl;
@@ -86,6 +87,27 @@ static void lease_row(void *arg, const struct cw_lease_info *info)
 						 info->name, "gen", (json_int_t)info->gen, "left_s",
 						 seconds_left(p->ctl, info->until_ns), "written",
 						 info->written));
+}
+
+static void name_row(void *arg, const struct cw_name *name)
+{
+	struct page *p = arg;
+
+	if (!take(p))
+		return;
+	json_array_append_new(
+		p->rows,
+		json_pack("{s:s, s:o, s:s, s:o}", "name", name->label, "ip",
+			  name->ip != 0 ? text_ip(name->ip) : json_null(), "where",
+			  name->is_local  ? "here"
+			  : name->ip != 0 ? "other site"
+					  : "nobody",
+			  "fresh_s",
+			  name->expires_tsc == UINT64_MAX
+				  ? json_null()
+				  : json_integer(seconds_left(
+					    p->ctl, p->ctl->ops.ns_of_tsc(p->ctl->ctx,
+									  name->expires_tsc)))));
 }
 
 static void route_row(void *arg, const struct cw_route *route)
@@ -196,6 +218,12 @@ static void routes(struct page *p)
 		cw_route_visit(p->ctl->routes, route_row, p);
 }
 
+static void names(struct page *p)
+{
+	if (p->ctl->names != NULL)
+		cw_name_visit(p->ctl->names, name_row, p);
+}
+
 static void peers(struct page *p)
 {
 	cw_links_visit(p->ctl->links, peer_row, p);
@@ -208,6 +236,7 @@ static const struct {
 } tables[] = {
 	{"hosts", hosts, "[\"ip\",\"mac\",\"vlan\",\"state\",\"name\",\"heard_s\"]"},
 	{"leases", leases, "[\"ip\",\"state\",\"mac\",\"name\",\"left_s\",\"gen\",\"written\"]"},
+	{"names", names, "[\"name\",\"ip\",\"where\",\"fresh_s\"]"},
 	{"routes", routes, "[\"ip\",\"kind\",\"node\",\"gen\",\"fresh_s\"]"},
 	{"peers", peers,
 	 "[\"name\",\"node\",\"site\",\"path\",\"endpoint\",\"rtt_ms\",\"member\",\"usable\",\"sa_generation\",\"renewals\","
@@ -243,5 +272,6 @@ json_t *cw_show_table(struct cw_control *ctl, const char *what, const json_t *re
 				 json_loads(tables[i].columns, 0, NULL), "rows", p.rows, "next",
 				 next);
 	}
-	return cw_query_error("usage", "show: hosts, leases, routes, peers, drops or workers");
+	return cw_query_error("usage",
+			      "show: hosts, leases, names, routes, peers, drops or workers");
 }

@@ -7,7 +7,11 @@
 json_t *cw_show_namespace(const struct cw_namespace_record *ns)
 {
 	char ip[CW_IP4_TEXT_BYTES], service[CW_IP4_TEXT_BYTES], subnet[CW_IP4_TEXT_BYTES + 4];
-	json_t *reserved = json_array();
+	static const char *const policies[CW_NAMES_POLICY_COUNT] = {"numbered", "refused", "off"};
+	json_t *reserved = json_array(), *upstream = json_array();
+
+	for (unsigned int i = 0; i < ns->upstream_count; i++)
+		json_array_append_new(upstream, json_string(cw_ip4_format(ns->upstream[i], ip)));
 
 	for (unsigned int i = 0; i < ns->reserved_count; i++) {
 		char first[CW_IP4_TEXT_BYTES], last[CW_IP4_TEXT_BYTES],
@@ -18,12 +22,13 @@ json_t *cw_show_namespace(const struct cw_namespace_record *ns)
 		json_array_append_new(reserved, json_string(range));
 	}
 	snprintf(subnet, sizeof(subnet), "%s/%u", cw_ip4_format(ns->subnet.ip, ip), ns->subnet.len);
-	return json_pack("{s:s, s:s, s:s, s:i, s:i, s:i, s:s, s:o, s:I}", "name", ns->name,
-			 "subnet", subnet, "service_address",
+	return json_pack("{s:s, s:s, s:s, s:i, s:i, s:i, s:s, s:s, s:o, s:o, s:I}", "name",
+			 ns->name, "subnet", subnet, "service_address",
 			 cw_ip4_format(cw_namespace_service_ip(ns), service), "lease_s",
 			 (int)ns->lease_s, "lease_longest_s", (int)ns->lease_longest_s, "mtu",
-			 (int)ns->mtu_bytes, "domain", ns->domain, "reserved", reserved, "version",
-			 (json_int_t)ns->ver);
+			 (int)ns->mtu_bytes, "domain", ns->domain, "names",
+			 policies[ns->name_policy % CW_NAMES_POLICY_COUNT], "upstream", upstream,
+			 "reserved", reserved, "version", (json_int_t)ns->ver);
 }
 
 /* What hangs on the voters (dht.md section 7). */

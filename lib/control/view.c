@@ -14,10 +14,14 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include <cw_dns.h>
+#include <cw_name_table.h>
+
 /* RFC 2132 codes of the options that are the same for every client. */
 enum {
 	OPT_SUBNET_MASK = 1,
 	OPT_ROUTER = 3,
+	OPT_DNS = 6,
 	OPT_DOMAIN = 15,
 	OPT_MTU = 26,
 	OPT_BROADCAST = 28,
@@ -35,44 +39,34 @@ static void put_option(struct cw_ns_view *view, uint8_t code, const void *data, 
 	view->option_bytes = (uint16_t)(view->option_bytes + len);
 }
 
-/* A domain name as RFC 3397 wants it: labels, root. @return bytes, 0 if it is no name. */
-static size_t encode_name(const char *name, uint8_t *out, size_t size)
+/* The domain in wire form: DNS answers for it, and RFC 3397 wants it so. */
+static void set_zone(struct cw_ns_view *view, const struct cw_namespace_record *ns)
 {
-	size_t at = 0;
-
-	while (*name != '\0') {
-		size_t label = strcspn(name, ".");
-
-		if (label == 0 || label > 63 || at + label + 2 > size)
-			return 0;
-		out[at++] = (uint8_t)label;
-		memcpy(out + at, name, label);
-		at += label;
-		name += label + (name[label] == '.');
-	}
-	if (at == 0)
-		return 0;
-	out[at++] = 0;
-	return at;
+	view->zone_bytes =
+		(uint8_t)cw_dns_name_from_text(ns->domain, view->zone, sizeof(view->zone));
+	for (size_t at = 0; at < view->zone_bytes && view->zone[at] != 0; at += 1u + view->zone[at])
+		view->zone_labels++;
+	view->zone_serial = (uint32_t)ns->ver;
+	view->has_upstream = ns->upstream_count > 0;
 }
 
-/* Option 6 is not announced before the service address answers DNS: a host would lose the names it
- * has. */
+/* Option 6 only where the service address has an answer to give: else hosts would lose the names
+ * they have. */
 static void put_options(struct cw_ns_view *view, const struct cw_namespace_record *ns)
 {
 	rte_be32_t mask = cw_prefix4_mask(ns->subnet.len);
 	rte_be16_t mtu = rte_cpu_to_be_16(ns->mtu_bytes);
-	uint8_t search[CW_NS_DOMAIN_BYTES + 2];
 
 	put_option(view, OPT_SUBNET_MASK, &mask, sizeof(mask));
 	if (ns->router != 0)
 		put_option(view, OPT_ROUTER, &ns->router, sizeof(ns->router));
+	if (view->zone_bytes != 0 || view->has_upstream)
+		put_option(view, OPT_DNS, &view->service_ip, sizeof(view->service_ip));
 	put_option(view, OPT_DOMAIN, ns->domain, strnlen(ns->domain, sizeof(ns->domain)));
 	put_option(view, OPT_MTU, &mtu, sizeof(mtu));
 	put_option(view, OPT_BROADCAST, &view->broadcast, sizeof(view->broadcast));
 	put_option(view, OPT_NTP, ns->ntp, ns->ntp_count * sizeof(ns->ntp[0]));
-	put_option(view, OPT_DOMAIN_SEARCH, search,
-		   encode_name(ns->domain, search, sizeof(search)));
+	put_option(view, OPT_DOMAIN_SEARCH, view->zone, view->zone_bytes);
 }
 
 static void free_view(struct cw_rcu_head *head)
@@ -86,6 +80,12 @@ static int create_tables(struct cw_control *ctl)
 
 	if (ctl->hosts == NULL) {
 		err = cw_host_table_create(&ctl->hosts, ctl->config.rcu, CW_HOST_MAX);
+		if (err < 0)
+			return err;
+	}
+	if (ctl->names == NULL) {
+		err = cw_name_table_create(&ctl->names, ctl->config.rcu, CW_NAMES_MAX,
+					   cw_random_u64(&ctl->config.random));
 		if (err < 0)
 			return err;
 	}
@@ -123,6 +123,8 @@ int cw_view_publish(struct cw_control *ctl)
 	view->deadline = &ctl->deadline;
 	view->hosts = ctl->hosts;
 	view->routes = ctl->routes;
+	view->names = ctl->names;
+	set_zone(view, ns);
 	put_options(view, ns);
 
 	ctl->view = view;

@@ -9,6 +9,8 @@
  */
 #include "internal.h"
 
+#include <cw_dns.h>
+
 static void punt_datagram(struct cw_worker *w, struct rte_mbuf *m, enum cw_punt_kind kind,
 			  const struct cw_endpoint *from, size_t offset, uint16_t bytes)
 {
@@ -46,6 +48,24 @@ static void take_esp(struct cw_worker *w, struct rte_mbuf *m, size_t offset, uin
 	lane_add(&w->esp, m);
 }
 
+/* A DNS server's answer to one of our query ports: control knows whether it was asked. */
+static void take_upstream(struct cw_worker *w, struct rte_mbuf *m, const struct cw_ip4_header *ip,
+			  size_t at, size_t len)
+{
+	struct cw_udp_header udp;
+	struct cw_endpoint from;
+
+	if (cw_udp_parse(ip, rte_pktmbuf_mtod_offset(m, const uint8_t *, at), len, &udp) !=
+	    CW_DROP_NONE) {
+		drop(w, m, CW_DROP_UDP_CHECKSUM);
+		return;
+	}
+	from = (struct cw_endpoint){.family = CW_FAMILY_IPV4, .port = udp.src, .ip4 = ip->src};
+	facts_of(m)->to_port = udp.dst;
+	punt_datagram(w, m, CW_PUNT_UPSTREAM, &from, at + CW_UDP_BYTES,
+		      (uint16_t)(rte_be_to_cpu_16(udp.bytes) - CW_UDP_BYTES));
+}
+
 static void demux_udp(struct cw_worker *w, struct rte_mbuf *m, const struct cw_ip4_header *ip,
 		      size_t at)
 {
@@ -60,6 +80,12 @@ static void demux_udp(struct cw_worker *w, struct rte_mbuf *m, const struct cw_i
 		return;
 	}
 	memcpy(&udp, data + at, sizeof(udp));
+	if (CW_UNLIKELY(udp.dst != w->params.wan_port && udp.src == rte_cpu_to_be_16(CW_DNS_PORT) &&
+			(rte_be_to_cpu_16(udp.dst) & ~CW_UPSTREAM_PORT_MASK) ==
+				CW_UPSTREAM_PORT_FIRST)) {
+		take_upstream(w, m, ip, at, len);
+		return;
+	}
 	if (udp.dst != w->params.wan_port) {
 		drop(w, m, CW_DROP_WAN_NOT_OURS);
 		return;

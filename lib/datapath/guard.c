@@ -3,12 +3,13 @@
  * guard: a packet from the LAN may enter only from the address, the MAC and the VLAN of a host that
  * holds a binding here.
  *
- * What goes to the service address ends here too: echo is answered in the same mbuf, the rest is
- * for control. Past the session's deadline nothing is carried for anybody: the addresses may be
- * somebody else's by now.
+ * What goes to the service address ends here too: echo is answered in the same mbuf, DNS goes to
+ * its own stage, whoever asks (strangers are refused there, in as many bytes). Past the session's
+ * deadline nothing is carried for anybody: the addresses may be somebody else's by now.
  */
 #include "internal.h"
 
+#include <cw_dns.h>
 #include <cw_icmp.h>
 
 static void service(struct cw_worker *w, struct rte_mbuf *m)
@@ -40,6 +41,19 @@ static enum cw_drop check(const struct rte_mbuf *m, const struct facts *f)
 	return CW_DROP_NONE;
 }
 
+/* A whole datagram to the service address's DNS port, or a segment of DNS over TCP. */
+static bool is_dns(const struct cw_worker *w, const struct rte_mbuf *m, const struct facts *f)
+{
+	const uint8_t *ports =
+		rte_pktmbuf_mtod_offset(m, const uint8_t *, f->eth_bytes + CW_IP4_BYTES);
+
+	return f->ip.dst == w->view->service_ip &&
+	       (f->ip.proto == CW_IP_PROTO_UDP || f->ip.proto == CW_IP_PROTO_TCP) &&
+	       rte_be_to_cpu_16(f->ip.total_bytes) >= CW_IP4_BYTES + CW_UDP_BYTES &&
+	       !(f->ip.fragment & rte_cpu_to_be_16(CW_IP4_MF | CW_IP4_OFFSET)) && ports[2] == 0 &&
+	       ports[3] == CW_DNS_PORT;
+}
+
 void stage_guard(struct cw_worker *w, struct lane *l)
 {
 	struct cw_host *hosts[CW_BURST];
@@ -60,6 +74,11 @@ void stage_guard(struct cw_worker *w, struct lane *l)
 
 		f->host = hosts[i];
 		why = check(m, f);
+		if (CW_UNLIKELY(is_dns(w, m, f))) {
+			f->stranger = why != CW_DROP_NONE;
+			lane_add(&w->dns, m);
+			continue;
+		}
 		if (CW_UNLIKELY(why == CW_DROP_SOURCE_UNBOUND && hosts[i] == NULL &&
 				cw_prefix4_contains(&w->view->subnet, f->ip.src))) {
 			punt(w, m, CW_PUNT_UNBOUND);

@@ -34,6 +34,7 @@ struct facts {
 	uint8_t eth_bytes;	 /* LAN: Ethernet header still in front */
 	uint8_t outer_tos;
 	uint8_t handover; /* enum handover_kind, while it crosses a ring */
+	bool stranger;	  /* dns lane: no host of ours sent it */
 	uint16_t vlan;
 	uint16_t peer;	 /* index: chosen by lookup, or who sealed */
 	uint8_t site[8]; /* sealing peer's site */
@@ -42,6 +43,7 @@ struct facts {
 	struct cw_sa_in *sa;
 	uint64_t seq;
 	struct cw_endpoint from;
+	rte_be16_t to_port;
 };
 
 _Static_assert(sizeof(struct facts) <= CW_MBUF_PRIVATE_BYTES, "facts fit the private area");
@@ -58,6 +60,7 @@ enum stage {
 	STAGE_ARP,
 	STAGE_DHCP,
 	STAGE_GUARD,
+	STAGE_DNS,
 	STAGE_LOOKUP,
 	STAGE_MTU,
 	STAGE_SEAL,
@@ -98,7 +101,7 @@ struct cw_worker {
 	unsigned int idle_turns, sleep_us;
 
 	/* Lanes of the current burst. */
-	struct lane rx, arp, dhcp, ip, esp;
+	struct lane rx, arp, dhcp, dns, ip, esp;
 	struct cw_crypto_job jobs[LANE_MAX];
 } CW_CACHE_ALIGNED;
 
@@ -116,6 +119,7 @@ void stage_classify(struct cw_worker *w, struct lane *in);
 void stage_arp(struct cw_worker *w, struct lane *l);
 void stage_dhcp(struct cw_worker *w, struct lane *l);
 void stage_guard(struct cw_worker *w, struct lane *l);
+void stage_dns(struct cw_worker *w, struct lane *l);
 void stage_lookup(struct cw_worker *w, struct lane *l);
 void stage_mtu(struct cw_worker *w, struct lane *l);
 void stage_seal(struct cw_worker *w, struct lane *l);

@@ -3,7 +3,8 @@
  * One packet's way. Read this file first.
  *
  *   LAN -> WAN   rx -> classify -> arp | dhcp (answered in the same mbuf, sent back)
- *                               -> ip: guard -> lookup -> mtu -> seal -> tx
+ *                               -> ip: guard -> dns (to the service address; sent back)
+ *                                            -> lookup -> mtu -> seal -> tx
  *   WAN -> LAN   rx -> demux    -> stun | dtls -> punted
  *                               -> esp: open -> admit -> decap -> tx
  *
@@ -15,11 +16,11 @@
 #include "internal.h"
 
 static const char *const names[STAGE_COUNT] = {
-	[STAGE_RX] = "rx",	 [STAGE_CLASSIFY] = "classify", [STAGE_ARP] = "arp",
-	[STAGE_DHCP] = "dhcp",	 [STAGE_GUARD] = "guard",	[STAGE_LOOKUP] = "lookup",
-	[STAGE_MTU] = "mtu",	 [STAGE_SEAL] = "seal",		[STAGE_TX] = "tx",
-	[STAGE_DEMUX] = "demux", [STAGE_OPEN] = "open",		[STAGE_ADMIT] = "admit",
-	[STAGE_DECAP] = "decap", [STAGE_INJECT] = "inject",
+	[STAGE_RX] = "rx",	   [STAGE_CLASSIFY] = "classify", [STAGE_ARP] = "arp",
+	[STAGE_DHCP] = "dhcp",	   [STAGE_DNS] = "dns",		  [STAGE_GUARD] = "guard",
+	[STAGE_LOOKUP] = "lookup", [STAGE_MTU] = "mtu",		  [STAGE_SEAL] = "seal",
+	[STAGE_TX] = "tx",	   [STAGE_DEMUX] = "demux",	  [STAGE_OPEN] = "open",
+	[STAGE_ADMIT] = "admit",   [STAGE_DECAP] = "decap",	  [STAGE_INJECT] = "inject",
 };
 
 const char *cw_datapath_stage_name(unsigned int stage)
@@ -29,8 +30,13 @@ const char *cw_datapath_stage_name(unsigned int stage)
 
 void pipeline_carry(struct cw_worker *w, struct lane *ip)
 {
+	w->dns.n = 0;
 	stage_guard(w, ip);
 	stage_done(w, STAGE_GUARD, ip->n);
+	if (w->dns.n > 0) {
+		stage_dns(w, &w->dns);
+		stage_done(w, STAGE_DNS, w->dns.n);
+	}
 	stage_lookup(w, ip);
 	stage_done(w, STAGE_LOOKUP, ip->n);
 	stage_mtu(w, ip);

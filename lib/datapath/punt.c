@@ -16,7 +16,7 @@ static const uint32_t tokens[CW_PUNT_KIND_COUNT] = {
 	[CW_PUNT_ARP] = 200,   [CW_PUNT_DHCP] = 250,	    [CW_PUNT_MISS] = 400,
 	[CW_PUNT_UNBOUND] = 5, [CW_PUNT_LAN_SERVICE] = 100, [CW_PUNT_STUN] = 50,
 	[CW_PUNT_DTLS] = 400,  [CW_PUNT_WAN_ARP] = 50,	    [CW_PUNT_WAN_ICMP] = 20,
-	[CW_PUNT_ADMIT] = 200,
+	[CW_PUNT_ADMIT] = 200, [CW_PUNT_UPSTREAM] = 50,
 };
 
 static bool take_token(struct cw_worker *w, enum cw_punt_kind kind)
@@ -39,6 +39,7 @@ void punt(struct cw_worker *w, struct rte_mbuf *m, enum cw_punt_kind kind)
 				    .worker = (uint8_t)w->params.index,
 				    .vlan = f->vlan,
 				    .from = f->from,
+				    .to_port = f->to_port,
 				    .peer = f->peer};
 
 	if (!take_token(w, kind)) {

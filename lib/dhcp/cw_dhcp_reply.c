@@ -26,6 +26,27 @@ bool cw_dhcp_client(const struct cw_dhcp_message *m, struct cw_client *out)
 	return m->hlen > 0;
 }
 
+bool cw_dhcp_host_name(const struct cw_dhcp_message *m, char out[CW_DHCP_HOST_NAME_BYTES])
+{
+	size_t len = m->host_name.data == NULL ? 0 : m->host_name.len;
+
+	/* Some clients count a NUL in. */
+	if (len > 0 && m->host_name.data[len - 1] == '\0')
+		len--;
+	if (len == 0 || len >= CW_DHCP_HOST_NAME_BYTES)
+		return false;
+	for (size_t i = 0; i < len; i++) {
+		uint8_t c = m->host_name.data[i];
+
+		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+		      c == '-' || c == '.'))
+			return false;
+	}
+	memset(out, 0, CW_DHCP_HOST_NAME_BYTES);
+	memcpy(out, m->host_name.data, len);
+	return true;
+}
+
 size_t cw_dhcp_reply(const struct cw_ns_view *view, const struct cw_dhcp_message *request,
 		     enum cw_dhcp_type type, rte_be32_t yiaddr, uint32_t lease_s, uint8_t *out,
 		     size_t size)

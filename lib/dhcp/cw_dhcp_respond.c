@@ -49,6 +49,7 @@ enum cw_dhcp_verdict cw_dhcp_respond(const struct cw_ns_view *view, uint8_t *fra
 	struct cw_client client;
 	struct cw_host *host;
 	struct cw_mac src;
+	char name[CW_DHCP_HOST_NAME_BYTES];
 	enum cw_dhcp_type type;
 	size_t bootp;
 
@@ -73,6 +74,10 @@ enum cw_dhcp_verdict cw_dhcp_respond(const struct cw_ns_view *view, uint8_t *fra
 	host = cw_host_by_client(view->hosts, &client);
 	if (host == NULL || host->is_static || now_tsc >= host->grant_until_tsc ||
 	    !cw_mac_equal(&host->mac, &m.chaddr))
+		return CW_DHCP_TO_CONTROL;
+	/* It calls itself something else: that is for the registers. */
+	if (m.type == CW_DHCP_REQUEST && cw_dhcp_host_name(&m, name) &&
+	    memcmp(name, host->name, sizeof(name)) != 0)
 		return CW_DHCP_TO_CONTROL;
 	type = reply_type(&m, host);
 	if (type == 0)

@@ -26,6 +26,12 @@ enum cw_dhcp_verdict {
  * in-line tables. */
 bool cw_dhcp_client(const struct cw_dhcp_message *m, struct cw_client *out);
 
+/** A host name (option 12) with NUL, as far as it is kept. */
+#define CW_DHCP_HOST_NAME_BYTES 64u
+/** The name the client gives itself, if it may stand in DNS, a log and a terminal: letters, digits,
+ * - and . only; the rest of @p out is zero. @return false: none, or not fit. */
+bool cw_dhcp_host_name(const struct cw_dhcp_message *m, char out[CW_DHCP_HOST_NAME_BYTES]);
+
 /**
  * Judge one DHCP frame from the LAN; Ethernet, IPv4 and UDP (to port 67) are already checked.
  *

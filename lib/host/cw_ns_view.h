@@ -15,11 +15,14 @@
 #include <cw_types.h>
 
 struct cw_host_table;
+struct cw_name_table;
 struct cw_route_table;
 
 /** DHCP options that are the same for every client of the namespace, ready as wire bytes (no 53,
  * 54, 51, 58, 59, 82, 61, end). */
 #define CW_NS_OPTIONS_BYTES_MAX 256u
+/** The domain in wire form: a record's text and one octet more at either end. */
+#define CW_NS_ZONE_BYTES_MAX 130u
 
 /** Past this instant the session's ownership is not ours to use: workers fall silent (dht.md
  * section 4). */
@@ -45,6 +48,12 @@ struct cw_ns_view {
 	const struct cw_ns_deadline *deadline;
 	struct cw_host_table *hosts;
 	struct cw_route_table *routes;
+	struct cw_name_table *names; /* host names that DNS answers in-line */
+	uint8_t zone_bytes;	     /* 0: no domain, so no names of our own */
+	uint8_t zone_labels;
+	uint8_t zone[CW_NS_ZONE_BYTES_MAX]; /* wire form, root included */
+	uint32_t zone_serial;
+	bool has_upstream; /* other domains are asked for by control; else REFUSED */
 };
 
 /** Slot of a remote address: the same everywhere (design.md section 11). 0 when there is one slot.

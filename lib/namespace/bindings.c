@@ -95,6 +95,7 @@ void binding_remove(struct cw_lease_engine *e, struct binding *b)
 
 	if (b->shown != 0)
 		e->ops.retire(e->ctx, b->ip, e->now_ns);
+	names_withdraw(e, b);
 	if (b->logged)
 		log_forget(e, b->ip);
 	if (b->offer != NULL)
@@ -119,6 +120,7 @@ void binding_stop(struct cw_lease_engine *e, struct binding *b)
 	if (!b->stopped)
 		b->stopped_ns = e->now_ns;
 	b->stopped = true;
+	names_withdraw(e, b);
 	binding_show(e, b);
 	binding_due(e, b, cw_max_u64(b->until_ns, b->stopped_ns + BURST_NS));
 }

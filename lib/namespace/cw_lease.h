@@ -54,6 +54,9 @@ struct cw_lease_ops {
 	/** The owner of a mapping we hold or watched changed (so that routes follow at once). */
 	void (*mapping)(void *ctx, rte_be32_t ip, const struct cw_mapping *mapping,
 			uint64_t now_ns);
+	/** The registers granted this host name to the client of ip, or it is its no more. May be
+	 * NULL. */
+	void (*name)(void *ctx, rte_be32_t ip, const char *label, bool stands, uint64_t now_ns);
 	/** One line of the lease log: what, ip, mac, seconds. */
 	void (*event)(void *ctx, const char *what, rte_be32_t ip, const struct cw_mac *mac,
 		      uint32_t seconds, uint64_t now_ns);

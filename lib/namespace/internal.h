@@ -152,6 +152,16 @@ struct commit {
 	bool on_disk, asked;
 };
 
+/* What became of the name that a client gives itself. */
+struct binding_name {
+	char from[64];			 /* what the client said when we last looked */
+	char wanted[CW_HOST_NAME_BYTES]; /* its first label; "": none, or no name for a host */
+	char label[CW_HOST_NAME_BYTES];	 /* granted by the registers; "": none */
+	uint64_t ver, retry_ns;
+	unsigned int number; /* 2 and above: a number behind it */
+	bool asking;
+};
+
 /* A gateway's own view of one address (leases.md "gateway, memory"). */
 struct binding {
 	struct binding *ip_next, *client_next;
@@ -165,6 +175,7 @@ struct binding {
 	struct cw_mac mac;
 	uint16_t vlan;
 	char name[64];
+	struct binding_name names;
 	uint64_t sgen, cover_ns, ver, gen;
 	uint64_t until_ns; /* every lease out is over then, on our clock */
 	uint64_t acked_ns, looked_ns, stopped_ns, spare_ns;
@@ -280,6 +291,7 @@ struct cw_lease_engine {
 	struct link wheel[WHEEL_SLOTS];
 	uint64_t wheel_ns;
 	unsigned int count, spare_count, pool_claims, reclaims, writes, looks, garps;
+	unsigned int names_asking;
 	unsigned int pool_target, offers_lately;
 	uint64_t offers_since_ns, pool_warned_ns;
 
@@ -376,7 +388,7 @@ void offer_make(struct cw_lease_engine *e, struct transaction *t, const struct i
 struct offer *offer_find(const struct cw_lease_engine *e, const struct cw_client_hash *hash);
 void offer_remove(struct cw_lease_engine *e, struct offer *o);
 void offer_tick(struct cw_lease_engine *e);
-void take_name(struct binding *b, const struct cw_dhcp_message *m);
+void take_name(struct cw_lease_engine *e, struct binding *b, const struct cw_dhcp_message *m);
 
 /* commit.c */
 void commit_first(struct cw_lease_engine *e, struct binding *b, const struct identity *who,
@@ -388,6 +400,13 @@ uint64_t commit_tick(struct cw_lease_engine *e);
 void commit_drop(struct cw_lease_engine *e, struct commit *c);
 /* The client register follows: a hint for other sites. */
 void commit_hint(struct cw_lease_engine *e, const struct binding *b);
+
+/* names.c */
+void names_tick(struct cw_lease_engine *e, struct binding *b);
+/* When names_tick has something to do; CW_NEVER: until something else happens. */
+uint64_t names_due(const struct cw_lease_engine *e, const struct binding *b);
+/* Workers answer this binding's name no more. */
+void names_withdraw(struct cw_lease_engine *e, struct binding *b);
 
 /* upkeep.c, pool.c, settle.c */
 void upkeep_turn(struct cw_lease_engine *e);
@@ -407,7 +426,7 @@ void consent_asked(struct cw_lease_engine *e, const struct cw_node_id *from,
 void consent_ask(struct cw_lease_engine *e, const struct cw_node_id *to, const struct acquire *a);
 void consent_free(struct cw_lease_engine *e);
 void lease_send(struct cw_lease_engine *e, const struct cw_node_id *to,
-		  Causeway__Lease__Frame *frame);
+		Causeway__Lease__Frame *frame);
 
 /* fellow.c */
 void fellow_tell(struct cw_lease_engine *e, const struct commit *c);

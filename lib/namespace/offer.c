@@ -33,22 +33,17 @@ void offer_remove(struct cw_lease_engine *e, struct offer *o)
 	free(o);
 }
 
-void take_name(struct binding *b, const struct cw_dhcp_message *m)
+void take_name(struct cw_lease_engine *e, struct binding *b, const struct cw_dhcp_message *m)
 {
-	size_t len = m->host_name.data == NULL ? 0 : m->host_name.len;
+	char name[CW_DHCP_HOST_NAME_BYTES];
 
-	if (len == 0 || len >= sizeof(b->name))
+	if (!cw_dhcp_host_name(m, name) || strcmp(name, b->name) == 0)
 		return;
-	/* Only what may stand in DNS, a log and a terminal. */
-	for (size_t i = 0; i < len; i++) {
-		uint8_t c = m->host_name.data[i];
-
-		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-		      c == '-' || c == '.'))
-			return;
-	}
-	memcpy(b->name, m->host_name.data, len);
-	b->name[len] = '\0';
+	memcpy(b->name, name, sizeof(b->name));
+	if (b->logged)
+		log_binding(e, b);
+	if (b->client_state == CW_CLIENT_BOUND)
+		binding_due(e, b, e->now_ns);
 }
 
 /* Takes the oldest offer back that had its time. */
@@ -120,7 +115,8 @@ void offer_make(struct cw_lease_engine *e, struct transaction *t, const struct i
 	link_remove(&o->fifo);
 	link_append(&e->offer_fifo, &o->fifo);
 	b->vlan = t->vlan;
-	take_name(b, &t->m);
+	memset(b->name, 0, sizeof(b->name)); /* that of whoever it was offered to before */
+	take_name(e, b, &t->m);
 	binding_show(e, b);
 	serve_reply(e, t, CW_DHCP_OFFER, b->ip, session_grant_s(e, b));
 }

@@ -35,7 +35,7 @@ static void candidate_done(struct cw_lease_engine *e, void *arg, rte_be32_t ip, 
 
 	if (v == V_OK && b != NULL && is_of_transaction(b, t)) {
 		b->vlan = t->vlan;
-		take_name(b, &t->m);
+		take_name(e, b, &t->m);
 		if (session_grant_s(e, b) != 0)
 			serve_reply(e, t, CW_DHCP_OFFER, ip, session_grant_s(e, b));
 		transaction_free(t);
@@ -167,7 +167,7 @@ static void requested(struct cw_lease_engine *e, struct transaction *t, rte_be32
 
 	if (v == V_OK && b != NULL && binding_is_of(b, &identity_in(t, twin)->hash)) {
 		b->vlan = t->vlan;
-		take_name(b, &t->m);
+		take_name(e, b, &t->m);
 		commit_ack(e, b, t);
 	} else if (v == V_OTHER && !twin && t->has_twin) {
 		acquire(e, ip, &t->twin, &t->m.chaddr, false, 0, requested_twin, t);
@@ -199,6 +199,7 @@ static bool request_own(struct cw_lease_engine *e, struct transaction *t, struct
 			b->who.client = who.client;
 			b->logged = log_binding(e, b) != 0;
 		}
+		take_name(e, b, &t->m);
 		if (b->durable || b->written || mutated(e, CW_LEASE_MUT_NOCOMMIT)) {
 			commit_ack(e, b, t);
 			transaction_free(t);
@@ -213,7 +214,7 @@ static bool request_own(struct cw_lease_engine *e, struct transaction *t, struct
 				 (t->has_twin && same_hash(&b->offer->who.hash, &t->twin.hash)))) {
 		struct identity who = b->offer->who;
 
-		take_name(b, &t->m);
+		take_name(e, b, &t->m);
 		commit_first(e, b, &who, t);
 		return true;
 	}

@@ -249,6 +249,7 @@ static uint64_t next_due(const struct cw_lease_engine *e, const struct binding *
 		next = cw_min_u64(next, b->until_ns + ABANDONED_NS);
 	if (b->cover_ns > cw_law_cover_ns(e->config.ns.lease_longest_s) && !b->stopped)
 		next = cw_min_u64(next, e->now_ns + LOOK_EVERY_NS);
+	next = cw_min_u64(next, names_due(e, b));
 	return cw_max_u64(next, e->now_ns + TICK_NS);
 }
 
@@ -264,6 +265,7 @@ static void one(struct cw_lease_engine *e, struct binding *b)
 		}
 		act(e, b);
 	}
+	names_tick(e, b);
 	if (link_empty(&b->due))
 		binding_due(e, b, next_due(e, b));
 }

@@ -38,7 +38,7 @@ says() {
 	grep -qi -- "$pattern" <<<"$out"
 }
 
-# Two sites that serve, namespace 10.128.0.0/16.
+# Two sites that serve, namespace 10.128.0.0/16; NAMESPACE_ARGS: further arguments of its creation.
 serving_sites() {
 	two_sites
 	make_pki a b
@@ -46,7 +46,7 @@ serving_sites() {
 	write_config b '"198.51.100.2:7845"' "${1:-}"
 	start_gateway a
 	start_gateway b
-	ctl a namespace create demo --subnet 10.128.0.0/16 --lease 3600
+	ctl a namespace create demo --subnet 10.128.0.0/16 --lease 3600 ${NAMESPACE_ARGS:-}
 	wait_for "gateway a to serve" gateway_ready a
 	wait_for "gateway b to serve" gateway_ready b
 }

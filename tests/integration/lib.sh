@@ -164,9 +164,10 @@ dhclient_get() {
 		>"$STATE/$ns.dhclient.log" 2>&1
 }
 
-# udhcpc's stock script does not apply option 26.
+# udhcpc's stock script does not apply option 26. udhcpc_get HOST [FURTHER ARGUMENTS OF UDHCPC...]
 udhcpc_get() {
 	local ns=$1
+	shift
 	cat >"$STATE/udhcpc.script" <<-'EOF'
 		#!/bin/sh
 		case $1 in
@@ -174,6 +175,9 @@ udhcpc_get() {
 			ip addr flush dev "$interface"
 			ip addr add "$ip/$mask" dev "$interface"
 			[ -n "$mtu" ] && ip link set "$interface" mtu "$mtu"
+			: >/etc/resolv.conf
+			[ -n "$search$domain" ] && echo "search ${search:-$domain}" >>/etc/resolv.conf
+			for server in $dns; do echo "nameserver $server" >>/etc/resolv.conf; done
 			;;
 		deconfig)
 			ip addr flush dev "$interface"
@@ -181,7 +185,7 @@ udhcpc_get() {
 		esac
 	EOF
 	chmod +x "$STATE/udhcpc.script"
-	private "$ns" busybox udhcpc -q -n -t 10 -O mtu -i eth0 -s "$STATE/udhcpc.script" \
+	private "$ns" busybox udhcpc -q -n -t 10 -O mtu -O search "$@" -i eth0 -s "$STATE/udhcpc.script" \
 		>"$STATE/$ns.udhcpc.log" 2>&1
 }
 
