@@ -160,6 +160,8 @@ void eal_close(struct daemon *d);
 int ports_check(struct daemon *d);
 int ports_open(struct daemon *d);
 void ports_close(struct daemon *d);
+/* A port whose other end came back is connected again. @return -1 with d->error set. */
+int ports_reconnect(struct daemon *d);
 /* Links that came or went since the last time; and all counters: both into the log. */
 void ports_watch(struct daemon *d);
 void ports_log(struct daemon *d);

@@ -174,9 +174,10 @@ struct loop {
 	unsigned int idle;    /* turns without work */
 };
 
-static void look(struct daemon *d, struct loop *loop, uint64_t now_ns)
+static int look(struct daemon *d, struct loop *loop, uint64_t now_ns)
 {
 	uint64_t tsc, ns;
+	int rc = 0;
 
 	if (now_ns - loop->last_ns >= STOPPED_NS)
 		cw_control_woke(d->control, now_ns);
@@ -191,11 +192,15 @@ static void look(struct daemon *d, struct loop *loop, uint64_t now_ns)
 		}
 		ports_watch(d);
 		writer_cut(d);
+		rc = ports_reconnect(d);
+		if (rc < 0)
+			cw_log(&d->log.log, CW_LOG_ERROR, "port", "%s", d->error);
 	}
 	if (now_ns >= loop->watchdog_ns) {
 		notify("WATCHDOG=1");
 		loop->watchdog_ns = now_ns + notify_watchdog_ns();
 	}
+	return rc;
 }
 
 /* @return true when the process may end. */
@@ -230,7 +235,8 @@ int loop_run(struct daemon *d)
 		uint64_t now_ns = cw_os_now_ns(), next_ns;
 		unsigned int handled = 0;
 
-		look(d, &loop, now_ns);
+		if (look(d, &loop, now_ns) < 0)
+			return -1;
 		core_punts(d, &handled);
 		if (take_durable(d) < 0)
 			return -1;

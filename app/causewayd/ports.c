@@ -209,6 +209,23 @@ void ports_watch(struct daemon *d)
 	}
 }
 
+int ports_reconnect(struct daemon *d)
+{
+	struct cw_port *ports[] = {d->lan, d->wan};
+	int rc = 0;
+
+	for (unsigned int i = 0; i < CW_ARRAY_SIZE(ports) && rc == 0; i++) {
+		if (ports[i] == NULL || !cw_port_can_reconnect(ports[i]))
+			continue;
+		/* A port that is being started is polled by nobody. */
+		workers_stop(d);
+		rc = cw_port_reconnect(ports[i], d->error, sizeof(d->error));
+		if (rc == 0)
+			rc = workers_start(d);
+	}
+	return rc < 0 ? -1 : 0;
+}
+
 void ports_log(struct daemon *d)
 {
 	struct cw_port *ports[] = {d->lan, d->wan};

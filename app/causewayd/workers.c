@@ -151,6 +151,7 @@ int workers_start(struct daemon *d)
 	unsigned int lcore, i = 0;
 
 	d->workers_running = true;
+	d->workers_stop = false;
 	RTE_LCORE_FOREACH_WORKER(lcore)
 	{
 		if (i == d->workers)

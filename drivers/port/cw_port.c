@@ -33,7 +33,12 @@ struct queue {
 struct cw_port {
 	const struct port_kind *kind;
 	char name[64];
+	char role[16];	  /* "lan", "wan": begins every message */
+	char device[256]; /* what the configuration names */
+	char options[256];
 	uint16_t ethdev;
+	uint64_t other_end;	 /* whom it was connected to: see kinds.c */
+	uint64_t other_end_seen; /* when last looked */
 	bool added, configured, started;
 	bool made_promiscuous; /* by us: put back at close */
 	struct cw_mac mac;
@@ -204,6 +209,11 @@ int cw_port_open(struct cw_port **out, const struct cw_port_params *params, char
 	if (port == NULL)
 		return -ENOMEM;
 	port->kind = port_kind(params->kind);
+	snprintf(port->role, sizeof(port->role), "%s", params->name);
+	snprintf(port->device, sizeof(port->device), "%s", params->device);
+	snprintf(port->options, sizeof(port->options), "%s", params->options);
+	if (port->kind->prepare != NULL)
+		port->kind->prepare(params);
 	rc = find_device(port, params, err, err_size);
 	if (rc == 0)
 		rc = configure(port, params, err, err_size);
@@ -223,15 +233,49 @@ int cw_port_open(struct cw_port **out, const struct cw_port_params *params, char
 	return 0;
 }
 
+static uint64_t other_end(const struct cw_port *port)
+{
+	struct cw_port_params params = {.device = port->device, .options = port->options};
+
+	return port->kind->other_end != NULL ? port->kind->other_end(&params) : 0;
+}
+
 int cw_port_start(struct cw_port *port, char *err, size_t err_size)
 {
-	int rc = rte_eth_dev_start(port->ethdev);
+	int rc;
+
+	port->other_end = other_end(port);
+	rc = rte_eth_dev_start(port->ethdev);
 
 	port->started = rc == 0;
+	/* A driver's own -1 is no errno. */
 	if (rc < 0)
-		snprintf(err, err_size, "%s: the port cannot be started: %s", port->name,
-			 strerror(-rc));
+		snprintf(err, err_size, "%s.device: \"%s\" cannot be started%s%s", port->role,
+			 port->device, rc == -1 ? "" : ": ", rc == -1 ? "" : strerror(-rc));
 	return rc;
+}
+
+bool cw_port_can_reconnect(struct cw_port *port)
+{
+	struct rte_eth_link link = {0};
+	uint64_t end;
+	bool waits;
+
+	if (port->kind->other_end == NULL || rte_eth_link_get_nowait(port->ethdev, &link) < 0 ||
+	    link.link_status == RTE_ETH_LINK_UP)
+		return false;
+	end = other_end(port);
+	/* Seen before too: its socket is there since a while, so it listens. */
+	waits = end != 0 && end != port->other_end && end == port->other_end_seen;
+	port->other_end_seen = end;
+	return waits;
+}
+
+int cw_port_reconnect(struct cw_port *port, char *err, size_t err_size)
+{
+	if (port->started)
+		rte_eth_dev_stop(port->ethdev);
+	return cw_port_start(port, err, err_size);
 }
 
 void cw_port_close(struct cw_port *port)

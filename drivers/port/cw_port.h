@@ -80,6 +80,13 @@ void cw_port_close(struct cw_port *port);
 void cw_port_facts(const struct cw_port *port, struct cw_port_facts *out);
 /** One call into the driver: not for every turn. */
 void cw_port_stats(const struct cw_port *port, struct cw_port_stats *out);
+/**
+ * Has the port lost its other end for good, and is one there again? A memif client does not connect
+ * again by itself. Cheap enough for once a second.
+ */
+bool cw_port_can_reconnect(struct cw_port *port);
+/** Connect again. No worker may poll it meanwhile. @return 0, or -errno with @p err. */
+CW_MUST_USE int cw_port_reconnect(struct cw_port *port, char *err, size_t err_size);
 /** What lib/datapath polls: queue @p queue of the port. Valid until the port is closed. */
 void cw_port_queue(struct cw_port *port, unsigned int queue, struct cw_dp_port *out);
 

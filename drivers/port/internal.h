@@ -14,6 +14,11 @@ struct port_kind {
 	bool single_queue;
 	/* Is what `device` names there? @return NULL, or what is wrong with it. */
 	const char *(*check)(const char *device);
+	/* What a former process left in the way is removed. */
+	void (*prepare)(const struct cw_port_params *params);
+	/* What tells one life of its other end from the next; 0: nobody is there. NULL: a port that
+	 * connects again by itself. */
+	uint64_t (*other_end)(const struct cw_port_params *params);
 	/* Write the vdev's arguments. */
 	void (*args)(const struct cw_port_params *params, char *out, size_t size);
 };

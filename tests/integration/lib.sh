@@ -123,8 +123,11 @@ start_gateway() {
 	local site=$1
 	ip netns exec "$PREFIX-$site-gw" "$CAUSEWAYD" -c "$STATE/$site.conf" >>"$STATE/$site.log" 2>&1 &
 	echo $! >"$STATE/$site.pid"
-	wait_for "control socket of site $site" test -S "$STATE/$site.sock"
+	wait_for "control socket of site $site" answers "$site"
 }
+
+# The daemon itself answers: a socket may be a dead one's.
+answers() { ctl "$1" status >/dev/null 2>&1 || [ $? != 4 ]; }
 
 # stop_gateway SITE [SIGNAL]
 stop_gateway() {
