@@ -211,7 +211,8 @@ static void fill_config(struct daemon *d, struct cw_control_config *out)
 					  .bootstrap_count = c->bootstrap.count,
 					  .sa_rekey_ns = c->debug_sa_rekey_ns,
 					  .renew_ns = c->debug_link_renew_ns,
-					  .use_dht = c->store == 0};
+
+					  .use_dht = c->store == CW_CONFIG_STORE_DHT};
 	memcpy(out->bootstrap, c->bootstrap.at, sizeof(c->bootstrap.at));
 	memcpy(out->namespace_name, c->ns_name, sizeof(out->namespace_name));
 	snprintf(out->lan_text, sizeof(out->lan_text), "%s %.40s",
@@ -225,22 +226,58 @@ static void peers_path(const struct daemon *d, char *out, size_t size)
 	snprintf(out, size, "%s/peers.json", d->config.node.state_dir);
 }
 
+static void fill_etcd(const struct daemon *d, struct cw_store_etcd_params *out)
+{
+	const struct cw_gateway_config *c = &d->config;
+
+	*out = (struct cw_store_etcd_params){.endpoints = c->etcd.endpoints,
+					     .ca = c->etcd.ca,
+					     .certificate = c->etcd.certificate,
+					     .key = c->etcd.key,
+					     .prefix = c->etcd.prefix,
+					     .ns_name = c->ns_name,
+					     .node = d->identity.node,
+					     .log = &d->log.log,
+					     .random = cw_os_random};
+	cw_identity_site_id(&cw_digest_openssl, &d->identity, out->site.b);
+}
+
+int store_check(struct daemon *d)
+{
+	struct cw_store_etcd_params etcd;
+
+	fill_etcd(d, &etcd);
+	if (d->config.store == CW_CONFIG_STORE_ETCD && cw_store_etcd_check(&etcd) < 0)
+		return FAIL(
+			d,
+			"etcd.endpoints: expected \"http://HOST:PORT,...\" (or https), at most 8, got \"%.200s\"",
+			d->config.etcd.endpoints);
+	return 0;
+}
+
 static int make_store(struct daemon *d, uint64_t now_ns)
 {
+	struct cw_store_etcd_params etcd;
 	struct cw_store_events events;
-	struct cw_site_id site;
+	int err = 0;
 
-	if (d->config.store == 0) {
+	cw_control_store_events(d->control, &events);
+	fill_etcd(d, &etcd);
+	etcd.events = &events;
+	switch (d->config.store) {
+	case CW_CONFIG_STORE_DHT:
 		cw_store_dht(&d->store, cw_control_dht(d->control));
-	} else {
-		cw_control_store_events(d->control, &events);
-		cw_identity_site_id(&cw_digest_openssl, &d->identity, site.b);
-		if (cw_store_static_create(&d->static_store) < 0 ||
-		    cw_store_static_attach(d->static_store, &d->identity.node, &site, &events,
-					   &d->store) < 0)
-			return -1;
+		break;
+	case CW_CONFIG_STORE_ETCD:
+		err = cw_store_etcd_create(&d->etcd_store, &etcd, &d->store);
+		break;
+	default:
+		err = cw_store_static_create(&d->static_store);
+		if (err == 0)
+			err = cw_store_static_attach(d->static_store, &d->identity.node, &etcd.site,
+						     &events, &d->store);
 	}
-	return cw_control_set_store(d->control, &d->store, now_ns);
+	return err < 0 ? err : cw_control_set_store(d->control, &d->store, now_ns);
 }
 
 int core_open(struct daemon *d)
@@ -290,6 +327,7 @@ void core_close(struct daemon *d)
 	cw_control_destroy(d->control);
 	d->control = NULL;
 	cw_store_static_destroy(d->static_store);
+	cw_store_etcd_destroy(d->etcd_store);
 	writer_close(d);
 	if (d->key_log != NULL)
 		fclose(d->key_log);

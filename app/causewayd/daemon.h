@@ -97,6 +97,7 @@ struct daemon {
 	struct cw_identity identity;
 	struct cw_control *control;
 	struct cw_store_static *static_store;
+	struct cw_store_etcd *etcd_store;
 	struct cw_store store;
 
 	struct cw_wal *wal;
@@ -169,6 +170,7 @@ int workers_open(struct daemon *d);
 int workers_start(struct daemon *d);
 void workers_stop(struct daemon *d);
 void workers_close(struct daemon *d);
+int store_check(struct daemon *d);
 int core_open(struct daemon *d);
 void core_close(struct daemon *d);
 int writer_open(struct daemon *d);

@@ -13,6 +13,7 @@ static const struct module modules[] = {
 	{"ports' names", ports_check, NULL, true},
 	{"hugepages", eal_check, NULL, true},
 	{"identity", identity_open, identity_close, true},
+	{"store", store_check, NULL, true},
 	{"state directory", state_open, state_close, false},
 	{"EAL", eal_open, eal_close, false},
 	{"ports", ports_open, ports_close, false},

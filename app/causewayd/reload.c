@@ -10,14 +10,14 @@
 #define NAMES_BYTES 512
 
 /* The paths of the changed rows that are reloadable, or that are not, joined by commas. */
-static bool list_changed(uint64_t diff, bool reloadable, char *out, size_t size)
+static bool list_changed(const struct cw_option_set *diff, bool reloadable, char *out, size_t size)
 {
 	const struct cw_option *rows = cw_gateway_options();
 	size_t at = 0;
 
 	out[0] = '\0';
 	for (unsigned int i = 0; rows[i].path != NULL; i++)
-		if ((diff & UINT64_C(1) << i) && rows[i].reloadable == reloadable && at < size)
+		if (cw_option_set_has(diff, i) && rows[i].reloadable == reloadable && at < size)
 			at += (size_t)snprintf(out + at, size - at, "%s%s", at > 0 ? ", " : "",
 					       rows[i].path);
 	return at > 0;
@@ -41,7 +41,8 @@ void reload(struct daemon *d)
 {
 	struct cw_gateway_config config;
 	char names[NAMES_BYTES];
-	uint64_t diff;
+	struct cw_option_set diff;
+	bool any;
 
 	d->reload = false;
 	log_reopen(d);
@@ -50,15 +51,15 @@ void reload(struct daemon *d)
 		       d->error);
 		return;
 	}
-	diff = cw_config_diff(cw_gateway_options(), &d->config, &config);
+	any = cw_config_diff(cw_gateway_options(), &d->config, &config, &diff);
 	if (config.has_lan != d->config.has_lan)
 		cw_log(&d->log.log, CW_LOG_WARN, "main", "reload: the lan group needs a restart");
-	else if (diff == 0)
+	else if (!any)
 		cw_log(&d->log.log, CW_LOG_NOTICE, "main", "reload: nothing changed");
-	if (list_changed(diff, false, names, sizeof(names)))
+	if (list_changed(&diff, false, names, sizeof(names)))
 		cw_log(&d->log.log, CW_LOG_WARN, "main",
 		       "reload: %s: changed in the file, takes a restart, stays as it was", names);
-	if (list_changed(diff, true, names, sizeof(names))) {
+	if (list_changed(&diff, true, names, sizeof(names))) {
 		take_over(d, &config);
 		cw_log(&d->log.log, CW_LOG_NOTICE, "main", "reload: %s: taken over", names);
 	}

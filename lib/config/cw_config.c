@@ -319,20 +319,21 @@ static bool group_present(const config_t *cfg, const char *path)
 }
 
 static int take_rows(const struct reader *r, const config_t *cfg, const struct cw_option *rows,
-		     void *out, uint64_t *present)
+		     void *out, struct cw_option_set *present)
 {
-	*present = 0;
+	*present = (struct cw_option_set){.bits = {0}};
 	for (unsigned int i = 0; rows[i].path != NULL; i++) {
 		const struct cw_option *o = &rows[i];
 		const config_setting_t *s = config_lookup(cfg, o->path);
 		void *field = (char *)out + o->offset;
 		int rc;
 
+		CW_ASSERT(i < CW_OPTIONS_MAX);
 		if (s != NULL) {
 			rc = take(r, o, s, field);
 			if (rc < 0)
 				return rc;
-			*present |= UINT64_C(1) << (i & 63);
+			cw_option_set_add(present, i);
 		} else if (o->fallback != NULL) {
 			store_fallback(o, field);
 		} else if (group_present(cfg, o->path)) {
@@ -343,8 +344,8 @@ static int take_rows(const struct reader *r, const config_t *cfg, const struct c
 }
 
 int cw_config_read(const char *text, const char *file, const char *include_dir,
-		   const struct cw_option *rows, void *out, uint64_t *present, char *err,
-		   size_t err_size)
+		   const struct cw_option *rows, void *out, struct cw_option_set *present,
+		   char *err, size_t err_size)
 {
 	struct reader r = {.file = file, .err = err, .err_size = err_size};
 	config_t cfg;
@@ -387,15 +388,19 @@ static size_t field_bytes(const struct cw_option *o)
 	}
 }
 
-uint64_t cw_config_diff(const struct cw_option *rows, const void *a, const void *b)
+bool cw_config_diff(const struct cw_option *rows, const void *a, const void *b,
+		    struct cw_option_set *out)
 {
-	uint64_t diff = 0;
+	bool any = false;
 
-	for (unsigned int i = 0; rows[i].path != NULL && i < 64; i++)
+	*out = (struct cw_option_set){.bits = {0}};
+	for (unsigned int i = 0; rows[i].path != NULL; i++)
 		if (memcmp((const char *)a + rows[i].offset, (const char *)b + rows[i].offset,
-			   field_bytes(&rows[i])) != 0)
-			diff |= UINT64_C(1) << i;
-	return diff;
+			   field_bytes(&rows[i])) != 0) {
+			cw_option_set_add(out, i);
+			any = true;
+		}
+	return any;
 }
 
 size_t cw_config_help(const struct cw_option *rows, char *out, size_t size)

@@ -46,21 +46,40 @@ struct cw_option {
 	const char *help;
 };
 
+/** Rows of one table; bounds struct cw_option_set. */
+#define CW_OPTIONS_MAX 256u
+
+/** A set of rows: those that were written, those that differ. */
+struct cw_option_set {
+	uint64_t bits[CW_OPTIONS_MAX / 64];
+};
+
+static inline void cw_option_set_add(struct cw_option_set *set, unsigned int row)
+{
+	set->bits[row / 64] |= UINT64_C(1) << row % 64;
+}
+
+static inline bool cw_option_set_has(const struct cw_option_set *set, unsigned int row)
+{
+	return set->bits[row / 64] >> row % 64 & 1;
+}
+
 /**
  * Read a configuration.
  *
  * @param text	NUL-terminated; @p file is its name in messages; @include is looked for in @p
  * include_dir
  * @param rows	ends with path NULL
- * @param present out: bit i set when row i was written in the file (first 64 rows)
+ * @param present out: the rows that were written in the file
  * @return 0 or -EINVAL with @p err
  */
 CW_MUST_USE int cw_config_read(const char *text, const char *file, const char *include_dir,
-			       const struct cw_option *rows, void *out, uint64_t *present,
-			       char *err, size_t err_size);
+			       const struct cw_option *rows, void *out,
+			       struct cw_option_set *present, char *err, size_t err_size);
 
-/** Rows in which two structs differ: bit per row. */
-uint64_t cw_config_diff(const struct cw_option *rows, const void *a, const void *b);
+/** Rows in which two structs differ. @return whether there are any. */
+bool cw_config_diff(const struct cw_option *rows, const void *a, const void *b,
+		    struct cw_option_set *out);
 
 /** Help text of all rows, for --help-config and docs/config.md. @return bytes that it takes
  * (snprintf's rule). */

@@ -13,7 +13,7 @@
 const char *const cw_port_words[] = {"ethdev", "af_xdp", "af_packet", "tap", "memif",
 				     "ring",   "pcap",	 "null",      NULL};
 static const char *const idle_words[] = {"spin", "pause", "sleep", NULL};
-static const char *const store_words[] = {"dht", "static", NULL};
+static const char *const store_words[] = {"dht", "static", "etcd", NULL};
 static const char *const crypto_words[] = {"auto", "ipsec_mb", "openssl", NULL};
 static const char *const level_words[] = {"error", "warn", "notice", "info", "debug", NULL};
 
@@ -68,7 +68,17 @@ static const struct cw_option rows[] = {
 	{"pool.high", CW_OPT_UINT, AT(pool_high), 1, 8192, "16", NULL, false,
 	 "Addresses claimed ahead for new hosts."},
 	{"store", CW_OPT_CHOICE, AT(store), 0, 0, "dht", store_words, false,
-	 "Where registers live: dht, or static (this process only; a lab with one gateway)."},
+	 "Where registers live: dht; etcd (a cluster that you run anyway); or static (this process only; a lab with one gateway)."},
+	{"etcd.endpoints", CW_OPT_STRING, AT(etcd.endpoints), 0, 0, "", NULL, false,
+	 "store = \"etcd\": URLs of its members, \"https://10.0.0.5:2379,https://10.0.0.6:2379\"."},
+	{"etcd.ca", CW_OPT_STRING, AT(etcd.ca), 0, 0, "", NULL, false,
+	 "PEM file of the CA that etcd's certificates are of; empty: the system's."},
+	{"etcd.certificate", CW_OPT_STRING, AT(etcd.certificate), 0, 0, "", NULL, false,
+	 "PEM file of our client certificate for etcd; empty: none is shown."},
+	{"etcd.key", CW_OPT_STRING, AT(etcd.key), 0, 0, "", NULL, false,
+	 "PEM file of its private key."},
+	{"etcd.prefix", CW_OPT_STRING, AT(etcd.prefix), 0, 0, "causeway", NULL, false,
+	 "What all our keys in etcd begin with."},
 	{"crypto", CW_OPT_CHOICE, AT(crypto), 0, 0, "auto", crypto_words, false,
 	 "AES-GCM engine; auto: ipsec_mb where the CPU has AES instructions."},
 	{"control_socket", CW_OPT_STRING, AT(control_socket), 0, 0, "/run/causeway/control.sock",
@@ -102,12 +112,12 @@ const struct cw_option *cw_gateway_options(void)
 	return rows;
 }
 
-static uint64_t bit_of(const char *path)
+static bool is_present(const struct cw_option_set *present, const char *path)
 {
 	for (unsigned int i = 0; rows[i].path != NULL; i++)
 		if (strcmp(rows[i].path, path) == 0)
-			return UINT64_C(1) << i;
-	return 0;
+			return cw_option_set_has(present, i);
+	return false;
 }
 
 /* It names a directory whose files are removed at the end: no way out of it. */
@@ -121,19 +131,19 @@ static bool is_file_prefix(const char *text)
 int cw_gateway_config_read(const char *text, const char *file, const char *include_dir,
 			   struct cw_gateway_config *out, char *err, size_t err_size)
 {
-	uint64_t present;
+	struct cw_option_set present;
 	int rc;
 
 	memset(out, 0, sizeof(*out));
 	rc = cw_config_read(text, file, include_dir, rows, out, &present, err, err_size);
 	if (rc < 0)
 		return rc;
-	out->has_lan = present & bit_of("lan.driver");
-	if (!(present & bit_of("node.state_dir"))) {
+	out->has_lan = is_present(&present, "lan.driver");
+	if (!is_present(&present, "node.state_dir")) {
 		snprintf(err, err_size, "%s: node: the group is missing", file);
 		return -EINVAL;
 	}
-	if (!(present & bit_of("wan.driver"))) {
+	if (!is_present(&present, "wan.driver")) {
 		snprintf(err, err_size, "%s: wan: the group is missing", file);
 		return -EINVAL;
 	}
@@ -152,6 +162,10 @@ int cw_gateway_config_read(const char *text, const char *file, const char *inclu
 		snprintf(err, err_size, "%s: wan.gateway: is wan.address itself", file);
 		return -EINVAL;
 	}
+	if (out->store == CW_CONFIG_STORE_ETCD && out->etcd.endpoints[0] == '\0') {
+		snprintf(err, err_size, "%s: etcd.endpoints: is missing (store is etcd)", file);
+		return -EINVAL;
+	}
 	if (out->pool_low > out->pool_high) {
 		snprintf(err, err_size, "%s: pool.low: expected at most pool.high (%u), got %u",
 			 file, out->pool_high, out->pool_low);
@@ -163,13 +177,14 @@ int cw_gateway_config_read(const char *text, const char *file, const char *inclu
 bool cw_gateway_config_changed(const struct cw_gateway_config *old,
 			       const struct cw_gateway_config *new, const char **fixed)
 {
-	uint64_t diff = cw_config_diff(rows, old, new);
+	struct cw_option_set diff;
+	bool any = cw_config_diff(rows, old, new, &diff);
 
 	*fixed = NULL;
 	for (unsigned int i = 0; rows[i].path != NULL && *fixed == NULL; i++)
-		if ((diff & UINT64_C(1) << i) && !rows[i].reloadable)
+		if (cw_option_set_has(&diff, i) && !rows[i].reloadable)
 			*fixed = rows[i].path;
 	if (old->has_lan != new->has_lan)
 		*fixed = "lan.driver";
-	return diff != 0;
+	return any;
 }

@@ -11,6 +11,9 @@
 
 #define CW_CONFIG_PATH_BYTES 256
 
+/** Values of `store`, in the order of its words. */
+enum cw_config_store { CW_CONFIG_STORE_DHT, CW_CONFIG_STORE_STATIC, CW_CONFIG_STORE_ETCD };
+
 struct cw_port_config {
 	uint8_t driver; /* index of cw_port_words */
 	char device[CW_CONFIG_PATH_BYTES];
@@ -39,7 +42,13 @@ struct cw_gateway_config {
 	uint64_t idle_ceiling_ns;
 	uint32_t virtual_mac_slots;
 	uint32_t pool_low, pool_high;
-	uint8_t store;	/* dht, static */
+	uint8_t store; /* enum cw_config_store */
+	struct {
+		char endpoints[1024];
+		char ca[CW_CONFIG_PATH_BYTES], certificate[CW_CONFIG_PATH_BYTES],
+			key[CW_CONFIG_PATH_BYTES];
+		char prefix[64];
+	} etcd;
 	uint8_t crypto; /* auto, ipsec_mb, openssl */
 	char control_socket[CW_CONFIG_PATH_BYTES];
 	uint8_t log_level;

@@ -40,8 +40,18 @@ static const char *voters_note(const struct cw_store_health *h)
 		return h->voter_here
 			       ? "this gateway is the only voter: while it is down nobody gets a new address, and its disk is the only copy"
 			       : "one voter elsewhere: while it is down nobody gets a new address";
-	return h->voters == 3 ? "three voters: any one of them may fail"
-			      : "five voters: any two of them may fail";
+	switch (h->voters) {
+	case 0:
+		return "its members are not known yet";
+	case 2:
+		return "two voters: either one's loss stops both";
+	case 3:
+		return "three voters: any one of them may fail";
+	case 5:
+		return "five voters: any two of them may fail";
+	default:
+		return "a minority of the voters may fail";
+	}
 }
 
 static json_t *show_store(struct cw_control *ctl, const struct cw_store_health *h)

@@ -196,6 +196,14 @@ address_of() {
 	in_ns "$1" ip -4 -o addr show dev eth0 | awk '{ sub("/.*", "", $4); print $4; exit }'
 }
 
+# The path of an etcd, from Debian's package, which is not installed: its service must not run here.
+fetch_etcd() {
+	command -v etcd && return 0
+	. "$TOP/tests/integration/packages.sh"
+	unpack_package etcd-server "$BUILD/etcd" || return 1
+	echo "$BUILD/etcd/usr/bin/etcd"
+}
+
 # Everything this PREFIX made: daemons by pid, namespaces, state.
 tear_down() {
 	local pid_file pid ns

@@ -4,9 +4,9 @@
 packages_of() {
 	case $1 in
 	build) echo gcc meson ninja-build pkg-config libdpdk-dev liburcu-dev libssl-dev libconfig-dev libcunit1-dev \
-		libprotobuf-c-dev protobuf-c-compiler libjansson-dev libmnl-dev libpcap-dev libipsec-mb-dev ;;
+		libprotobuf-c-dev protobuf-c-compiler libjansson-dev libcurl4-openssl-dev libmnl-dev libpcap-dev libipsec-mb-dev ;;
 	demo) echo iproute2 ethtool iputils-ping iperf3 isc-dhcp-client udhcpc busybox procps util-linux ;;
-	tests) echo clang libclang-rt-14-dev dhcpcd-base tshark tcpdump python3-scapy python3 nftables jq openssl binutils \
+	tests) echo curl clang libclang-rt-14-dev dhcpcd-base tshark tcpdump python3-scapy python3 nftables jq openssl binutils \
 		bind9-dnsutils ldnsutils dnsmasq-base dnsperf libc-bin ;;
 	esac
 }
@@ -27,4 +27,12 @@ install_packages() {
 	echo "installing: ${missing[*]}"
 	apt-get update -qq
 	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+}
+
+# unpack_package PACKAGE DIR: its files under DIR without installing it, so that no service of it is started.
+unpack_package() {
+	local package=$1 dir=$2
+	[ ! -e "$dir/usr" ] || return 0
+	mkdir -p "$dir"
+	(cd "$dir" && apt-get download -qq "$package" >/dev/null 2>&1 && dpkg-deb -x "$package"_*.deb .)
 }
