@@ -13,11 +13,16 @@
 #include <errno.h>
 #include <stdlib.h>
 
+/* A cache line has all that a search by address looks at, the next one the label. */
 struct node {
-	struct cw_name name;
 	struct node *label_next, *ip_next;
-	size_t len;
-};
+	struct cw_name name;
+} CW_CACHE_ALIGNED;
+
+static bool has_label(const struct node *n, const char *label, size_t len)
+{
+	return memcmp(n->name.label, label, len) == 0 && n->name.label[len] == '\0';
+}
 
 struct cw_name_table {
 	struct cw_rcu *rcu;
@@ -99,7 +104,7 @@ static struct node **label_place(struct cw_name_table *t, const char *label, siz
 {
 	struct node **at = &t->by_label[label_bucket(t, label, len)];
 
-	while (*at != NULL && ((*at)->len != len || memcmp((*at)->name.label, label, len) != 0))
+	while (*at != NULL && !has_label(*at, label, len))
 		at = &(*at)->label_next;
 	return at;
 }
@@ -122,11 +127,11 @@ int cw_name_publish(struct cw_name_table *table, const struct cw_name *facts)
 
 	if (old == NULL && table->count >= table->max)
 		return -ENOSPC;
-	n = calloc(1, sizeof(*n));
+	n = aligned_alloc(_Alignof(struct node), sizeof(*n));
 	if (n == NULL)
 		return -ENOSPC;
+	memset(n, 0, sizeof(*n));
 	n->name = *facts;
-	n->len = len;
 	n->label_next = old != NULL ? old->label_next : NULL;
 	if (old != NULL) {
 		n->name.used_tsc = cw_max_u64(
@@ -166,7 +171,7 @@ struct cw_name *cw_name_find(const struct cw_name_table *table, const char *labe
 	struct node *n = __atomic_load_n(&table->by_label[label_bucket(table, label, len)],
 					 __ATOMIC_ACQUIRE);
 
-	while (n != NULL && (n->len != len || memcmp(n->name.label, label, len) != 0))
+	while (n != NULL && !has_label(n, label, len))
 		n = __atomic_load_n(&n->label_next, __ATOMIC_ACQUIRE);
 	return n == NULL ? NULL : &n->name;
 }

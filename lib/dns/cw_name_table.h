@@ -21,12 +21,12 @@ struct cw_name_table;
 #define CW_NAME_LABEL_BYTES 64u
 
 struct cw_name {
+	rte_be32_t ip;	      /* 0: nobody has this name */
+	bool is_local;	      /* of a host of this site */
+	uint64_t expires_tsc; /* UINT64_MAX: stands until it is taken away */
+	uint64_t used_tsc;    /* workers: w (about once a second), control: r; relaxed */
 	struct cw_rcu_head rcu;
 	char label[CW_NAME_LABEL_BYTES]; /* lower case */
-	rte_be32_t ip;			 /* 0: nobody has this name */
-	bool is_local;			 /* of a host of this site */
-	uint64_t expires_tsc;		 /* UINT64_MAX: stands until it is taken away */
-	uint64_t used_tsc;		 /* workers: w (about once a second), control: r; relaxed */
 };
 
 /** @param seed	unpredictable, so that nobody can choose names that fall into one bucket */
