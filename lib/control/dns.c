@@ -31,16 +31,60 @@ struct waiting {
 struct dns {
 	struct waiting waiting[CW_DNS_WAITING_MAX];
 	unsigned int count;
+	struct cw_dns_tcp *tcp;
 };
+
+static void tcp_send(void *ctx, const struct cw_dns_tcp_peer *to, const uint8_t *segment,
+		     size_t len)
+{
+	struct cw_control *ctl = ctx;
+	struct cw_inject_meta meta = {.kind = CW_INJECT_LAN_FRAME, .vlan = to->vlan};
+	uint8_t frame[CW_PUNT_FRAME_BYTES_MAX];
+	size_t at;
+
+	if (ctl->view == NULL)
+		return;
+	at = cw_eth_write(frame, &to->mac, &ctl->view->service_mac, to->vlan, CW_ETH_P_IP4);
+	if (at + CW_IP4_BYTES + len > sizeof(frame))
+		return;
+	cw_ip4_write(frame + at, 0, (uint16_t)len, 0, CW_IP4_DF, 64, CW_IP_PROTO_TCP,
+		     ctl->view->service_ip, to->ip);
+	memcpy(frame + at + CW_IP4_BYTES, segment, len);
+	cw_control_inject(ctl, &meta, frame, at + CW_IP4_BYTES + len);
+}
+
+static void judge(struct cw_control *ctl, const struct dns_asker *asker, const uint8_t *query,
+		  size_t len, bool again);
+
+static void tcp_query(void *ctx, const struct cw_dns_tcp_peer *from, cw_dns_tcp_id id,
+		      const uint8_t *query, size_t len)
+{
+	struct cw_control *ctl = ctx;
+	struct dns_asker asker = {.mac = from->mac,
+				  .vlan = from->vlan,
+				  .ip = from->ip,
+				  .port = from->port,
+				  .tcp = id};
+
+	if (ctl->view != NULL)
+		judge(ctl, &asker, query, len, false);
+}
 
 int cw_dns_create(struct cw_control *ctl)
 {
+	static const struct cw_dns_tcp_ops ops = {.send = tcp_send, .query = tcp_query};
+
 	ctl->dns = calloc(1, sizeof(*ctl->dns));
-	return ctl->dns == NULL ? -ENOMEM : 0;
+	if (ctl->dns == NULL)
+		return -ENOMEM;
+	return cw_dns_tcp_create(&ctl->dns->tcp, &ops, ctl, &ctl->config.random);
 }
 
 void cw_dns_destroy(struct cw_control *ctl)
 {
+	if (ctl->dns == NULL)
+		return;
+	cw_dns_tcp_destroy(ctl->dns->tcp);
 	free(ctl->dns);
 	ctl->dns = NULL;
 }
@@ -53,6 +97,10 @@ void cw_dns_reply(struct cw_control *ctl, const struct dns_asker *asker, const u
 	size_t eth = asker->vlan != 0 ? CW_ETH_BYTES + CW_ETH_VLAN_BYTES : CW_ETH_BYTES;
 	size_t offset = eth + CW_IP4_BYTES + CW_UDP_BYTES;
 
+	if (asker->tcp != 0) {
+		cw_dns_tcp_answer(ctl->dns->tcp, asker->tcp, reply, len, ctl->now_ns);
+		return;
+	}
 	if (ctl->view == NULL || offset + len > sizeof(frame))
 		return;
 	memcpy(frame + 6, asker->mac.b, sizeof(asker->mac.b)); /* as if it had just come in */
@@ -104,8 +152,9 @@ static void judge(struct cw_control *ctl, const struct dns_asker *asker, const u
 	size_t reply_bytes;
 
 	memcpy(reply, query, len);
-	switch (cw_dns_respond(ctl->view, 0, reply, len, sizeof(reply),
-			       ctl->ops.tsc_of_ns(ctl->ctx, ctl->now_ns), &q, &reply_bytes)) {
+	switch (cw_dns_respond(ctl->view, asker->tcp != 0 ? CW_DNS_BY_TCP : 0, reply, len,
+			       sizeof(reply), ctl->ops.tsc_of_ns(ctl->ctx, ctl->now_ns), &q,
+			       &reply_bytes)) {
 	case CW_DNS_ANSWER:
 		cw_dns_reply(ctl, asker, reply, reply_bytes);
 		return;
@@ -145,6 +194,7 @@ void cw_dns_timer(struct cw_control *ctl)
 {
 	struct dns *dns = ctl->dns;
 
+	cw_dns_tcp_timer(dns->tcp, ctl->now_ns);
 	for (unsigned int i = 0; i < CW_DNS_WAITING_MAX && dns->count > 0; i++) {
 		struct waiting *w = &dns->waiting[i];
 
@@ -157,27 +207,39 @@ void cw_dns_timer(struct cw_control *ctl)
 	}
 }
 
+static void take_udp(struct cw_control *ctl, const struct cw_dns_tcp_peer *from,
+		     const struct cw_ip4_header *ip, const uint8_t *data, size_t len)
+{
+	struct dns_asker asker = {.mac = from->mac, .vlan = from->vlan, .ip = ip->src};
+	struct cw_udp_header udp;
+	size_t bytes;
+
+	if (cw_udp_parse(ip, data, len, &udp) != CW_DROP_NONE)
+		return;
+	bytes = rte_be_to_cpu_16(udp.bytes) - (size_t)CW_UDP_BYTES;
+	if (bytes > CW_DNS_QUERY_BYTES_MAX)
+		return; /* counted with the punts; no question is that long */
+	asker.port = udp.src;
+	judge(ctl, &asker, data + CW_UDP_BYTES, bytes, false);
+}
+
 void cw_dns_punt(struct cw_control *ctl, const struct cw_punt_meta *meta, const uint8_t *data,
 		 size_t len)
 {
-	size_t at = meta->vlan != 0 ? CW_ETH_BYTES + CW_ETH_VLAN_BYTES : CW_ETH_BYTES, payload;
-	struct dns_asker asker = {.vlan = meta->vlan};
+	size_t at = meta->vlan != 0 ? CW_ETH_BYTES + CW_ETH_VLAN_BYTES : CW_ETH_BYTES, bytes;
+	struct cw_dns_tcp_peer from = {.vlan = meta->vlan};
 	struct cw_ip4_header ip;
-	struct cw_udp_header udp;
 
 	if (ctl->view == NULL || len < at + CW_IP4_BYTES + CW_UDP_BYTES ||
-	    cw_ip4_parse_header(data + at, len - at, &ip) != CW_DROP_NONE ||
-	    ip.proto != CW_IP_PROTO_UDP)
+	    cw_ip4_parse_header(data + at, len - at, &ip) != CW_DROP_NONE)
 		return;
+	bytes = rte_be_to_cpu_16(ip.total_bytes) - (size_t)CW_IP4_BYTES;
 	at += CW_IP4_BYTES;
-	if (cw_udp_parse(&ip, data + at, rte_be_to_cpu_16(ip.total_bytes) - CW_IP4_BYTES, &udp) !=
-	    CW_DROP_NONE)
-		return;
-	payload = rte_be_to_cpu_16(udp.bytes) - (size_t)CW_UDP_BYTES;
-	if (payload > CW_DNS_QUERY_BYTES_MAX)
-		return; /* counted with the punts; no question is that long */
-	memcpy(asker.mac.b, data + 6, sizeof(asker.mac.b));
-	asker.ip = ip.src;
-	asker.port = udp.src;
-	judge(ctl, &asker, data + at + CW_UDP_BYTES, payload, false);
+	memcpy(from.mac.b, data + 6, sizeof(from.mac.b));
+	from.ip = ip.src;
+	memcpy(&from.port, data + at, sizeof(from.port));
+	if (ip.proto == CW_IP_PROTO_UDP)
+		take_udp(ctl, &from, &ip, data + at, bytes);
+	else if (ip.proto == CW_IP_PROTO_TCP)
+		cw_dns_tcp_input(ctl->dns->tcp, &from, ip.dst, data + at, bytes, ctl->now_ns);
 }

@@ -7,13 +7,14 @@
  * names of other sites, forward.c asks upstream servers.
  */
 #include <cw_dns_respond.h>
+#include <cw_dns_tcp.h>
 #include <cw_law.h>
 
 #include "internal.h"
 
 enum {
 	/* A query is kept whole while it waits; what is longer is no question of a resolver. */
-	CW_DNS_QUERY_BYTES_MAX = 512,
+	CW_DNS_QUERY_BYTES_MAX = CW_DNS_TCP_QUERY_BYTES,
 	/* Largest reply: what an upstream sends us, and OPT. */
 	CW_DNS_REPLY_BYTES_MAX = CW_DNS_EDNS_BYTES + CW_DNS_OPT_BYTES,
 	/* Queries that wait for a name's register. */
@@ -33,6 +34,7 @@ struct dns_asker {
 	uint16_t vlan;
 	rte_be32_t ip;
 	rte_be16_t port;
+	cw_dns_tcp_id tcp; /* 0: by UDP */
 };
 
 /* dns.c: a reply to one host: `reply` is the whole message, not longer than it takes. */

@@ -84,6 +84,11 @@ static void pass_on(struct cw_control *ctl, const struct dns_asker *asker, const
 	enum cw_dns_rcode rcode = flags & CW_DNS_RCODE;
 	struct cw_dns_writer w;
 
+	if ((flags & CW_DNS_TC) && asker->tcp != 0) {
+		/* It came for the whole of it, which we could not get (decision 0008). */
+		cw_dns_reply_rcode(ctl, asker, query, q, CW_DNS_SERVFAIL);
+		return;
+	}
 	memcpy(reply, response, len);
 	memcpy(reply, query, q->end);
 	/* What the server is sure of (AA, AD), it told us; this host hears it from us. */

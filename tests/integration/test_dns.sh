@@ -92,6 +92,36 @@ says 'status: NXDOMAIN' ask a-h1 nothing.elsewhere.test || fail "upstream's NXDO
 says 'flags:[^;]* tc' ask a-h1 +noedns +ignore TXT long.elsewhere.test || fail "too long for 512 bytes: TC"
 is "$(short a-h1 TXT long.elsewhere.test | tr -d '" \n' | wc -c)" 800 "1,232 bytes by EDNS"
 
+echo "== what does not fit comes by TCP"
+is "$(short a-h1 +noedns TXT long.elsewhere.test | grep -v '^;' | tr -d '" \n' | wc -c)" 800 "dig comes again by TCP"
+is "$(short a-h1 +tcp beta.grid.example)" "$b1" "a name by TCP"
+is "$(short a-h1 ANY beta.grid.example)" "$b1" "ANY by TCP (dig's way)"
+says 'Transfer failed' ask a-h1 AXFR grid.example || fail "a transfer is refused"
+in_ns a-h1 /usr/bin/python3 - <<'EOF2'
+import socket, struct, sys
+q = lambda i: b"".join((struct.pack(">6H", i, 0x100, 1, 0, 0, 0), b"\2ns\4grid\7example\0\0\1\0\1"))
+s = socket.create_connection(("10.128.0.1", 53), 20)
+s.settimeout(20)
+# Twenty questions in one go, the last one in two pieces: twenty answers in order, then the end.
+sent = b"".join(struct.pack(">H", len(q(i))) + q(i) for i in range(20))
+s.sendall(sent[:-7])
+s.sendall(sent[-7:])
+s.shutdown(socket.SHUT_WR)
+got = b""
+while True:
+    piece = s.recv(4096)
+    if not piece:
+        break
+    got += piece
+ids = []
+while got:
+    n, = struct.unpack(">H", got[:2])
+    ids.append(struct.unpack(">H", got[2:4])[0])
+    got = got[2 + n:]
+if ids != list(range(20)):
+    sys.exit(f"answers by TCP: {ids}")
+EOF2
+
 echo "== strangers and garbage"
 in_ns a-h2 /usr/bin/python3 - "$a1" <<'EOF2'
 import sys
