@@ -221,7 +221,7 @@ static void fill_config(struct daemon *d, struct cw_control_config *out)
 		 cw_port_kind_name((enum cw_port_kind)c->wan.driver), c->wan.device);
 }
 
-static void peers_path(const struct daemon *d, char *out, size_t size)
+void peers_path(const struct daemon *d, char *out, size_t size)
 {
 	snprintf(out, size, "%s/peers.json", d->config.node.state_dir);
 }
@@ -333,6 +333,20 @@ void core_close(struct daemon *d)
 		fclose(d->key_log);
 }
 
+static void remember_peers(struct daemon *d, uint64_t now_ns)
+{
+	int error = __atomic_exchange_n(&d->peers_error, 0, __ATOMIC_ACQ_REL);
+
+	if (error < 0)
+		cw_log(&d->log.log, CW_LOG_WARN, "main", "%s/peers.json: cannot be written: %s",
+		       d->config.node.state_dir, strerror(-error));
+	if (!d->remember || now_ns < d->remember_ns)
+		return;
+	d->remember = false;
+	d->remember_ns = now_ns + REMEMBER_NS;
+	writer_peers(d, cw_control_peers_json(d->control));
+}
+
 void core_punts(struct daemon *d, unsigned int *handled)
 {
 	uint64_t now_ns = cw_os_now_ns();
@@ -351,14 +365,5 @@ void core_punts(struct daemon *d, unsigned int *handled)
 		}
 		*handled += n;
 	}
-	if (d->remember && now_ns >= d->remember_ns) {
-		char path[512], *text = cw_control_peers_json(d->control);
-
-		d->remember = false;
-		d->remember_ns = now_ns + REMEMBER_NS;
-		peers_path(d, path, sizeof(path));
-		if (text != NULL && cw_os_write_file(path, text, strlen(text), 0600) < 0)
-			cw_log(&d->log.log, CW_LOG_WARN, "main", "%s: cannot be written", path);
-		free(text);
-	}
+	remember_peers(d, now_ns);
 }

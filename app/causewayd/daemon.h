@@ -115,6 +115,8 @@ struct daemon {
 	FILE *key_log;
 	bool remember;
 	uint64_t remember_ns;
+	char *peers_text; /* peers.json to be written: control gives, the writer takes */
+	int peers_error;  /* writer: w, control: takes it */
 
 	int epoll_fd, signal_fd, listen_fd;
 	struct client *clients;
@@ -193,6 +195,10 @@ void core_punts(struct daemon *d, unsigned int *handled);
  * writing.
  */
 void writer_cut(struct daemon *d);
+/* Remembered peers for the state directory; takes @p text. Written by the same thread. */
+void writer_peers(struct daemon *d, char *text);
+/* Of the state directory. */
+void peers_path(const struct daemon *d, char *out, size_t size);
 uint64_t writer_append(struct daemon *d, uint8_t type, const void *data, size_t len);
 
 /* systemd's notify protocol; nothing without NOTIFY_SOCKET. */

@@ -6,7 +6,7 @@
  *
  * The log is replayed into the core at start and replaced by a snapshot; again by one whenever it
  * has grown to a multiple of the last. Control makes the snapshot in memory, the thread writes
- * it.
+ * it; and remembered peers too, which nobody waits for.
  */
 #include "daemon.h"
 
@@ -46,6 +46,27 @@ static void kick(int fd)
 		abort();
 }
 
+static void write_peers(struct daemon *d)
+{
+	char *text = __atomic_exchange_n(&d->peers_text, NULL, __ATOMIC_ACQ_REL), path[512];
+	int rc;
+
+	if (text == NULL)
+		return;
+	peers_path(d, path, sizeof(path));
+	rc = cw_os_write_file(path, text, strlen(text), 0600);
+	if (rc < 0)
+		__atomic_store_n(&d->peers_error, rc, __ATOMIC_RELEASE);
+	free(text);
+}
+
+void writer_peers(struct daemon *d, char *text)
+{
+	/* What was not written yet is out of date. */
+	free(__atomic_exchange_n(&d->peers_text, text, __ATOMIC_ACQ_REL));
+	kick(d->writer_wake_fd);
+}
+
 static void *writer_main(void *arg)
 {
 	struct daemon *d = arg;
@@ -56,6 +77,7 @@ static void *writer_main(void *arg)
 
 		if (read(d->writer_wake_fd, &unused, sizeof(unused)) < 0 && errno != EINTR)
 			break;
+		write_peers(d);
 		while ((rc = cw_wal_sync(d->wal, &lsn)) > 0) {
 			__atomic_store_n(&d->durable_lsn, lsn, __ATOMIC_RELEASE);
 			kick(d->writer_done_fd);
@@ -129,6 +151,7 @@ void writer_close(struct daemon *d)
 		__atomic_store_n(&d->writer_stop, true, __ATOMIC_RELEASE);
 		kick(d->writer_wake_fd);
 		pthread_join(d->writer, NULL);
+		write_peers(d);
 	}
 	if (d->wal != NULL && cw_wal_sync(d->wal, &lsn) < 0)
 		fprintf(stderr, "causewayd: the log's last records were not written\n");

@@ -116,8 +116,7 @@ static void probe(void *ctx, rte_be32_t ip, const struct cw_mac *mac, uint64_t n
 	header = cw_eth_write(frame, mac, &ctl->view->service_mac, vlan, CW_ETH_P_ARP);
 	cw_arp_write(frame + header, CW_ARP_REQUEST, &ctl->view->service_mac, ctl->view->service_ip,
 		     &nobody, ip);
-	for (unsigned int i = 0; i < 2; i++)
-		send_lan(ctl, vlan, frame, header + sizeof(struct cw_arp_packet));
+	send_lan(ctl, vlan, frame, header + sizeof(struct cw_arp_packet));
 }
 
 static void mapping(void *ctx, rte_be32_t ip, const struct cw_mapping *m, uint64_t now_ns)

@@ -100,6 +100,7 @@ void consent_asked(struct cw_lease_engine *e, const struct cw_node_id *from,
 	c->next = *bucket;
 	*bucket = c;
 	link_append(&e->consent_fifo, &c->fifo);
+	link_append(&e->consent_again, &c->again);
 	e->consent_count++;
 	e->ops.probe(e->ctx, b->ip, &b->mac, e->now_ns);
 }
@@ -121,21 +122,48 @@ static void drop(struct cw_lease_engine *e, struct consent *c)
 		at = &(*at)->next;
 	*at = c->next;
 	link_remove(&c->fifo);
+	link_remove(&c->again);
 	e->consent_count--;
 	free(c);
 }
 
 /* When the oldest probe has had its time. All have equally long. */
-uint64_t consent_next(const struct cw_lease_engine *e)
+static uint64_t next_verdict(const struct cw_lease_engine *e)
 {
 	if (link_empty(&e->consent_fifo))
 		return CW_NEVER;
 	return CW_CONTAINER_OF(e->consent_fifo.next, struct consent, fifo)->until_ns;
 }
 
+static uint64_t next_again(const struct cw_lease_engine *e)
+{
+	if (link_empty(&e->consent_again))
+		return CW_NEVER;
+	return CW_CONTAINER_OF(e->consent_again.next, struct consent, again)->until_ns - PROBE_NS +
+	       PROBE_AGAIN_NS;
+}
+
+uint64_t consent_next(const struct cw_lease_engine *e)
+{
+	return cw_min_u64(next_verdict(e), next_again(e));
+}
+
+static void probe_again(struct cw_lease_engine *e)
+{
+	while (next_again(e) <= e->now_ns) {
+		struct consent *c = CW_CONTAINER_OF(e->consent_again.next, struct consent, again);
+		const struct binding *b = binding_find(e, c->ip);
+
+		link_remove(&c->again);
+		if (b != NULL && !c->heard)
+			e->ops.probe(e->ctx, b->ip, &b->mac, e->now_ns);
+	}
+}
+
 void consent_tick(struct cw_lease_engine *e)
 {
-	while (consent_next(e) <= e->now_ns) {
+	probe_again(e);
+	while (next_verdict(e) <= e->now_ns) {
 		struct consent *c = CW_CONTAINER_OF(e->consent_fifo.next, struct consent, fifo);
 		struct binding *b = binding_find(e, c->ip);
 

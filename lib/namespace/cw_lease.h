@@ -48,7 +48,7 @@ struct cw_lease_ops {
 	/** To another gateway, by the overlay's LEASE service. */
 	void (*send)(void *ctx, const struct cw_node_id *to, const uint8_t *message, size_t len,
 		     uint64_t now_ns);
-	/** Two ARP requests for ip on the LAN from the service address; an answer comes as
+	/** One ARP request for ip on the LAN from the service address; an answer comes as
 	 * cw_lease_heard. */
 	void (*probe)(void *ctx, rte_be32_t ip, const struct cw_mac *mac, uint64_t now_ns);
 	/** The owner of a mapping we hold or watched changed (so that routes follow at once). */

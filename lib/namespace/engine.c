@@ -16,10 +16,11 @@
 
 static void init_lists(struct cw_lease_engine *e)
 {
-	struct link *const heads[] = {&e->all,		&e->ready,	&e->stale,
-				      &e->spare,	&e->offer_fifo, &e->waiting,
-				      &e->consent_fifo, &e->doubt_fifo, &e->commits,
-				      &e->replicating,	&e->notes,	&e->fellow_acks};
+	struct link *const heads[] = {&e->all,		&e->ready,	   &e->stale,
+				      &e->spare,	&e->offer_fifo,	   &e->waiting,
+				      &e->consent_fifo, &e->consent_again, &e->doubt_fifo,
+				      &e->commits,	&e->replicating,   &e->notes,
+				      &e->fellow_acks};
 
 	for (unsigned int i = 0; i < CW_ARRAY_SIZE(heads); i++)
 		link_init(heads[i]);

@@ -59,6 +59,8 @@ enum {
 #define DECLINE_NS	 (UINT64_C(60) * CW_NS_PER_S)
 #define HINT_NS		 (UINT64_C(300) * CW_NS_PER_MS)
 #define PROBE_NS	 (UINT64_C(400) * CW_NS_PER_MS)
+/* The second of the two probes: far enough from the first that one burst does not drown both. */
+#define PROBE_AGAIN_NS	 (UINT64_C(200) * CW_NS_PER_MS)
 #define CONSENT_NS	 (UINT64_C(2) * CW_NS_PER_S)
 #define CONSENT_AGAIN_NS (UINT64_C(800) * CW_NS_PER_MS)
 #define OP_NS		 (UINT64_C(5) * CW_NS_PER_S)
@@ -248,6 +250,7 @@ struct lines {
 /* Somebody else wants a client of ours: the LAN is being probed. */
 struct consent {
 	struct link fifo;
+	struct link again; /* in consent_again until the second probe has left */
 	struct consent *next;
 	rte_be32_t ip;
 	uint64_t ver, call, until_ns, acked_ns;
@@ -303,7 +306,7 @@ struct cw_lease_engine {
 	struct acquire *acquires[ACQUIRE_BUCKETS];
 	struct link waiting; /* for consents */
 	struct consent *consents[CONSENT_BUCKETS];
-	struct link consent_fifo;
+	struct link consent_fifo, consent_again;
 	unsigned int consent_count;
 	struct doubt *doubts[DOUBT_BUCKETS];
 	struct link doubt_fifo;
