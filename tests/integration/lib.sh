@@ -57,6 +57,8 @@ add_site() {
 	in_ns "$site-gw" sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1
 	ip -n "$PREFIX-$site-gw" link add br0 type bridge
 	ip -n "$PREFIX-$site-gw" link set br0 up
+	# A switch is no station: the kernel would answer ARP on it for all addresses that it has.
+	in_ns "$site-gw" sysctl -qw net.ipv4.conf.br0.arp_ignore=8
 	ip -n "$PREFIX-$site-gw" link add lan0 type veth peer name p-gw
 	ip -n "$PREFIX-$site-gw" link set p-gw master br0 up
 	ip -n "$PREFIX-$site-gw" link set lan0 up
@@ -154,11 +156,15 @@ private() {
 	local ns=$1
 	shift
 	touch "$STATE/$ns.resolv"
+	# dhcpcd keeps leases and its pid under the interface's name, and every host here has an eth0.
+	mkdir -p "$STATE/$ns.lib" "$STATE/$ns.run" /var/lib/dhcpcd /run/dhcpcd
 	ip netns exec "$PREFIX-$ns" unshare -m bash -c '
 		mount --make-rprivate /
-		mount --bind "$1" "$(readlink -f /etc/resolv.conf)"
+		mount --bind "$1.resolv" "$(readlink -f /etc/resolv.conf)"
+		mount --bind "$1.lib" /var/lib/dhcpcd
+		mount --bind "$1.run" /run/dhcpcd
 		shift
-		exec "$@"' _ "$STATE/$ns.resolv" "$@"
+		exec "$@"' _ "$STATE/$ns" "$@"
 }
 
 dhclient_get() {
@@ -168,9 +174,7 @@ dhclient_get() {
 }
 
 # udhcpc's stock script does not apply option 26. udhcpc_get HOST [FURTHER ARGUMENTS OF UDHCPC...]
-udhcpc_get() {
-	local ns=$1
-	shift
+udhcpc_script() {
 	cat >"$STATE/udhcpc.script" <<-'EOF'
 		#!/bin/sh
 		case $1 in
@@ -188,6 +192,12 @@ udhcpc_get() {
 		esac
 	EOF
 	chmod +x "$STATE/udhcpc.script"
+}
+
+udhcpc_get() {
+	local ns=$1
+	shift
+	udhcpc_script
 	private "$ns" busybox udhcpc -q -n -t 10 -O mtu -O search "$@" -i eth0 -s "$STATE/udhcpc.script" \
 		>"$STATE/$ns.udhcpc.log" 2>&1
 }
@@ -204,10 +214,13 @@ fetch_etcd() {
 	echo "$BUILD/etcd/usr/bin/etcd"
 }
 
+address_of_is_set() { [ -n "$(address_of "$1")" ]; }
+
 # Everything this PREFIX made: daemons by pid, namespaces, state.
 tear_down() {
 	local pid_file pid ns
-	for pid_file in "$STATE"/*.pid; do
+	# Last to first: the first gateway holds the registers with which the others sign off.
+	for pid_file in $(printf '%s\n' "$STATE"/*.pid | sort -r); do
 		[ -e "$pid_file" ] || continue
 		pid=$(cat "$pid_file")
 		kill -TERM "$pid" 2>/dev/null || true
