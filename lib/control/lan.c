@@ -81,11 +81,12 @@ static void on_dhcp(struct cw_control *ctl, const struct cw_punt_meta *meta, con
 {
 	size_t header = meta->vlan != 0 ? CW_ETH_BYTES + CW_ETH_VLAN_BYTES : CW_ETH_BYTES;
 	size_t offset = header + CW_IP4_BYTES + CW_UDP_BYTES;
+	struct cw_dhcp_pieces pieces;
 	struct cw_dhcp_message m;
 	struct cw_mac src;
 
 	if (ctl->lease == NULL || len < offset ||
-	    cw_dhcp_parse(data + offset, len - offset, &m) != CW_DROP_NONE)
+	    cw_dhcp_parse(data + offset, len - offset, &m, &pieces) != CW_DROP_NONE)
 		return;
 	memcpy(src.b, data + 6, sizeof(src.b));
 	cw_lease_dhcp(ctl->lease, &m, &src, meta->vlan, ctl->now_ns);

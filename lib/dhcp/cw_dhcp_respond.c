@@ -45,6 +45,7 @@ enum cw_dhcp_verdict cw_dhcp_respond(const struct cw_ns_view *view, uint8_t *fra
 {
 	size_t offset = header_bytes + CW_IP4_BYTES + CW_UDP_BYTES;
 	uint8_t copy[CW_DHCP_BYTES_MAX];
+	struct cw_dhcp_pieces pieces;
 	struct cw_dhcp_message m;
 	struct cw_client client;
 	struct cw_host *host;
@@ -58,12 +59,15 @@ enum cw_dhcp_verdict cw_dhcp_respond(const struct cw_ns_view *view, uint8_t *fra
 	/* The reply is written over the request: views must point elsewhere. */
 	memcpy(copy, frame + offset, len - offset);
 	memcpy(src.b, frame + 6, sizeof(src.b));
-	*why = cw_dhcp_parse(copy, len - offset, &m);
+	*why = cw_dhcp_parse(copy, len - offset, &m, &pieces);
 	if (*why != CW_DROP_NONE)
 		return CW_DHCP_DROP;
 	if (m.op != 1)
 		return drop(CW_DROP_DHCP_FOREIGN, why);
 	if (m.type == 0)
+		return drop(CW_DROP_DHCP_SILENT, why);
+	/* RFC 2131 section 4.3.1: a relay agent asks for its own subnet; we have one only. */
+	if (m.giaddr != 0 && !cw_prefix4_contains(&view->subnet, m.giaddr))
 		return drop(CW_DROP_DHCP_SILENT, why);
 	if (m.server_id != 0 && m.server_id != view->service_ip)
 		return m.type == CW_DHCP_REQUEST ? CW_DHCP_TO_CONTROL

@@ -8,8 +8,8 @@
  * 3046). [any]
  *
  * The parser gives views into the message: pointers are valid as long as the bytes. The writer
- * appends options with bounds; one that does not fit is left out and remembered, never half
- * written.
+ * appends options with bounds, into `file` and `sname` when the options field is full; one that
+ * does not fit is left out and remembered, never half written.
  */
 #include <cw_drop.h>
 #include <cw_types.h>
@@ -19,8 +19,8 @@
 #define CW_DHCP_FIXED_BYTES 236u /* up to the magic cookie */
 #define CW_DHCP_MIN_BYTES   300u /* BOOTP's least length (RFC 951); some clients insist */
 #define CW_DHCP_BYTES_MAX   1400u
-/** Longest reassembled option that is looked at (RFC 3396): option 82 and 61 fit well. */
-#define CW_DHCP_LONG_BYTES 255u
+/** Room for options that came in pieces (RFC 3396), all of a message together. */
+#define CW_DHCP_LONG_BYTES 1024u
 
 enum cw_dhcp_type {
 	CW_DHCP_DISCOVER = 1,
@@ -94,27 +94,48 @@ struct cw_dhcp_message {
 	struct cw_dhcp_view client_id, host_name, parameters, vendor_class, user_class, relay_info;
 };
 
+/** Where options that came in pieces are put together; views may point into it. */
+struct cw_dhcp_pieces {
+	uint16_t used;
+	uint8_t bytes[CW_DHCP_LONG_BYTES];
+};
+
 /**
  * Parse a BOOTP message (UDP payload).
+ * @param pieces for options in several pieces; must live as long as the views
  * @return NONE or DHCP_MALFORMED. Options that are too short for their meaning are malformed;
  * unknown ones are skipped.
  */
-enum cw_drop cw_dhcp_parse(const uint8_t *data, size_t len, struct cw_dhcp_message *out);
+enum cw_drop cw_dhcp_parse(const uint8_t *data, size_t len, struct cw_dhcp_message *out,
+			   struct cw_dhcp_pieces *pieces);
 
 /** Is this code in the parameter request list? Without a list everything is wanted. */
 bool cw_dhcp_wants(const struct cw_dhcp_message *m, uint8_t code);
 
-/** Appends options to a message. */
+/** Where an option stands: the options field, then `file`, then `sname` (RFC 2131 section 4.1). */
+enum cw_dhcp_area { CW_DHCP_IN_OPTIONS, CW_DHCP_IN_FILE, CW_DHCP_IN_SNAME, CW_DHCP_AREAS };
+
+/** Appends options to a message; what the options field does not hold goes on in `file` and
+ * `sname`, unless these have contents of their own. */
 struct cw_dhcp_writer {
 	uint8_t *data;
 	size_t len, size; /* written; room */
 	bool full;	  /* something did not fit */
+	enum cw_dhcp_area area;
+	uint8_t overload; /* option 52: 1 file, 2 sname, 3 both */
+	uint8_t taken;	  /* the same bits: has contents of its own */
+	uint8_t file_len, sname_len;
 };
 
 /** Begin a reply to @p to: fixed part, cookie, message type. @p size at least CW_DHCP_MIN_BYTES. */
 void cw_dhcp_reply_begin(struct cw_dhcp_writer *w, uint8_t *data, size_t size,
 			 const struct cw_dhcp_message *to, enum cw_dhcp_type type,
 			 rte_be32_t yiaddr);
+/** siaddr, `file` and `sname` of whoever boots from the net (RFC 2131 section 2); before any
+ * option. Texts may be "". */
+void cw_dhcp_put_boot(struct cw_dhcp_writer *w, rte_be32_t next_server, const char *file,
+		      const char *server_name);
+/** Longer than 255 octets: in pieces (RFC 3396). All or nothing. */
 void cw_dhcp_put(struct cw_dhcp_writer *w, uint8_t code, const void *data, size_t len);
 void cw_dhcp_put_u32(struct cw_dhcp_writer *w, uint8_t code, uint32_t value);
 /** Options ready as code, length, content; those the client did not ask for are left out. */

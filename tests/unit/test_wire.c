@@ -184,13 +184,14 @@ static void test_dhcp_reads_options_overload_and_refuses_the_malformed(void)
 		{61, 1, 0, 255}, {12, 200, 1, 255}, {52, 1, 4, 255},	{53},
 	};
 	static const size_t bad_len[] = {4, 4, 5, 6, 4, 4, 4, 1};
+	struct cw_dhcp_pieces pieces;
 	struct cw_dhcp_message m;
 	uint8_t data[600];
 	size_t len = dhcp_message(data, options, sizeof(options));
 
 	/* Overloaded file field: host name. */
 	memcpy(data + 108, (const uint8_t[]){12, 2, 'a', 'b', 255}, 5);
-	CU_ASSERT_EQUAL_FATAL(cw_dhcp_parse(data, len, &m), CW_DROP_NONE);
+	CU_ASSERT_EQUAL_FATAL(cw_dhcp_parse(data, len, &m, &pieces), CW_DROP_NONE);
 	CU_ASSERT_EQUAL(m.type, CW_DHCP_REQUEST);
 	CU_ASSERT_TRUE(m.broadcast);
 	CU_ASSERT_EQUAL(m.requested_ip, rte_cpu_to_be_32(0x0a000009));
@@ -202,31 +203,130 @@ static void test_dhcp_reads_options_overload_and_refuses_the_malformed(void)
 	CU_ASSERT_FALSE(cw_dhcp_wants(&m, 15));
 	for (size_t i = 0; i < CW_ARRAY_SIZE(bad); i++) {
 		len = dhcp_message(data, bad[i], bad_len[i]);
-		CU_ASSERT_EQUAL(cw_dhcp_parse(data, len, &m), CW_DROP_DHCP_MALFORMED);
+		CU_ASSERT_EQUAL(cw_dhcp_parse(data, len, &m, &pieces), CW_DROP_DHCP_MALFORMED);
 	}
-	CU_ASSERT_EQUAL(cw_dhcp_parse(data, 100, &m), CW_DROP_DHCP_MALFORMED);
+	CU_ASSERT_EQUAL(cw_dhcp_parse(data, 100, &m, &pieces), CW_DROP_DHCP_MALFORMED);
 }
 
 static void test_a_dhcp_reply_echoes_relay_information_last(void)
 {
 	static const uint8_t options[] = {53, 1, 1, 82, 3, 1, 1, 9, 255};
+	struct cw_dhcp_pieces pieces, more;
 	struct cw_dhcp_message m, r;
 	struct cw_dhcp_writer w;
 	uint8_t data[600], out[600], big[255] = {0};
 	size_t len = dhcp_message(data, options, sizeof(options));
 
-	CU_ASSERT_EQUAL_FATAL(cw_dhcp_parse(data, len, &m), CW_DROP_NONE);
+	CU_ASSERT_EQUAL_FATAL(cw_dhcp_parse(data, len, &m, &pieces), CW_DROP_NONE);
 	cw_dhcp_reply_begin(&w, out, 400, &m, CW_DHCP_OFFER, rte_cpu_to_be_32(0x0a000009));
 	for (unsigned int i = 0; i < 3; i++)
 		cw_dhcp_put(&w, 43, big, sizeof(big)); /* more than fits */
 	CU_ASSERT_TRUE(w.full);
 	len = cw_dhcp_reply_end(&w, &m);
 	CU_ASSERT_TRUE(len >= CW_DHCP_MIN_BYTES && len <= 400);
-	CU_ASSERT_EQUAL_FATAL(cw_dhcp_parse(out, len, &r), CW_DROP_NONE);
+	CU_ASSERT_EQUAL_FATAL(cw_dhcp_parse(out, len, &r, &more), CW_DROP_NONE);
 	CU_ASSERT_EQUAL(r.type, CW_DHCP_OFFER);
 	CU_ASSERT_EQUAL(r.relay_info.len, 3);
 	CU_ASSERT_EQUAL(r.xid, m.xid);
 	CU_ASSERT_EQUAL(r.flags, m.flags);
+}
+
+static void test_long_dhcp_options_are_put_together_and_taken_apart(void)
+{
+	uint8_t options[700] = {53, 1, 1}, data[1000], out[CW_DHCP_BYTES_MAX], id[300];
+	struct cw_dhcp_pieces pieces, more;
+	struct cw_dhcp_message m, r;
+	struct cw_dhcp_writer w;
+	size_t at = 3, len;
+
+	for (size_t i = 0; i < sizeof(id); i++)
+		id[i] = (uint8_t)i;
+	/* A client identifier of 300 octets and relay information of 4, in pieces that mix. */
+	options[at++] = 61, options[at++] = 255;
+	memcpy(options + at, id, 255), at += 255;
+	memcpy(options + at, "\x52\2ab\x3d\x2d", 6), at += 6;
+	memcpy(options + at, id + 255, 45), at += 45;
+	memcpy(options + at, "\x52\2cd\xff", 5), at += 5;
+	len = dhcp_message(data, options, at);
+	CU_ASSERT_EQUAL_FATAL(cw_dhcp_parse(data, len, &m, &pieces), CW_DROP_NONE);
+	CU_ASSERT_EQUAL_FATAL(m.client_id.len, sizeof(id));
+	CU_ASSERT_EQUAL(memcmp(m.client_id.data, id, sizeof(id)), 0);
+	CU_ASSERT_EQUAL_FATAL(m.relay_info.len, 4);
+	CU_ASSERT_EQUAL(memcmp(m.relay_info.data, "abcd", 4), 0);
+	cw_dhcp_reply_begin(&w, out, sizeof(out), &m, CW_DHCP_ACK, 0);
+	cw_dhcp_put(&w, CW_DHCP_OPT_CLIENT_ID, m.client_id.data, m.client_id.len);
+	CU_ASSERT_FALSE(w.full);
+	len = cw_dhcp_reply_end(&w, &m);
+	CU_ASSERT_EQUAL_FATAL(cw_dhcp_parse(out, len, &r, &more), CW_DROP_NONE);
+	CU_ASSERT_EQUAL_FATAL(r.client_id.len, sizeof(id));
+	CU_ASSERT_EQUAL(memcmp(r.client_id.data, id, sizeof(id)), 0);
+	CU_ASSERT_EQUAL(r.relay_info.len, 4);
+	/* More pieces than are ever put together. */
+	for (at = 3; at + 102 < sizeof(options); at += 102)
+		options[at] = 61, options[at + 1] = 100;
+	options[at] = 255;
+	CU_ASSERT_EQUAL(cw_dhcp_parse(data, dhcp_message(data, options, at + 1), &m, &pieces),
+			CW_DROP_DHCP_MALFORMED);
+}
+
+static void test_a_dhcp_reply_overflows_into_file_and_sname(void)
+{
+	static const uint8_t options[] = {53, 1, 3, 82, 2, 1, 0, 255};
+	struct cw_dhcp_pieces pieces, more;
+	struct cw_dhcp_message m, r;
+	struct cw_dhcp_writer w;
+	uint8_t data[600], out[600], id[60];
+	size_t len = dhcp_message(data, options, sizeof(options));
+
+	memset(id, 7, sizeof(id));
+	CU_ASSERT_EQUAL_FATAL(cw_dhcp_parse(data, len, &m, &pieces), CW_DROP_NONE);
+	/* 300 octets: 52 of options; the rest goes to file (128), then to sname (64). */
+	cw_dhcp_reply_begin(&w, out, CW_DHCP_MIN_BYTES, &m, CW_DHCP_ACK, 1);
+	cw_dhcp_put(&w, CW_DHCP_OPT_VENDOR_CLASS, id, 30);
+	cw_dhcp_put(&w, CW_DHCP_OPT_CLIENT_ID, id, 60);
+	cw_dhcp_put(&w, CW_DHCP_OPT_USER_CLASS, id, 60);
+	cw_dhcp_put(&w, CW_DHCP_OPT_HOST_NAME, id, 60);
+	CU_ASSERT_FALSE(w.full);
+	CU_ASSERT_EQUAL(w.overload, 3);
+	cw_dhcp_put(&w, CW_DHCP_OPT_PARAMETERS, id, 1); /* nothing is left */
+	CU_ASSERT_TRUE(w.full);
+	len = cw_dhcp_reply_end(&w, &m);
+	CU_ASSERT_EQUAL(len, CW_DHCP_MIN_BYTES);
+	CU_ASSERT_EQUAL_FATAL(cw_dhcp_parse(out, len, &r, &more), CW_DROP_NONE);
+	CU_ASSERT_EQUAL(r.vendor_class.len, 30);
+	CU_ASSERT_EQUAL(r.client_id.len, 60);
+	CU_ASSERT_EQUAL(r.user_class.len, 60);
+	CU_ASSERT_EQUAL(r.host_name.len, 60);
+	CU_ASSERT_EQUAL(r.relay_info.len, 2);
+	/* A boot file keeps its place. */
+	cw_dhcp_reply_begin(&w, out, CW_DHCP_MIN_BYTES, &m, CW_DHCP_ACK, 1);
+	cw_dhcp_put_boot(&w, 9, "pxelinux.0", "");
+	cw_dhcp_put(&w, CW_DHCP_OPT_CLIENT_ID, id, 60);
+	cw_dhcp_put(&w, CW_DHCP_OPT_USER_CLASS, id, 60);
+	CU_ASSERT_TRUE(w.full);
+	len = cw_dhcp_reply_end(&w, &m);
+	CU_ASSERT_EQUAL(memcmp(out + 108, "pxelinux.0", 11), 0);
+	CU_ASSERT_EQUAL_FATAL(cw_dhcp_parse(out, len, &r, &more), CW_DROP_NONE);
+	CU_ASSERT_EQUAL(r.client_id.len, 60);
+	CU_ASSERT_PTR_NULL(r.user_class.data);
+}
+
+static void test_a_nak_through_a_relay_agent_is_broadcast(void)
+{
+	static const uint8_t options[] = {53, 1, 3, 255};
+	struct cw_dhcp_pieces pieces;
+	struct cw_dhcp_message m;
+	struct cw_dhcp_writer w;
+	uint8_t data[600], out[600];
+	size_t len = dhcp_message(data, options, sizeof(options));
+
+	data[10] = 0; /* the client asked for no broadcast */
+	data[24] = 10;
+	CU_ASSERT_EQUAL_FATAL(cw_dhcp_parse(data, len, &m, &pieces), CW_DROP_NONE);
+	cw_dhcp_reply_begin(&w, out, sizeof(out), &m, CW_DHCP_NAK, 0);
+	CU_ASSERT_EQUAL(out[10], 0x80);
+	cw_dhcp_reply_begin(&w, out, sizeof(out), &m, CW_DHCP_ACK, 0);
+	CU_ASSERT_EQUAL(out[10], 0);
 }
 
 static void test_icmp_answers_echo_and_never_errors(void)
@@ -318,6 +418,12 @@ int main(void)
 		{"STUN reads what it writes", test_stun_reads_what_it_writes},
 		{"DHCP reads options, overload, and refuses the malformed",
 		 test_dhcp_reads_options_overload_and_refuses_the_malformed},
+		{"long DHCP options are put together and taken apart",
+		 test_long_dhcp_options_are_put_together_and_taken_apart},
+		{"a DHCP reply overflows into file and sname",
+		 test_a_dhcp_reply_overflows_into_file_and_sname},
+		{"a NAK through a relay agent is broadcast",
+		 test_a_nak_through_a_relay_agent_is_broadcast},
 		{"a DHCP reply echoes relay information last",
 		 test_a_dhcp_reply_echoes_relay_information_last},
 		{"ICMP answers echo and never errors", test_icmp_answers_echo_and_never_errors},
