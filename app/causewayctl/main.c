@@ -135,8 +135,9 @@ static int reload(struct ctl *ctl, int argc, char **argv)
 static int version(struct ctl *ctl, int argc, char **argv)
 {
 	(void)ctl;
-	(void)argc;
 	(void)argv;
+	if (argc != 0)
+		return CTL_USAGE;
 	puts("causewayctl 0.1.0");
 	return CTL_OK;
 }
@@ -194,10 +195,14 @@ int main(int argc, char **argv)
 	}
 	if (argc > 1)
 		command = find(argv[at++]);
-	if (command != NULL)
+	if (command != NULL) {
 		rc = command->run(&ctl, argc - at, argv + at);
-	else
+	} else {
+		if (argc > 1)
+			fprintf(stderr, "causewayctl: %s: no such command, or several begin so\n",
+				argv[1]);
 		usage(stderr);
+	}
 	ctl_close(&ctl);
 	return rc;
 }

@@ -13,11 +13,16 @@ json_t *cw_query_error(const char *code, const char *fmt, ...)
 {
 	char text[256];
 	va_list args;
+	json_t *reply;
 
 	va_start(args, fmt);
 	vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
-	return json_pack("{s:b, s:s, s:s}", "ok", 0, "code", code, "error", text);
+	reply = json_pack("{s:b, s:s, s:s}", "ok", 0, "code", code, "error", text);
+	/* What was quoted may be cut within a character: no error is no answer to a bad request. */
+	return reply != NULL ? reply
+			     : json_pack("{s:b, s:s, s:s}", "ok", 0, "code", code, "error",
+					 "what was asked for is not readable");
 }
 
 static json_t *show_namespace(struct cw_control *ctl)
