@@ -13,14 +13,14 @@
 #define DEFAULT_SOCKET "/run/causeway/control.sock"
 #define PAGE_ROWS      1000
 
-static const char *const tables[] = {"hosts", "leases", "names",   "routes",
-				     "peers", "drops",	"workers", NULL};
+static const char *const tables[] = {"hosts",	     "leases",	  "names", "routes",  "peers",
+				     "foreign-dhcp", "conflicts", "drops", "workers", NULL};
 
 static void usage(FILE *to)
 {
 	fputs("usage: causewayctl [-s SOCKET] [--json] COMMAND\n"
 	      "  status                                  how this gateway stands (exit 3: degraded)\n"
-	      "  show hosts|leases|names|routes|peers|drops|workers\n"
+	      "  show hosts|leases|names|routes|peers|foreign-dhcp|conflicts|drops|workers\n"
 	      "  namespace create NAME --subnet A.B.C.D/LEN [--lease S] [--longest-lease S]\n"
 	      "            [--domain D] [--upstream A]... [--names numbered|refused|off]\n"
 	      "            [--mtu N] [--mac-base N] [--reserve A[-B]]...\n"
@@ -95,7 +95,7 @@ static int show(struct ctl *ctl, int argc, char **argv)
 	const char *what = argc == 1 ? match(argv[0], tables) : NULL;
 
 	if (what == NULL) {
-		fputs("causewayctl: show hosts, leases, names, routes, peers, drops or workers\n",
+		fputs("causewayctl: show hosts, leases, names, routes, peers, foreign-dhcp, conflicts, drops or workers\n",
 		      stderr);
 		return CTL_USAGE;
 	}

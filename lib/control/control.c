@@ -124,6 +124,8 @@ int cw_control_create(struct cw_control **out, const struct cw_control_config *c
 	cw_peer_set_underlay(config->peers, &underlay);
 	err = cw_neighbours_create(ctl);
 	if (err == 0)
+		err = cw_sightings_create(ctl);
+	if (err == 0)
 		err = cw_resolver_create(ctl);
 	if (err == 0)
 		err = cw_dns_create(ctl);
@@ -157,6 +159,7 @@ void cw_control_destroy(struct cw_control *ctl)
 		cw_resolver_destroy(ctl);
 	cw_dht_destroy(ctl->dht);
 	cw_neighbours_destroy(ctl);
+	cw_sightings_destroy(ctl);
 	cw_forward_destroy(ctl);
 	cw_names_destroy(ctl);
 	cw_dns_destroy(ctl);

@@ -45,6 +45,8 @@ enum {
 /* One identity in two places: said again after this, and shown in the status for as long. */
 #define CW_TWIN_LOG_NS	 (UINT64_C(60) * CW_NS_PER_S)
 #define CW_TWIN_SHOWN_NS (UINT64_C(600) * CW_NS_PER_S)
+/* DEFEND_INTERVAL of RFC 5227. */
+#define CW_DEFEND_NS (UINT64_C(10) * CW_NS_PER_S)
 /* Housekeeping of peers, resolutions, neighbours. */
 #define CW_HOUSEKEEPING_NS (UINT64_C(100) * CW_NS_PER_MS)
 
@@ -57,6 +59,9 @@ struct names;
 struct neighbours;
 struct resolver;
 struct founding;
+struct sightings;
+struct cw_arp_packet;
+struct cw_dhcp_message;
 
 /* A peer as control knows it; the worker's half is in the peer table under the same index. */
 struct peer_facts {
@@ -113,6 +118,8 @@ struct cw_control {
 	struct neighbours *neighbours;
 	struct resolver *resolver;
 	struct founding *founding;
+	struct sightings *sightings;
+	uint64_t defended_ns; /* the service address, last */
 	struct peer_facts *peers[CW_PEER_MAX];
 	unsigned int peer_count, peer_cursor;
 
@@ -210,6 +217,26 @@ void cw_view_withdraw(struct cw_control *ctl);
 /* membership.c: the namespace record and the lease engine's life. */
 void cw_membership_timer(struct cw_control *ctl);
 void cw_membership_ns(struct cw_control *ctl, const struct cw_namespace_record *ns);
+
+/* sightings.c: strangers on the segment. */
+enum cw_sighting_kind {
+	CW_SIGHTING_FOREIGN_DHCP,
+	CW_SIGHTING_CONFLICT,
+	CW_SIGHTING_KIND_COUNT
+};
+int cw_sightings_create(struct cw_control *ctl);
+void cw_sightings_destroy(struct cw_control *ctl);
+/* A DHCP server's message that is not ours; `ip` its IP source. */
+void cw_sightings_dhcp(struct cw_control *ctl, const struct cw_punt_meta *meta,
+		       const struct cw_dhcp_message *m, const struct cw_mac *from, rte_be32_t ip,
+		       rte_be32_t yiaddr);
+/* An ARP packet: does its sender speak for an address that is somebody else's? */
+void cw_sightings_arp(struct cw_control *ctl, const struct cw_punt_meta *meta,
+		      const struct cw_arp_packet *p);
+void cw_sightings_rows(const struct cw_control *ctl, enum cw_sighting_kind kind,
+		       void (*take)(void *arg, json_t *row), void *arg);
+/* One phrase per kind that is fresh; for status. */
+json_t *cw_sightings_warnings(const struct cw_control *ctl);
 
 /* founding.c: causewayctl namespace create. */
 void cw_founding_query(struct cw_control *ctl, const json_t *request, cw_control_reply_fn reply,
