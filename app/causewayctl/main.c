@@ -21,6 +21,7 @@ static void usage(FILE *to)
 	fputs("usage: causewayctl [-s SOCKET] [--json] COMMAND\n"
 	      "  status                                  how this gateway stands (exit 3: degraded)\n"
 	      "  show hosts|leases|names|routes|peers|foreign-dhcp|conflicts|drops|workers\n"
+	      "  explain SRC DST                         what would happen to a packet, and why (exit 3: dropped)\n"
 	      "  namespace create NAME --subnet A.B.C.D/LEN [--lease S] [--longest-lease S]\n"
 	      "            [--domain D] [--upstream A]... [--names numbered|refused|off]\n"
 	      "            [--mtu N] [--mac-base N] [--reserve A[-B]]...\n"
@@ -152,7 +153,7 @@ static const struct command {
 	const char *name;
 	int (*run)(struct ctl *ctl, int argc, char **argv);
 } commands[] = {
-	{"status", status}, {"show", show}, {"namespace", ctl_namespace},
+	{"status", status}, {"show", show}, {"namespace", ctl_namespace}, {"explain", ctl_explain},
 	{"reload", reload}, {"pki", pki},   {"version", version},
 };
 

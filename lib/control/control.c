@@ -150,6 +150,7 @@ void cw_control_destroy(struct cw_control *ctl)
 	if (ctl == NULL)
 		return;
 	cw_founding_destroy(ctl);
+	cw_explain_destroy(ctl);
 	cw_view_withdraw(ctl);
 	cw_lease_destroy(ctl->lease);
 	ctl->lease = NULL;

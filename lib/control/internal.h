@@ -27,8 +27,6 @@ enum {
 	CW_RESOLUTIONS_MAX = 1 << 20,
 	/* Rows of one reply line to causewayctl. */
 	CW_QUERY_ROWS_MAX = 1000,
-	/* Requests of causewayctl that wait for something. */
-	CW_QUERIES_MAX = 32,
 	/* Lease log records kept before the namespace is known. */
 	CW_REPLAY_MAX = 4 * 65536,
 };
@@ -59,6 +57,7 @@ struct names;
 struct neighbours;
 struct resolver;
 struct founding;
+struct explain;
 struct sightings;
 struct cw_arp_packet;
 struct cw_dhcp_message;
@@ -70,12 +69,6 @@ struct peer_facts {
 	rte_be32_t next_hop_ip;
 	uint64_t up_ns;
 	uint64_t tx_packets; /* as of the last look */
-};
-
-/* A request of causewayctl that waits. */
-struct query {
-	cw_control_reply_fn reply; /* NULL: free slot */
-	void *arg;
 };
 
 struct replayed {
@@ -123,7 +116,8 @@ struct cw_control {
 	struct peer_facts *peers[CW_PEER_MAX];
 	unsigned int peer_count, peer_cursor;
 
-	struct query queries[CW_QUERIES_MAX];
+	struct explain *explains;
+	unsigned int explain_count;
 	struct {
 		uint64_t handshakes_refused, sa_failures, inject_failures,
 			punts[CW_PUNT_KIND_COUNT];
@@ -237,6 +231,12 @@ void cw_sightings_rows(const struct cw_control *ctl, enum cw_sighting_kind kind,
 		       void (*take)(void *arg, json_t *row), void *arg);
 /* One phrase per kind that is fresh; for status. */
 json_t *cw_sightings_warnings(const struct cw_control *ctl);
+
+/* explain.c: causewayctl explain SRC DST. */
+void cw_explain_query(struct cw_control *ctl, const json_t *request, cw_control_reply_fn reply,
+		      void *arg);
+void cw_explain_cancel(struct cw_control *ctl, void *arg);
+void cw_explain_destroy(struct cw_control *ctl);
 
 /* founding.c: causewayctl namespace create. */
 void cw_founding_query(struct cw_control *ctl, const json_t *request, cw_control_reply_fn reply,

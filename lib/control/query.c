@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Requests of causewayctl: a command word and arguments in, one JSON object out. Everything but
- * `namespace create` is answered at once. A table's reply carries its columns, so the tool needs to
- * know none; pages of at most CW_QUERY_ROWS_MAX rows, the cursor is the number of rows seen.
+ * `namespace create` and `explain` is answered at once. A table's reply carries its columns, so the
+ * tool needs to know none; pages of at most CW_QUERY_ROWS_MAX rows, the cursor is the number of
+ * rows seen.
  */
 #include "internal.h"
 
@@ -44,6 +45,9 @@ void cw_control_query(struct cw_control *ctl, const json_t *request, cw_control_
 	else if (strcmp(cmd, "namespace create") == 0) {
 		cw_founding_query(ctl, request, reply, arg);
 		return;
+	} else if (strcmp(cmd, "explain") == 0) {
+		cw_explain_query(ctl, request, reply, arg);
+		return;
 	} else if (strcmp(cmd, "namespace show") == 0)
 		answer = show_namespace(ctl);
 	else if (strcmp(cmd, "status") == 0)
@@ -58,4 +62,5 @@ void cw_control_query(struct cw_control *ctl, const json_t *request, cw_control_
 void cw_control_query_cancel(struct cw_control *ctl, void *arg)
 {
 	cw_founding_cancel(ctl, arg);
+	cw_explain_cancel(ctl, arg);
 }
