@@ -77,7 +77,7 @@ add_site() {
 add_wan() {
 	ip netns add "$PREFIX-wan"
 	in_ns wan ip link set lo up
-	in_ns wan sysctl -qw net.ipv4.ip_forward=1
+	in_ns wan sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1
 }
 
 two_sites() {
