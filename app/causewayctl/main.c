@@ -13,22 +13,22 @@
 #define DEFAULT_SOCKET "/run/causeway/control.sock"
 #define PAGE_ROWS      1000
 
-static const char *const tables[] = {"hosts",	     "leases",	  "names", "routes",  "peers",
-				     "foreign-dhcp", "conflicts", "drops", "workers", NULL};
+static const char *const tables[] = {"hosts", "leases",	 "names",	"routes", "peers",
+				     "drops", "workers", "revocations", NULL};
 
 static void usage(FILE *to)
 {
 	fputs("usage: causewayctl [-s SOCKET] [--json] COMMAND\n"
 	      "  status                                  how this gateway stands (exit 3: degraded)\n"
-	      "  show hosts|leases|names|routes|peers|foreign-dhcp|conflicts|drops|workers\n"
-	      "  explain SRC DST                         what would happen to a packet, and why (exit 3: dropped)\n"
+	      "  show hosts|leases|names|routes|peers|drops|workers|revocations\n"
 	      "  namespace create NAME --subnet A.B.C.D/LEN [--lease S] [--longest-lease S]\n"
 	      "            [--domain D] [--upstream A]... [--names numbered|refused|off]\n"
 	      "            [--mtu N] [--mac-base N] [--reserve A[-B]]...\n"
 	      "            [--voters NODE[,NODE,NODE]]   found the network if there is none\n"
 	      "  namespace show                          the namespace record\n"
 	      "  reload                                  read the configuration again\n"
-	      "  pki init|issue|show ...                 CA and node certificates (pki --help)\n"
+	      "  pki VERB ...                            CA and node certificates (pki --help)\n"
+	      "  revoke FILE                             spread a revocation (pki revoke)\n"
 	      "  version\n"
 	      "SOCKET: " DEFAULT_SOCKET ", or $CAUSEWAY_SOCKET\n"
 	      "exit: 0 ok, 1 failure, 2 usage, 3 degraded, 4 daemon unreachable\n",
@@ -96,7 +96,7 @@ static int show(struct ctl *ctl, int argc, char **argv)
 	const char *what = argc == 1 ? match(argv[0], tables) : NULL;
 
 	if (what == NULL) {
-		fputs("causewayctl: show hosts, leases, names, routes, peers, foreign-dhcp, conflicts, drops or workers\n",
+		fputs("causewayctl: show hosts, leases, names, routes, peers, drops, workers or revocations\n",
 		      stderr);
 		return CTL_USAGE;
 	}
@@ -136,9 +136,8 @@ static int reload(struct ctl *ctl, int argc, char **argv)
 static int version(struct ctl *ctl, int argc, char **argv)
 {
 	(void)ctl;
+	(void)argc;
 	(void)argv;
-	if (argc != 0)
-		return CTL_USAGE;
 	puts("causewayctl 0.1.0");
 	return CTL_OK;
 }
@@ -153,8 +152,9 @@ static const struct command {
 	const char *name;
 	int (*run)(struct ctl *ctl, int argc, char **argv);
 } commands[] = {
-	{"status", status}, {"show", show}, {"namespace", ctl_namespace}, {"explain", ctl_explain},
-	{"reload", reload}, {"pki", pki},   {"version", version},
+	{"status", status},   {"show", show}, {"namespace", ctl_namespace},
+	{"reload", reload},   {"pki", pki},   {"revoke", ctl_revoke},
+	{"version", version},
 };
 
 static const struct command *find(const char *word)
@@ -196,14 +196,10 @@ int main(int argc, char **argv)
 	}
 	if (argc > 1)
 		command = find(argv[at++]);
-	if (command != NULL) {
+	if (command != NULL)
 		rc = command->run(&ctl, argc - at, argv + at);
-	} else {
-		if (argc > 1)
-			fprintf(stderr, "causewayctl: %s: no such command, or several begin so\n",
-				argv[1]);
+	else
 		usage(stderr);
-	}
 	ctl_close(&ctl);
 	return rc;
 }

@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * X.509 by OpenSSL's API: P-256 keys, SHA-256 signatures, random 159-bit serial numbers, an hour of
- * grace for clocks that are behind. Key files are made with mode 0600 before anything is in them.
+ * grace for clocks that are behind. A certificate never outlives its issuer's.
  */
 #include "pki.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
-#include <unistd.h>
+#include <time.h>
 
 #include <openssl/evp.h>
 #include <openssl/pem.h>
@@ -52,7 +49,7 @@ static bool add_extension(X509 *x, X509 *issuer, int nid, const char *value)
 	return ok;
 }
 
-static bool add_uris(X509 *x, const struct pki_subject *subject)
+static GENERAL_NAMES *make_uris(const struct pki_subject *subject)
 {
 	GENERAL_NAMES *names = GENERAL_NAMES_new();
 	bool ok = names != NULL;
@@ -67,9 +64,67 @@ static bool add_uris(X509 *x, const struct pki_subject *subject)
 			ok = sk_GENERAL_NAME_push(names, name) > 0;
 		}
 	}
-	if (ok && subject->uri_count > 0)
-		ok = X509_add1_ext_i2d(x, NID_subject_alt_name, names, 0, X509V3_ADD_DEFAULT) == 1;
+	if (ok)
+		return names;
 	GENERAL_NAMES_free(names);
+	return NULL;
+}
+
+static bool add_uris(X509 *x, const struct pki_subject *subject)
+{
+	GENERAL_NAMES *names = make_uris(subject);
+	bool ok = names != NULL &&
+		  (subject->uri_count == 0 ||
+		   X509_add1_ext_i2d(x, NID_subject_alt_name, names, 0, X509V3_ADD_DEFAULT) == 1);
+
+	GENERAL_NAMES_free(names);
+	return ok;
+}
+
+bool pki_key_usable(EVP_PKEY *key)
+{
+	char group[32] = "";
+
+	return key != NULL && EVP_PKEY_is_a(key, "EC") &&
+	       EVP_PKEY_get_group_name(key, group, sizeof(group), NULL) == 1 &&
+	       strcmp(group, "prime256v1") == 0;
+}
+
+X509_REQ *pki_request(const struct pki_subject *subject, EVP_PKEY *key)
+{
+	X509_REQ *request = X509_REQ_new();
+	X509_EXTENSIONS *extensions = NULL;
+	GENERAL_NAMES *names = make_uris(subject);
+	bool ok =
+		request != NULL && names != NULL &&
+		X509_NAME_add_entry_by_txt(X509_REQ_get_subject_name(request), "CN", MBSTRING_UTF8,
+					   (const unsigned char *)subject->name, -1, -1, 0) == 1 &&
+		X509_REQ_set_pubkey(request, key) == 1 &&
+		X509V3_add1_i2d(&extensions, NID_subject_alt_name, names, 0, X509V3_ADD_DEFAULT) ==
+			1 &&
+		X509_REQ_add_extensions(request, extensions) == 1 &&
+		X509_REQ_sign(request, key, EVP_sha256()) > 0;
+
+	GENERAL_NAMES_free(names);
+	sk_X509_EXTENSION_pop_free(extensions, X509_EXTENSION_free);
+	if (ok)
+		return request;
+	X509_REQ_free(request);
+	return NULL;
+}
+
+static bool set_times(X509 *x, const struct pki_subject *subject, const X509 *issuer)
+{
+	time_t until = subject->until;
+	bool ok = X509_gmtime_adj(X509_getm_notBefore(x), -GRACE_S) != NULL;
+
+	if (until != 0)
+		ok = ok && ASN1_TIME_set(X509_getm_notAfter(x), until) != NULL;
+	else
+		ok = ok && X509_time_adj_ex(X509_getm_notAfter(x), subject->days, 0, NULL) != NULL;
+	if (ok && issuer != NULL &&
+	    ASN1_TIME_compare(X509_get0_notAfter(x), X509_get0_notAfter(issuer)) > 0)
+		ok = X509_set1_notAfter(x, X509_get0_notAfter(issuer)) == 1;
 	return ok;
 }
 
@@ -81,8 +136,7 @@ X509 *pki_certificate(const struct pki_subject *subject, EVP_PKEY *key, X509 *is
 	X509_NAME *name = x != NULL ? X509_get_subject_name(x) : NULL;
 	bool ok =
 		name != NULL && X509_set_version(x, X509_VERSION_3) == 1 && set_serial(x) &&
-		X509_gmtime_adj(X509_getm_notBefore(x), -GRACE_S) != NULL &&
-		X509_time_adj_ex(X509_getm_notAfter(x), subject->days, 0, NULL) != NULL &&
+		set_times(x, subject, issuer) &&
 		X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8,
 					   (const unsigned char *)subject->name, -1, -1, 0) == 1 &&
 		X509_set_issuer_name(x, ca ? name : X509_get_subject_name(issuer)) == 1 &&
@@ -104,56 +158,4 @@ X509 *pki_certificate(const struct pki_subject *subject, EVP_PKEY *key, X509 *is
 		return x;
 	X509_free(x);
 	return NULL;
-}
-
-static FILE *create(const char *path, int mode, bool force)
-{
-	int fd;
-
-	if (force)
-		unlink(path);
-	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
-	return fd < 0 ? NULL : fdopen(fd, "w");
-}
-
-bool pki_write_key(const char *path, EVP_PKEY *key, bool force)
-{
-	FILE *f = create(path, 0600, force);
-	bool ok;
-
-	if (f == NULL)
-		return false;
-	ok = PEM_write_PrivateKey(f, key, NULL, NULL, 0, NULL, NULL) == 1;
-	return fclose(f) == 0 && ok;
-}
-
-bool pki_write_certificate(const char *path, X509 *certificate, bool force)
-{
-	FILE *f = create(path, 0644, force);
-	bool ok;
-
-	if (f == NULL)
-		return false;
-	ok = PEM_write_X509(f, certificate) == 1;
-	return fclose(f) == 0 && ok;
-}
-
-X509 *pki_read_certificate(const char *path)
-{
-	FILE *f = fopen(path, "re");
-	X509 *x = f != NULL ? PEM_read_X509(f, NULL, NULL, NULL) : NULL;
-
-	if (f != NULL)
-		fclose(f);
-	return x;
-}
-
-EVP_PKEY *pki_read_key(const char *path)
-{
-	FILE *f = fopen(path, "re");
-	EVP_PKEY *key = f != NULL ? PEM_read_PrivateKey(f, NULL, NULL, NULL) : NULL;
-
-	if (f != NULL)
-		fclose(f);
-	return key;
 }

@@ -19,41 +19,6 @@
 #define PUNT_BURST  64u
 #define REMEMBER_NS (UINT64_C(5) * CW_NS_PER_S)
 
-static void dtls_send(void *ctx, const struct cw_endpoint *to, const void *data, size_t len)
-{
-	struct daemon *d = ctx;
-
-	if (d->control != NULL)
-		cw_control_send_datagram(d->control, to, data, len);
-}
-
-int identity_open(struct daemon *d)
-{
-	struct cw_dtls_openssl_params params = {.certificate = d->config.node.certificate,
-						.key = d->config.node.key,
-						.ca = d->config.node.ca,
-						.send = dtls_send,
-						.send_ctx = d};
-
-	if (cw_dtls_openssl_create(&d->dtls, &params, &d->identity, d->error, sizeof(d->error)) < 0)
-		return -1;
-	if (d->config.ns_name[0] != '\0' && d->config.has_lan &&
-	    !cw_identity_in_namespace(&d->identity, d->config.ns_name))
-		return FAIL(d, "%s: does not name namespace \"%s\" (pki issue --namespace)",
-			    d->config.node.certificate, d->config.ns_name);
-	if (d->config.has_lan && !(d->identity.roles & (CW_ROLE_GATEWAY | CW_ROLE_WORKSTATION)))
-		return FAIL(
-			d,
-			"%s: has neither role gateway nor workstation, but a LAN port is configured",
-			d->config.node.certificate);
-	return 0;
-}
-
-void identity_close(struct daemon *d)
-{
-	cw_dtls_openssl_destroy(d->dtls);
-}
-
 /* -- the core's ops */
 
 static bool op_inject(void *ctx, const struct cw_inject_meta *meta, const void *frame, size_t len)
@@ -184,6 +149,8 @@ static void fill_config(struct daemon *d, struct cw_control_config *out)
 
 	cw_port_facts(d->wan, &wan);
 	*out = (struct cw_control_config){.identity = d->identity,
+					  .issuer_ends_unix_s =
+						  cw_dtls_openssl_issuer_ends(d->dtls),
 					  .log = &d->log.log,
 					  .random = cw_os_random,
 					  .digest = cw_digest_openssl,
@@ -290,6 +257,9 @@ int core_open(struct daemon *d)
 						  .remember = op_remember,
 						  .lease_event = op_lease_event,
 						  .key_log = op_key_log,
+						  .ca_signed = identity_ca_signed,
+						  .unix_s = identity_unix_s,
+						  .revoked = identity_revoked,
 						  .drops = op_drops,
 						  .worker = op_worker};
 	uint64_t now_ns = cw_os_now_ns();
@@ -313,6 +283,7 @@ int core_open(struct daemon *d)
 		return FAIL(d, "no memory for the store");
 	if (writer_open(d) < 0)
 		return -1;
+	identity_load_revocations(d);
 	cw_control_start(d->control, now_ns);
 	peers_path(d, path, sizeof(path));
 	text = cw_os_read_file(path, PEERS_FILE_BYTES_MAX, NULL);
@@ -365,5 +336,6 @@ void core_punts(struct daemon *d, unsigned int *handled)
 		}
 		*handled += n;
 	}
+	identity_save_revocations(d);
 	remember_peers(d, now_ns);
 }

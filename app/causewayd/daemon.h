@@ -95,6 +95,8 @@ struct daemon {
 
 	struct cw_dtls *dtls;
 	struct cw_identity identity;
+	uint8_t identity_digest[32]; /* of certificate and CA bundle, as they were read last */
+	bool revoked;		     /* the set of revocations grew: write it down */
 	struct cw_control *control;
 	struct cw_store_static *static_store;
 	struct cw_store_etcd *etcd_store;
@@ -157,6 +159,16 @@ int state_open(struct daemon *d);
 void state_close(struct daemon *d);
 int identity_open(struct daemon *d);
 void identity_close(struct daemon *d);
+/* Certificate and CA bundle again, from where `config` says; what is wrong changes nothing.
+ * @return whether there was something new. */
+bool identity_reload(struct daemon *d, const struct cw_gateway_config *config);
+/* Ops of the core, and the file of revocations in the state directory. */
+bool identity_ca_signed(void *ctx, const struct cw_node_id *ca, const void *data, size_t len,
+			const uint8_t *signature, size_t signature_len);
+uint64_t identity_unix_s(void *ctx);
+void identity_revoked(void *ctx);
+void identity_load_revocations(struct daemon *d);
+void identity_save_revocations(struct daemon *d);
 int eal_check(struct daemon *d);
 int eal_open(struct daemon *d);
 void eal_close(struct daemon *d);
@@ -182,9 +194,7 @@ void socket_close(struct daemon *d);
 void socket_accept(struct daemon *d);
 void socket_ready(struct client *c, uint32_t events);
 int signals_block(struct daemon *d);
-/* The configuration again. @return the answer for whoever asked: what was taken over and what needs
- * a restart, or why nothing was. */
-json_t *reload(struct daemon *d);
+void reload(struct daemon *d);
 int loop_open(struct daemon *d);
 int loop_run(struct daemon *d);
 void loop_close(struct daemon *d);

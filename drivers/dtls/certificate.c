@@ -33,7 +33,7 @@ static int take_uris(X509 *certificate, struct cw_identity *out, char *err, size
 	return rc;
 }
 
-static uint64_t not_after(const X509 *certificate)
+uint64_t cw_certificate_not_after(const X509 *certificate)
 {
 	struct tm tm;
 	time_t t;
@@ -62,7 +62,7 @@ int cw_certificate_identity(X509 *certificate, struct cw_identity *out, char *er
 		snprintf(err, err_size, "certificate's common name is no node name");
 		return -EINVAL;
 	}
-	out->not_after_unix_s = not_after(certificate);
+	out->not_after_unix_s = cw_certificate_not_after(certificate);
 	return take_uris(certificate, out, err, err_size);
 }
 

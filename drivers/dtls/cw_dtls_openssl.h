@@ -13,7 +13,8 @@
 #include <cw_ops.h>
 
 struct cw_dtls_openssl_params {
-	const char *certificate, *key, *ca; /* PEM files */
+	const char *certificate, *key; /* PEM files */
+	const char *ca;		       /* PEM file: one CA certificate or a bundle */
 	cw_dtls_send_fn send;
 	void *send_ctx;
 };
@@ -30,6 +31,21 @@ extern const struct cw_kdf_ops cw_kdf_openssl;
 CW_MUST_USE int cw_dtls_openssl_create(struct cw_dtls **out,
 				       const struct cw_dtls_openssl_params *params,
 				       struct cw_identity *self, char *err, size_t err_size);
+/**
+ * Take certificate and CA bundle from the files again. Sessions that stand keep what they have; new
+ * ones use the new. On error nothing has changed.
+ * @param self out: our identity as the new certificate says it
+ * @return 0, -EINVAL with @p err (also when the key is another one), -ENOMEM
+ */
+CW_MUST_USE int cw_dtls_openssl_reload(struct cw_dtls *engine,
+				       const struct cw_dtls_openssl_params *params,
+				       struct cw_identity *self, char *err, size_t err_size);
+/** Did the CA with this key ID, one of those we trust, sign these bytes (SHA-256)? */
+bool cw_dtls_openssl_ca_signed(const struct cw_dtls *engine, const struct cw_node_id *ca,
+			       const void *data, size_t len, const uint8_t *signature,
+			       size_t signature_len);
+/** End of validity of the CA that issued our certificate, seconds since 1970. */
+uint64_t cw_dtls_openssl_issuer_ends(const struct cw_dtls *engine);
 /** Handshakes not begun because too many were begun by others this second. */
 uint64_t cw_dtls_openssl_over_budget(const struct cw_dtls *engine);
 /** Sessions must be closed before. */

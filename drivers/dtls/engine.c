@@ -61,21 +61,6 @@ static int check_own(SSL_CTX *ctx, const struct cw_dtls_openssl_params *p, struc
 	return rc;
 }
 
-const char *cw_dtls_trust_objection(struct cw_dtls *engine, X509 *certificate)
-{
-	X509_STORE_CTX *store = X509_STORE_CTX_new();
-	const char *why = "no memory to verify it";
-
-	if (certificate != NULL && store != NULL &&
-	    X509_STORE_CTX_init(store, SSL_CTX_get_cert_store(engine->ctx), certificate, NULL) == 1)
-		why = X509_verify_cert(store) == 1
-			      ? NULL
-			      : cw_dtls_verify_reason(X509_STORE_CTX_get_error(store));
-	X509_STORE_CTX_free(store);
-	ERR_clear_error();
-	return why;
-}
-
 static SSL_CTX *make_context(void)
 {
 	SSL_CTX *ctx = SSL_CTX_new(DTLS_method());
@@ -101,6 +86,26 @@ static SSL_CTX *make_context(void)
 	return ctx;
 }
 
+int cw_dtls_context_create(SSL_CTX **out, const struct cw_dtls_openssl_params *params,
+			   struct cw_identity *self, char *err, size_t err_size)
+{
+	SSL_CTX *ctx = make_context();
+	int rc;
+
+	if (ctx == NULL) {
+		snprintf(err, err_size, "out of memory");
+		return -ENOMEM;
+	}
+	rc = load_files(ctx, params, err, err_size);
+	if (rc == 0)
+		rc = check_own(ctx, params, self, err, err_size);
+	if (rc == 0)
+		*out = ctx;
+	else
+		SSL_CTX_free(ctx);
+	return rc;
+}
+
 int cw_dtls_openssl_create(struct cw_dtls **out, const struct cw_dtls_openssl_params *params,
 			   struct cw_identity *self, char *err, size_t err_size)
 {
@@ -113,15 +118,11 @@ int cw_dtls_openssl_create(struct cw_dtls **out, const struct cw_dtls_openssl_pa
 	engine->send = params->send;
 	engine->send_ctx = params->send_ctx;
 	engine->bio_method = cw_dtls_bio_method();
-	engine->ctx = make_context();
-	if (engine->bio_method == NULL || engine->ctx == NULL ||
+	if (engine->bio_method == NULL ||
 	    RAND_bytes(engine->cookie_key[0], sizeof(engine->cookie_key)) != 1 ||
 	    RAND_bytes(engine->source_key, sizeof(engine->source_key)) != 1)
 		goto fail;
-	rc = load_files(engine->ctx, params, err, err_size);
-	if (rc < 0)
-		goto fail;
-	rc = check_own(engine->ctx, params, self, err, err_size);
+	rc = cw_dtls_context_create(&engine->ctx, params, self, err, err_size);
 	if (rc < 0)
 		goto fail;
 	*out = engine;

@@ -69,7 +69,10 @@ void cw_dtls_cookie_turn(struct cw_dtls *engine, uint64_t now_ns);
 unsigned int cw_dtls_source_index(const struct cw_dtls *engine, const struct cw_endpoint *from);
 /* certificate.c */
 const char *cw_dtls_verify_reason(long verify_result);
-/* engine.c: does our trust carry this certificate now? NULL, or why not. */
+/* engine.c: a context of these files, which are named when they are wrong. */
+int cw_dtls_context_create(SSL_CTX **out, const struct cw_dtls_openssl_params *params,
+			   struct cw_identity *self, char *err, size_t err_size);
+/* trust.c: does our trust carry this certificate now? NULL, or why not. */
 const char *cw_dtls_trust_objection(struct cw_dtls *engine, X509 *certificate);
 
 #endif /* CW_DTLS_INTERNAL_H */

@@ -122,9 +122,9 @@ int cw_control_create(struct cw_control **out, const struct cw_control_config *c
 	ctl->replayed_tail = &ctl->replayed;
 	cw_identity_site_id(&config->digest, &config->identity, ctl->site.b);
 	cw_peer_set_underlay(config->peers, &underlay);
-	err = cw_neighbours_create(ctl);
+	err = cw_trust_create(ctl);
 	if (err == 0)
-		err = cw_sightings_create(ctl);
+		err = cw_neighbours_create(ctl);
 	if (err == 0)
 		err = cw_resolver_create(ctl);
 	if (err == 0)
@@ -150,7 +150,6 @@ void cw_control_destroy(struct cw_control *ctl)
 	if (ctl == NULL)
 		return;
 	cw_founding_destroy(ctl);
-	cw_explain_destroy(ctl);
 	cw_view_withdraw(ctl);
 	cw_lease_destroy(ctl->lease);
 	ctl->lease = NULL;
@@ -160,10 +159,10 @@ void cw_control_destroy(struct cw_control *ctl)
 		cw_resolver_destroy(ctl);
 	cw_dht_destroy(ctl->dht);
 	cw_neighbours_destroy(ctl);
-	cw_sightings_destroy(ctl);
 	cw_forward_destroy(ctl);
 	cw_names_destroy(ctl);
 	cw_dns_destroy(ctl);
+	cw_trust_destroy(ctl);
 	while (ctl->replayed != NULL) {
 		struct replayed *next = ctl->replayed->next;
 
@@ -317,7 +316,7 @@ uint64_t cw_control_timer(struct cw_control *ctl, uint64_t now_ns)
 	uint64_t next;
 
 	now_ns = enter(ctl, now_ns);
-	next = cw_links_timer(ctl->links, now_ns);
+	next = cw_min_u64(cw_trust_timer(ctl), cw_links_timer(ctl->links, now_ns));
 	next = cw_min_u64(next, cw_overlay_timer(ctl->overlay, now_ns));
 	if (ctl->have_store)
 		next = cw_min_u64(next, ctl->store.ops->timer(ctl->store.self, now_ns));

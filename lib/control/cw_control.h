@@ -55,6 +55,13 @@ struct cw_control_ops {
 	/** Test only, may be NULL: the key material of an installed SA. */
 	void (*key_log)(void *ctx, const struct cw_endpoint *src, const struct cw_endpoint *dst,
 			uint32_t spi, const uint8_t key[36]);
+	/** Did the CA with this key ID, one that we trust, sign these bytes? */
+	bool (*ca_signed)(void *ctx, const struct cw_node_id *ca, const void *data, size_t len,
+			  const uint8_t *signature, size_t signature_len);
+	/** Wall clock, seconds since 1970; for expiry only. May be NULL: unknown. */
+	uint64_t (*unix_s)(void *ctx);
+	/** Another revocation is known: the app asks cw_control_revocations_text. */
+	void (*revoked)(void *ctx);
 	/** Counters of all workers, summed, and of one. */
 	uint64_t (*drops)(void *ctx, enum cw_drop reason);
 	void (*worker)(void *ctx, unsigned int worker, struct cw_control_worker *out);
@@ -62,6 +69,7 @@ struct cw_control_ops {
 
 struct cw_control_config {
 	struct cw_identity identity; /* our own, from our certificate */
+	uint64_t issuer_ends_unix_s; /* of the CA that issued it; 0 unknown */
 	const struct cw_log *log;
 	struct cw_random_ops random;
 	struct cw_digest_ops digest;
@@ -139,6 +147,18 @@ bool cw_control_shutdown(struct cw_control *ctl, uint64_t now_ns);
 /** Take over what is reloadable (the bootstrap list); the rest needs a restart. */
 void cw_control_reload(struct cw_control *ctl, const struct cw_control_config *config,
 		       uint64_t now_ns);
+
+/**
+ * Our certificate or our trust was replaced: links whose peers no longer pass end, the others are
+ * handshaken anew within some seconds. @return 0, -EINVAL: it is another node's.
+ */
+CW_MUST_USE int cw_control_set_identity(struct cw_control *ctl, const struct cw_identity *identity,
+					uint64_t issuer_ends_unix_s, uint64_t now_ns);
+
+/** Known revocations as text, a record a line in hexadecimal (malloc'd, the caller frees), and back
+ * at start. @return how many lines were not taken. */
+char *cw_control_revocations_text(struct cw_control *ctl);
+unsigned int cw_control_revocations_load(struct cw_control *ctl, const char *text);
 
 /** Remembered peers as JSON text (malloc'd, the caller frees), and back at start. */
 char *cw_control_peers_json(struct cw_control *ctl);

@@ -8,6 +8,7 @@
  */
 #include <cw_host.h>
 #include <cw_link.h>
+#include <cw_revocation.h>
 #include <cw_route.h>
 
 #include "cw_control.h"
@@ -27,6 +28,8 @@ enum {
 	CW_RESOLUTIONS_MAX = 1 << 20,
 	/* Rows of one reply line to causewayctl. */
 	CW_QUERY_ROWS_MAX = 1000,
+	/* Requests of causewayctl that wait for something. */
+	CW_QUERIES_MAX = 32,
 	/* Lease log records kept before the namespace is known. */
 	CW_REPLAY_MAX = 4 * 65536,
 };
@@ -43,8 +46,11 @@ enum {
 /* One identity in two places: said again after this, and shown in the status for as long. */
 #define CW_TWIN_LOG_NS	 (UINT64_C(60) * CW_NS_PER_S)
 #define CW_TWIN_SHOWN_NS (UINT64_C(600) * CW_NS_PER_S)
-/* DEFEND_INTERVAL of RFC 5227. */
-#define CW_DEFEND_NS (UINT64_C(10) * CW_NS_PER_S)
+/* From here on the end of a certificate is warned of, in the log once a day. */
+#define CW_EXPIRY_WARN_DAYS 30
+#define CW_EXPIRY_LOOK_NS   (UINT64_C(24) * 3600 * CW_NS_PER_S)
+/* A new certificate is shown to all peers within this. */
+#define CW_RENEW_SPREAD_NS (UINT64_C(3) * CW_NS_PER_S)
 /* Housekeeping of peers, resolutions, neighbours. */
 #define CW_HOUSEKEEPING_NS (UINT64_C(100) * CW_NS_PER_MS)
 
@@ -57,10 +63,6 @@ struct names;
 struct neighbours;
 struct resolver;
 struct founding;
-struct explain;
-struct sightings;
-struct cw_arp_packet;
-struct cw_dhcp_message;
 
 /* A peer as control knows it; the worker's half is in the peer table under the same index. */
 struct peer_facts {
@@ -69,6 +71,12 @@ struct peer_facts {
 	rte_be32_t next_hop_ip;
 	uint64_t up_ns;
 	uint64_t tx_packets; /* as of the last look */
+};
+
+/* A request of causewayctl that waits. */
+struct query {
+	cw_control_reply_fn reply; /* NULL: free slot */
+	void *arg;
 };
 
 struct replayed {
@@ -111,13 +119,14 @@ struct cw_control {
 	struct neighbours *neighbours;
 	struct resolver *resolver;
 	struct founding *founding;
-	struct sightings *sightings;
-	uint64_t defended_ns; /* the service address, last */
+	struct cw_revocations *revocations;
+	bool loading;		 /* revocations come from the disk: no news */
+	bool recheck;		 /* links are to be looked at again, outside of their own calls */
+	uint64_t expiry_look_ns; /* when the certificate's end is looked at next */
 	struct peer_facts *peers[CW_PEER_MAX];
 	unsigned int peer_count, peer_cursor;
 
-	struct explain *explains;
-	unsigned int explain_count;
+	struct query queries[CW_QUERIES_MAX];
 	struct {
 		uint64_t handshakes_refused, sa_failures, inject_failures,
 			punts[CW_PUNT_KIND_COUNT];
@@ -204,6 +213,20 @@ void cw_mesh_poll_peers(struct cw_control *ctl);
 /* Does its certificate name our namespace? False on a node without a LAN: it serves none. */
 bool cw_control_is_member(const struct cw_control *ctl, const struct cw_identity *peer);
 
+/* trust.c: who may take part: revocations, and our own certificate's end. */
+int cw_trust_create(struct cw_control *ctl);
+void cw_trust_destroy(struct cw_control *ctl);
+uint64_t cw_trust_timer(struct cw_control *ctl);
+/* Why this node may not be linked; NULL: it may. */
+const char *cw_trust_objection(const struct cw_control *ctl, const struct cw_identity *peer);
+void cw_trust_query(struct cw_control *ctl, const json_t *request, cw_control_reply_fn reply,
+		    void *arg);
+json_t *cw_trust_show(struct cw_control *ctl);
+/* A date as text, null for 0. */
+json_t *cw_trust_date(uint64_t at_unix_s);
+/* Days until `unix_s`, negative when it is over; INT64_MAX when either is unknown. */
+int64_t cw_trust_days_left(const struct cw_control *ctl, uint64_t unix_s);
+
 /* view.c: the namespace as workers see it. */
 int cw_view_publish(struct cw_control *ctl);
 void cw_view_withdraw(struct cw_control *ctl);
@@ -211,32 +234,6 @@ void cw_view_withdraw(struct cw_control *ctl);
 /* membership.c: the namespace record and the lease engine's life. */
 void cw_membership_timer(struct cw_control *ctl);
 void cw_membership_ns(struct cw_control *ctl, const struct cw_namespace_record *ns);
-
-/* sightings.c: strangers on the segment. */
-enum cw_sighting_kind {
-	CW_SIGHTING_FOREIGN_DHCP,
-	CW_SIGHTING_CONFLICT,
-	CW_SIGHTING_KIND_COUNT
-};
-int cw_sightings_create(struct cw_control *ctl);
-void cw_sightings_destroy(struct cw_control *ctl);
-/* A DHCP server's message that is not ours; `ip` its IP source. */
-void cw_sightings_dhcp(struct cw_control *ctl, const struct cw_punt_meta *meta,
-		       const struct cw_dhcp_message *m, const struct cw_mac *from, rte_be32_t ip,
-		       rte_be32_t yiaddr);
-/* An ARP packet: does its sender speak for an address that is somebody else's? */
-void cw_sightings_arp(struct cw_control *ctl, const struct cw_punt_meta *meta,
-		      const struct cw_arp_packet *p);
-void cw_sightings_rows(const struct cw_control *ctl, enum cw_sighting_kind kind,
-		       void (*take)(void *arg, json_t *row), void *arg);
-/* One phrase per kind that is fresh; for status. */
-json_t *cw_sightings_warnings(const struct cw_control *ctl);
-
-/* explain.c: causewayctl explain SRC DST. */
-void cw_explain_query(struct cw_control *ctl, const json_t *request, cw_control_reply_fn reply,
-		      void *arg);
-void cw_explain_cancel(struct cw_control *ctl, void *arg);
-void cw_explain_destroy(struct cw_control *ctl);
 
 /* founding.c: causewayctl namespace create. */
 void cw_founding_query(struct cw_control *ctl, const json_t *request, cw_control_reply_fn reply,

@@ -239,6 +239,11 @@ static bool wants_sas(void *ctx, const struct cw_identity *peer)
 	return cw_control_is_member(ctx, peer);
 }
 
+static const char *objection(void *ctx, const struct cw_identity *peer)
+{
+	return cw_trust_objection(ctx, peer);
+}
+
 static void twin(void *ctx, const struct cw_node_id *node, const struct cw_endpoint *one,
 		 const struct cw_endpoint *other, uint64_t now_ns)
 {
@@ -263,6 +268,8 @@ static int overlay_connect(void *ctx, const struct cw_node_id *node,
 {
 	struct cw_control *ctl = ctx;
 
+	if (node != NULL && cw_revocations_has(ctl->revocations, node))
+		return -EACCES;
 	return cw_links_connect(ctl->links, node, endpoints, count, now_ns);
 }
 
@@ -282,6 +289,12 @@ static void deliver(void *ctx, enum cw_overlay_service service, const struct cw_
 	struct cw_site_id site;
 
 	ctl->now_ns = now_ns;
+	if (cw_revocations_has(ctl->revocations, from))
+		return;
+	if (service == CW_OVERLAY_REVOCATION) {
+		cw_revocations_input(ctl->revocations, from, data, len);
+		return;
+	}
 	if (service == CW_OVERLAY_DHT && ctl->dht != NULL) {
 		cw_dht_input(ctl->dht, from, data, len, now_ns);
 		return;
@@ -289,7 +302,7 @@ static void deliver(void *ctx, enum cw_overlay_service service, const struct cw_
 	if (service != CW_OVERLAY_LEASE || ctl->lease == NULL)
 		return;
 	node = cw_overlay_find(ctl->overlay, from);
-	if (node == NULL)
+	if (node == NULL || !cw_control_is_member(ctl, &node->identity))
 		return;
 	cw_identity_site_id(&ctl->config.digest, &node->identity, site.b);
 	cw_lease_message(ctl->lease, from, &site, data, len, now_ns);
@@ -314,8 +327,8 @@ static void node_changed(void *ctx, const struct cw_overlay_node *node, bool lin
 	struct cw_control *ctl = ctx;
 	struct reachable *peers;
 
-	(void)node;
-	(void)linked;
+	if (linked)
+		cw_revocations_neighbour(ctl->revocations, &node->identity.node);
 	if (ctl->dht == NULL)
 		return;
 	peers = calloc(1, sizeof(*peers));
@@ -371,6 +384,7 @@ int cw_mesh_create(struct cw_control *ctl)
 						    .sa_retire = sa_retire,
 						    .reflexive = reflexive,
 						    .refused = refused,
+						    .objection = objection,
 						    .wants_sas = wants_sas,
 						    .twin = twin};
 	static const struct cw_overlay_ops overlay_ops = {.connect = overlay_connect,

@@ -147,7 +147,7 @@ static void peer_row(void *arg, const struct cw_link_info *link)
 	json_array_append_new(
 		p->rows,
 		json_pack(
-			"{s:s, s:o, s:s, s:s, s:s, s:f, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
+			"{s:s, s:o, s:s, s:s, s:s, s:f, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}",
 			"name", link->identity.name, "node", text_node(&link->identity.node),
 			"site", link->identity.site, "path", "direct", "endpoint",
 			cw_endpoint_format(&link->path, path), "rtt_ms",
@@ -158,7 +158,8 @@ static void peer_row(void *arg, const struct cw_link_info *link)
 			"tx_packets", (json_int_t)info.tx_packets, "tx_bytes",
 			(json_int_t)info.tx_bytes, "rx_packets", (json_int_t)info.rx_packets,
 			"rx_bytes", (json_int_t)info.rx_bytes, "age_s",
-			seconds_since(p->ctl, link->up_since_ns)));
+			seconds_since(p->ctl, link->up_since_ns), "expires",
+			cw_trust_date(link->identity.not_after_unix_s)));
 }
 
 static void drop_rows(struct page *p)
@@ -200,6 +201,25 @@ static void worker_rows(struct page *p)
 	}
 }
 
+static void revocation_row(void *arg, const struct cw_revocation *r, const void *record, size_t len)
+{
+	struct page *p = arg;
+
+	(void)record;
+	(void)len;
+	if (take(p))
+		json_array_append_new(p->rows, json_pack("{s:o, s:s, s:o, s:o, s:o}", "node",
+							 text_node(&r->node), "reason", r->reason,
+							 "since", cw_trust_date(r->when_unix_s),
+							 "until", cw_trust_date(r->until_unix_s),
+							 "ca", text_node(&r->ca)));
+}
+
+static void revocations(struct page *p)
+{
+	cw_revocations_visit(p->ctl->revocations, revocation_row, p);
+}
+
 static void hosts(struct page *p)
 {
 	if (p->ctl->hosts != NULL)
@@ -224,26 +244,6 @@ static void names(struct page *p)
 		cw_name_visit(p->ctl->names, name_row, p);
 }
 
-static void take_row(void *arg, json_t *row)
-{
-	struct page *p = arg;
-
-	if (take(p))
-		json_array_append_new(p->rows, row);
-	else
-		json_decref(row);
-}
-
-static void foreign_dhcp(struct page *p)
-{
-	cw_sightings_rows(p->ctl, CW_SIGHTING_FOREIGN_DHCP, take_row, p);
-}
-
-static void conflicts(struct page *p)
-{
-	cw_sightings_rows(p->ctl, CW_SIGHTING_CONFLICT, take_row, p);
-}
-
 static void peers(struct page *p)
 {
 	cw_links_visit(p->ctl->links, peer_row, p);
@@ -260,11 +260,8 @@ static const struct {
 	{"routes", routes, "[\"ip\",\"kind\",\"node\",\"gen\",\"fresh_s\"]"},
 	{"peers", peers,
 	 "[\"name\",\"node\",\"site\",\"path\",\"endpoint\",\"rtt_ms\",\"member\",\"usable\",\"sa_generation\",\"renewals\","
-	 "\"tx_packets\",\"tx_bytes\",\"rx_packets\",\"rx_bytes\",\"age_s\"]"},
-	{"foreign-dhcp", foreign_dhcp,
-	 "[\"ip\",\"mac\",\"vlan\",\"offered\",\"seen\",\"first_s\",\"last_s\"]"},
-	{"conflicts", conflicts,
-	 "[\"ip\",\"mac\",\"holder\",\"vlan\",\"seen\",\"first_s\",\"last_s\"]"},
+	 "\"tx_packets\",\"tx_bytes\",\"rx_packets\",\"rx_bytes\",\"age_s\",\"expires\"]"},
+	{"revocations", revocations, "[\"node\",\"reason\",\"since\",\"until\",\"ca\"]"},
 	{"drops", drop_rows, "[\"reason\",\"packets\",\"meaning\"]"},
 	{"workers", worker_rows,
 	 "[\"worker\",\"busy_percent\",\"cycles_per_packet\",\"rx_packets\",\"tx_packets\",\"punted\","
@@ -298,5 +295,5 @@ json_t *cw_show_table(struct cw_control *ctl, const char *what, const json_t *re
 	}
 	return cw_query_error(
 		"usage",
-		"show: hosts, leases, names, routes, peers, foreign-dhcp, conflicts, drops or workers");
+		"show: hosts, leases, names, routes, peers, drops, workers or revocations");
 }

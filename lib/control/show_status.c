@@ -86,6 +86,10 @@ static json_t *reasons(struct cw_control *ctl, const struct cw_store_health *h,
 		json_array_append_new(list, json_string("WAN router does not answer ARP"));
 	if (ctl->peer_count == 0 && ctl->config.bootstrap_count > 0)
 		json_array_append_new(list, json_string("no peer is linked"));
+	if (cw_revocations_has(ctl->revocations, &ctl->config.identity.node))
+		json_array_append_new(list, json_string("this gateway's identity is revoked"));
+	if (cw_trust_days_left(ctl, ctl->config.identity.not_after_unix_s) < 0)
+		json_array_append_new(list, json_string("this gateway's certificate has expired"));
 	if (ctl->twin_ns != 0 && ctl->now_ns - ctl->twin_ns < CW_TWIN_SHOWN_NS) {
 		char node[CW_NODE_ID_TEXT_BYTES];
 
@@ -136,7 +140,7 @@ json_t *cw_show_status(struct cw_control *ctl)
 	why = reasons(ctl, &health, &lease);
 	degraded = json_array_size(why) > 0;
 	status = json_pack(
-		"{s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:{s:s, s:s, s:s, s:b}, s:{s:s}, s:o, s:I, s:s, s:o, s:o}",
+		"{s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:{s:s, s:s, s:s, s:b}, s:{s:s}, s:o, s:o, s:I, s:s, s:o}",
 		"version", c->version, "name", c->identity.name, "node",
 		cw_node_id_format(&c->identity.node, node), "site", c->identity.site, "namespace",
 		c->namespace_name, "state", degraded ? "degraded" : "ok", "session",
@@ -144,8 +148,9 @@ json_t *cw_show_status(struct cw_control *ctl)
 		c->wan_text, "address", cw_endpoint_format(&wan, address), "next_hop",
 		c->wan_gateway != 0 ? cw_ip4_format(c->wan_gateway, router) : "on-link",
 		"next_hop_known", cw_neighbours_router_known(ctl), "lan", "port",
-		c->has_lan ? c->lan_text : "none", "counts", show_counts(ctl, &lease), "uptime_s",
+		c->has_lan ? c->lan_text : "none", "counts", show_counts(ctl, &lease),
+		"certificate", cw_trust_show(ctl), "uptime_s",
 		(json_int_t)((ctl->now_ns - ctl->started_ns) / CW_NS_PER_S), "last_refusal",
-		ctl->refused_why, "warnings", cw_sightings_warnings(ctl), "reasons", why);
+		ctl->refused_why, "reasons", why);
 	return json_pack("{s:b, s:o, s:b}", "ok", 1, "status", status, "degraded", degraded);
 }

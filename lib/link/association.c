@@ -271,6 +271,9 @@ static void on_frame(struct association *a, const struct cw_endpoint *from,
 	case CAUSEWAY__LINK__FRAME__BODY_RESPONSE:
 		on_response(a, from, frame->response, now_ns);
 		break;
+	case CAUSEWAY__LINK__FRAME__BODY_RENEW:
+		renew_wanted(a, now_ns);
+		break;
 	case CAUSEWAY__LINK__FRAME__BODY_PIECE:
 		if (a->is_link || a->retired)
 			message_piece(a, frame->piece, now_ns);

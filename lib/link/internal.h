@@ -43,6 +43,8 @@ enum {
 #define CHALLENGE_EVERY_NS (UINT64_C(500) * CW_NS_PER_MS)
 /* A renewal that came to nothing is tried again after this. */
 #define RENEW_RETRY_NS (UINT64_C(30) * CW_NS_PER_S)
+/* The server asks again after this; the client heeds it as often. */
+#define RENEW_ASK_NS (UINT64_C(1) * CW_NS_PER_S)
 /* How long an association that was renewed still listens: records on their way. */
 #define RETIRED_NS (UINT64_C(5) * CW_NS_PER_S)
 /* Heard so lately that it must be alive: a neighbour's ping and its repetition. */
@@ -104,8 +106,10 @@ struct association {
 	bool no_sas;	  /* nothing is carried between the two */
 	/* While the client renews: the handshake beside the link, and the link it is for. */
 	struct association *successor, *predecessor;
-	bool renews; /* server: the client's Hello said so */
-	uint64_t renew_ns, retire_ns;
+	bool renews;	  /* server: the client's Hello said so */
+	bool renew_again; /* what made a renewal due came while one was under way */
+	bool renew_asked; /* server: the client is asked for one until it comes */
+	uint64_t renew_ns, renewed_ns, asked_ns, retire_ns;
 	uint32_t renewals;
 	/* How often the link went from a living association to another endpoint's. */
 	unsigned int changes;
@@ -197,6 +201,8 @@ bool renew_fits(const struct association *a, const struct association *old);
 void renew_take_over(struct association *a, struct association *old, uint64_t now_ns);
 void renew_forget(struct association *a);
 void renew_schedule(struct association *a, uint64_t now_ns);
+/* The server asks for one. */
+void renew_wanted(struct association *a, uint64_t now_ns);
 
 /* twin.c */
 void twin_self(struct association *a, uint64_t now_ns);

@@ -41,9 +41,36 @@ static void begin(struct association *a, uint64_t now_ns)
 	next->predecessor = a;
 }
 
+static uint64_t ask_for(struct association *a, uint64_t now_ns)
+{
+	Causeway__Link__RenewWant want = CAUSEWAY__LINK__RENEW_WANT__INIT;
+	Causeway__Link__Frame frame = CAUSEWAY__LINK__FRAME__INIT;
+
+	if (!a->renew_asked)
+		return CW_NEVER;
+	if (now_ns < a->renew_ns)
+		return a->renew_ns;
+	a->renew_ns = now_ns + RENEW_ASK_NS;
+	frame.body_case = CAUSEWAY__LINK__FRAME__BODY_RENEW;
+	frame.renew = &want;
+	if (association_send(a, &frame) < 0)
+		cw_log(a->links->config.log, CW_LOG_DEBUG, MODULE, "renewal not asked for");
+	return a->renew_ns;
+}
+
+void renew_wanted(struct association *a, uint64_t now_ns)
+{
+	/* A peer that asks without end gets one at a time, each after the last has settled. */
+	if (a->client && a->is_link && a->successor == NULL &&
+	    now_ns - a->renewed_ns >= RENEW_ASK_NS / 2)
+		a->renew_ns = now_ns;
+}
+
 uint64_t renew_timer(struct association *a, uint64_t now_ns)
 {
-	if (!a->client || a->successor != NULL)
+	if (!a->client)
+		return ask_for(a, now_ns);
+	if (a->successor != NULL)
 		return CW_NEVER;
 	if (now_ns < a->renew_ns)
 		return a->renew_ns;
@@ -93,6 +120,15 @@ void renew_take_over(struct association *a, struct association *old, uint64_t no
 	old->retired = true;
 	old->retire_ns = now_ns + RETIRED_NS;
 	renew_schedule(a, now_ns);
+	a->renewed_ns = now_ns;
+	/* A handshake that was under way when the certificate changed showed the old one. */
+	if (old->renew_again)
+		a->renew_ns = now_ns;
+	if (old->renew_asked && a->began_ns <= old->asked_ns) {
+		a->renew_asked = true;
+		a->asked_ns = old->asked_ns;
+		a->renew_ns = now_ns;
+	}
 	if (moved)
 		links->ops.moved(links->ctx, &a->identity.node, &a->path, now_ns);
 }
@@ -123,8 +159,12 @@ void cw_links_renew(struct cw_links *links, uint64_t spread_ns, uint64_t now_ns)
 				continue;
 			}
 		}
-		if (a->is_link)
-			a->renew_ns = cw_min_u64(a->renew_ns, at);
+		if (!a->is_link)
+			continue;
+		a->renew_again = a->successor != NULL;
+		a->renew_asked = !a->client;
+		a->asked_ns = now_ns;
+		a->renew_ns = a->client ? cw_min_u64(a->renew_ns, at) : at;
 		association_touch(a);
 	}
 	links_sweep(links);

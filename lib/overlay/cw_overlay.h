@@ -21,6 +21,7 @@ struct cw_overlay;
 enum cw_overlay_service {
 	CW_OVERLAY_DHT = 1,
 	CW_OVERLAY_LEASE = 2, /* consents, not-here, fellows (lib/namespace) */
+	CW_OVERLAY_REVOCATION = 8, /* identities taken back (lib/identity) */
 	CW_OVERLAY_SERVICE_COUNT = 16
 };
 

@@ -91,11 +91,22 @@ two_sites() {
 	done
 }
 
+# pki VERB ...: at the CA in $STATE/pki unless --dir says otherwise, with its passphrase.
+pki() {
+	local verb=$1
+	shift
+	[ -e "$STATE/passphrase" ] || (umask 077 && echo "only for this test" >"$STATE/passphrase")
+	case " $* " in
+	*" --dir "*) ;;
+	*) set -- "$@" --dir "$STATE/pki" ;;
+	esac
+	"$CTL" pki "$verb" "$@" --passphrase-file "$STATE/passphrase"
+}
+
 make_pki() {
-	"$CTL" pki init --dir "$STATE/pki" >/dev/null
+	pki init >/dev/null
 	for site in "$@"; do
-		"$CTL" pki issue --dir "$STATE/pki" --name "gw-$site" --site "site-$site" \
-			--namespace demo >/dev/null
+		pki issue --name "gw-$site" --site "site-$site" --namespace demo >/dev/null
 	done
 }
 

@@ -32,7 +32,7 @@ refused "certificate that is none" 'cannot read a certificate' 's/gw-a.crt/gw-a.
 refused "namespace not in the certificate" 'does not name namespace "other"' 's/namespace = "demo"/namespace = "other"/' --check
 refused "no hugepages" 'eal.hugepages' 's/hugepages = false/hugepages = true/'
 
-"$CTL" pki init --dir "$STATE/pki2" >/dev/null
+pki init --dir "$STATE/pki2" >/dev/null
 refused "wrong CA" 'not signed by our CA' "s|$STATE/pki/ca.crt|$STATE/pki2/ca.crt|" --check
 
 rc=0

@@ -5,7 +5,7 @@
 two_sites
 add_site w 192.0.2.2 192.0.2.1
 make_pki a b
-"$CTL" pki issue --dir "$STATE/pki" --name gw-w --role witness >/dev/null
+pki issue --name gw-w --role witness >/dev/null
 write_config a ""
 write_config b '"198.51.100.2:7845"'
 write_config w '"198.51.100.2:7845"'

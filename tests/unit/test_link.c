@@ -301,6 +301,27 @@ static void test_renewals_every_hour_hold_for_a_day_of_them(void)
 	close_all();
 }
 
+static void test_either_end_may_want_a_renewal(void)
+{
+	for (unsigned int who = 0; who < 2; who++) {
+		open_node(0, "node-a");
+		open_node(1, "node-b");
+		join(0, 1);
+		cw_links_renew(nodes[who].links, 0, now);
+		run(3 * CW_NS_PER_S);
+		CU_ASSERT_EQUAL(info_of(0, 1).renewals, 1);
+		/* Once more while one is under way: that one is not enough, unless it began at the
+		 * server only afterwards. */
+		cw_links_renew(nodes[who].links, 0, now);
+		run(2 * STEP_NS);
+		cw_links_renew(nodes[who].links, 0, now);
+		run(4 * CW_NS_PER_S);
+		CU_ASSERT_EQUAL(info_of(0, 1).renewals, who == 0 ? 3 : 2);
+		CU_ASSERT_EQUAL(nodes[0].downs + nodes[1].downs, 0);
+		close_all();
+	}
+}
+
 static void test_an_objection_refuses_and_ends(void)
 {
 	open_node(0, "node-a");
@@ -384,6 +405,7 @@ int main(void)
 		{"a renewal takes nothing down and changes the keys",
 		 test_a_renewal_takes_nothing_down_and_changes_the_keys},
 		{"renewals hold, a day of them", test_renewals_every_hour_hold_for_a_day_of_them},
+		{"either end may want a renewal", test_either_end_may_want_a_renewal},
 		{"an objection refuses, and ends", test_an_objection_refuses_and_ends},
 		{"no SAs where one end wants none", test_no_sas_where_one_end_wants_none},
 		{"talking to oneself is no twin", test_talking_to_oneself_is_no_twin},
