@@ -47,6 +47,16 @@ static void session_clear(void *engine, void *session)
 	OPENSSL_cleanse(session, sizeof(struct gcm_key_data));
 }
 
+/* In time that does not depend on where they differ: no early exit. */
+static inline bool same_icv(const uint8_t *a, const uint8_t *b)
+{
+	uint64_t x[2], y[2];
+
+	memcpy(x, a, sizeof(x));
+	memcpy(y, b, sizeof(y));
+	return ((x[0] ^ y[0]) | (x[1] ^ y[1])) == 0;
+}
+
 static void seal(void *engine, struct cw_crypto_job *jobs, unsigned int n)
 {
 	IMB_MGR *mgr = engine;
@@ -76,7 +86,7 @@ static void open_burst(void *engine, struct cw_crypto_job *jobs, unsigned int n)
 			__builtin_prefetch(jobs[i + 1].session);
 		IMB_AES256_GCM_DEC(mgr, j->session, &ctx, j->data, j->data, j->len, j->nonce,
 				   j->aad, sizeof(j->aad), icv, ICV_BYTES);
-		j->ok = CRYPTO_memcmp(icv, j->icv, ICV_BYTES) == 0;
+		j->ok = same_icv(icv, j->icv);
 	}
 }
 

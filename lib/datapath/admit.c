@@ -6,63 +6,108 @@
  */
 #include "internal.h"
 
-static enum cw_drop judge(const struct cw_worker *w, const struct facts *f,
-			  const struct cw_route *route)
+static enum cw_drop judge(const struct facts *f, const struct cw_route *route,
+			  const struct cw_host *host)
 {
-	if (CW_UNLIKELY(route->kind != CW_ROUTE_REMOTE ||
-			memcmp(route->site, f->site, sizeof(f->site)) != 0))
+	if (route->kind != CW_ROUTE_REMOTE || memcmp(route->site, f->site, sizeof(route->site)))
 		return CW_DROP_ADMIT_SOURCE;
-	if (CW_UNLIKELY(f->host == NULL || f->host->state != CW_HOST_BOUND))
+	if (host == NULL || host->state != CW_HOST_BOUND)
 		return CW_DROP_NOT_HERE;
-	if (CW_UNLIKELY(w->now_tsc >=
-			__atomic_load_n(&w->view->deadline->session_tsc, __ATOMIC_RELAXED)))
-		return CW_DROP_SESSION_DEADLINE;
-	return CW_DROP_NONE;
+	return CW_DROP_SESSION_DEADLINE;
+}
+
+/* Ends a packet that is not admitted. */
+static void refuse(struct cw_worker *w, struct rte_mbuf *m, const struct cw_route *route,
+		   const struct cw_host *host)
+{
+	const struct facts *f = facts_of(m);
+
+	if (!cw_prefix4_contains(&w->view->subnet, f->ip.src))
+		drop(w, m, CW_DROP_ADMIT_SOURCE);
+	else if (route == NULL || w->now_tsc >= route->expires_tsc)
+		punt(w, m, CW_PUNT_ADMIT);
+	else
+		drop(w, m, judge(f, route, host));
+}
+
+static inline bool same_site(const uint8_t *a, const uint8_t *b)
+{
+	uint64_t x, y;
+
+	memcpy(&x, a, sizeof(x));
+	memcpy(&y, b, sizeof(y));
+	return x == y;
+}
+
+static void no_namespace(struct cw_worker *w, struct lane *l)
+{
+	for (uint16_t i = 0; i < l->n; i++)
+		drop(w, l->pkt[i], CW_DROP_NO_NAMESPACE);
+	l->n = 0;
+}
+
+/* Mappings of the sources, hosts of the destinations: all slots and buckets are on their way before
+ * the first is looked at, then all entries. */
+static void find(const struct cw_ns_view *view, const struct lane *l, struct cw_route **routes,
+		 struct cw_host **hosts_found)
+{
+	const struct cw_host_index *hosts = cw_host_index_of(view->hosts);
+	const struct cw_route_index *index = cw_route_index_of(view->routes);
+	const struct cw_route_array *slots = cw_route_array_of(index);
+
+	unsigned int n = l->n;
+
+	for (unsigned int i = 0; i < n; i++) {
+		const struct facts *f = facts_of(l->pkt[i]);
+
+		rte_prefetch0(cw_route_slot(slots, f->ip.src));
+		rte_prefetch0(cw_host_bucket(hosts, f->ip.dst));
+	}
+	for (unsigned int i = 0; i < n; i++) {
+		const struct facts *f = facts_of(l->pkt[i]);
+
+		routes[i] = cw_route_lookup(index, slots, f->ip.src);
+		rte_prefetch0(routes[i]);
+		hosts_found[i] = cw_host_find(hosts, f->ip.dst);
+	}
 }
 
 void stage_admit(struct cw_worker *w, struct lane *l)
 {
+	uint64_t now = w->now_tsc, stale = now - w->params.tsc_hz;
 	struct cw_route *routes[CW_BURST];
 	struct cw_host *hosts[CW_BURST];
-	rte_be32_t src[CW_BURST], dst[CW_BURST];
-	uint16_t kept = 0, n = l->n;
+	rte_be32_t mask, subnet;
+	unsigned int kept = 0;
+	bool late;
 
-	if (n == 0)
+	if (l->n == 0)
 		return;
 	if (CW_UNLIKELY(w->view == NULL)) {
-		for (uint16_t i = 0; i < n; i++)
-			drop(w, l->pkt[i], CW_DROP_NO_NAMESPACE);
-		l->n = 0;
+		no_namespace(w, l);
 		return;
 	}
-	for (uint16_t i = 0; i < n; i++) {
-		src[i] = facts_of(l->pkt[i])->ip.src;
-		dst[i] = facts_of(l->pkt[i])->ip.dst;
-	}
-	cw_route_find_bulk(w->view->routes, src, n, routes);
-	cw_host_by_ip_bulk(w->view->hosts, dst, n, hosts);
-	for (uint16_t i = 0; i < n; i++) {
+	find(w->view, l, routes, hosts);
+	late = now >= __atomic_load_n(&w->view->deadline->session_tsc, __ATOMIC_RELAXED);
+	mask = cw_prefix4_mask(w->view->subnet.len);
+	subnet = w->view->subnet.ip;
+	for (unsigned int i = 0; i < l->n; i++) {
 		struct rte_mbuf *m = l->pkt[i];
 		struct facts *f = facts_of(m);
-		enum cw_drop why;
+		struct cw_host *host = hosts[i];
+		struct cw_route *route = routes[i];
 
-		if (CW_UNLIKELY(!cw_prefix4_contains(&w->view->subnet, src[i]))) {
-			drop(w, m, CW_DROP_ADMIT_SOURCE);
+		if (CW_UNLIKELY(route == NULL || host == NULL || late) ||
+		    CW_UNLIKELY((f->ip.src & mask) != subnet || now >= route->expires_tsc ||
+				route->kind != CW_ROUTE_REMOTE ||
+				!same_site(route->site, f->site) || host->state != CW_HOST_BOUND)) {
+			refuse(w, m, route, host);
 			continue;
 		}
-		if (CW_UNLIKELY(routes[i] == NULL || w->now_tsc >= routes[i]->expires_tsc)) {
-			punt(w, m, CW_PUNT_ADMIT);
-			continue;
-		}
-		f->host = hosts[i];
-		why = judge(w, f, routes[i]);
-		if (CW_UNLIKELY(why != CW_DROP_NONE)) {
-			drop(w, m, why);
-			continue;
-		}
-		if (cw_counted(&routes[i]->used_tsc) + w->params.tsc_hz < w->now_tsc)
-			__atomic_store_n(&routes[i]->used_tsc, w->now_tsc, __ATOMIC_RELAXED);
+		f->host = host;
+		if (CW_UNLIKELY((int64_t)(cw_counted(&route->used_tsc) - stale) < 0))
+			__atomic_store_n(&route->used_tsc, now, __ATOMIC_RELAXED);
 		l->pkt[kept++] = m;
 	}
-	l->n = kept;
+	l->n = (uint16_t)kept;
 }

@@ -6,23 +6,69 @@
  */
 #include "internal.h"
 
+/* Source and type of an untagged header, as one word behind the destination; slot 0. */
+static uint64_t source_and_type(const struct cw_worker *w)
+{
+	const uint8_t bytes[8] = {0xfe,
+				  0xfd,
+				  (uint8_t)(w->view->mac_base >> 8),
+				  (uint8_t)w->view->mac_base,
+				  0,
+				  0,
+				  CW_ETH_P_IP4 >> 8,
+				  CW_ETH_P_IP4 & 0xff};
+	uint64_t word;
+
+	memcpy(&word, bytes, sizeof(word));
+	return word;
+}
+
+static void write_tagged(const struct cw_worker *w, uint8_t *frame, const struct cw_host *host,
+			 uint16_t slot)
+{
+	struct cw_mac from;
+
+	cw_ns_slot_mac(w->view->mac_base, slot, &from);
+	cw_eth_write(frame, &host->mac, &from, host->vlan, CW_ETH_P_IP4);
+}
+
+/* The slot is the sixth byte of an address. */
+static inline void write_untagged(uint8_t *frame, const struct cw_host *host, uint64_t source,
+				  uint16_t slot)
+{
+	/* Eight bytes of the host's word, two of them overwritten by the source. */
+	memcpy(frame, &host->mac, 8);
+	memcpy(frame + 6, &source, 8);
+	frame[11] = (uint8_t)slot;
+}
+
 void stage_decap(struct cw_worker *w, struct lane *l)
 {
-	for (uint16_t i = 0; i < l->n; i++) {
+	uint64_t source = l->n > 0 ? source_and_type(w) : 0;
+	uint16_t slots = l->n > 0 ? w->view->virtual_mac_slots : 0;
+	unsigned int kept = 0;
+
+	for (unsigned int i = 0; i < l->n; i++) {
 		struct rte_mbuf *m = l->pkt[i];
 		const struct facts *f = facts_of(m);
-		uint16_t vlan = f->host->vlan;
-		uint16_t bytes = (uint16_t)(CW_ETH_BYTES + (vlan ? CW_ETH_VLAN_BYTES : 0));
-		uint8_t *frame = (uint8_t *)rte_pktmbuf_prepend(m, bytes);
-		struct cw_mac from;
+		const struct cw_host *host = f->host;
+		uint16_t slot = cw_ns_slot(f->ip.src, slots);
+		unsigned int bytes = CW_ETH_BYTES + (host->vlan ? CW_ETH_VLAN_BYTES : 0);
+		uint8_t *frame = rte_pktmbuf_mtod(m, uint8_t *) - bytes;
 
-		if (CW_UNLIKELY(frame == NULL)) {
+		if (CW_UNLIKELY(m->data_off < bytes)) {
 			drop(w, m, CW_DROP_NO_MBUF);
 			continue;
 		}
-		cw_ns_slot_mac(w->view->mac_base, cw_ns_slot(f->ip.src, w->view->virtual_mac_slots),
-			       &from);
-		cw_eth_write(frame, &f->host->mac, &from, vlan, CW_ETH_P_IP4);
-		port_send(w, CW_SIDE_LAN, m);
+		m->data_off = (uint16_t)(m->data_off - bytes);
+		m->data_len = (uint16_t)(m->data_len + bytes);
+		m->pkt_len = m->data_len;
+		if (CW_LIKELY(host->vlan == 0))
+			write_untagged(frame, host, source, slot);
+		else
+			write_tagged(w, frame, host, slot);
+		l->pkt[kept++] = m;
 	}
+	l->n = (uint16_t)kept;
+	port_send_burst(w, CW_SIDE_LAN, l);
 }

@@ -6,18 +6,20 @@
  * next hop's answers), ICMP is where the port's address is ours alone. Where a netdev is shared
  * with the kernel, everything else on it is the kernel's and is dropped here silently but counted.
  * An ESP packet of another worker's SA goes over by its ring.
+ *
+ * Nearly every frame is ESP from a peer to our one address and port: demux_common recognises just
+ * that; whatever is different in any way goes through demux_one, which knows all cases.
  */
 #include "internal.h"
 
 #include <cw_dns.h>
 
 static void punt_datagram(struct cw_worker *w, struct rte_mbuf *m, enum cw_punt_kind kind,
-			  const struct cw_endpoint *from, size_t offset, uint16_t bytes)
+			  size_t offset, uint16_t bytes)
 {
 	rte_pktmbuf_adj(m, (uint16_t)offset);
 	m->data_len = bytes;
 	m->pkt_len = bytes;
-	facts_of(m)->from = *from;
 	punt(w, m, kind);
 }
 
@@ -35,17 +37,12 @@ static void take_esp(struct cw_worker *w, struct rte_mbuf *m, size_t offset, uin
 	m->data_len = bytes;
 	m->pkt_len = bytes;
 	memcpy(&spi, rte_pktmbuf_mtod(m, const void *), sizeof(spi));
-	worker = cw_spi_worker(rte_be_to_cpu_32(spi));
-	if (CW_UNLIKELY(worker != w->params.index)) {
+	f->spi = rte_be_to_cpu_32(spi);
+	worker = cw_spi_worker(f->spi);
+	if (CW_LIKELY(worker == w->params.index))
+		lane_add(&w->esp, m);
+	else
 		handover(w, m, worker, HANDOVER_OPEN);
-		return;
-	}
-	f->sa = cw_sa_find(w->params.peers, rte_be_to_cpu_32(spi));
-	if (CW_UNLIKELY(f->sa == NULL)) {
-		drop(w, m, CW_DROP_ESP_SPI);
-		return;
-	}
-	lane_add(&w->esp, m);
 }
 
 /* A DNS server's answer to one of our query ports: control knows whether it was asked. */
@@ -53,26 +50,25 @@ static void take_upstream(struct cw_worker *w, struct rte_mbuf *m, const struct 
 			  size_t at, size_t len)
 {
 	struct cw_udp_header udp;
-	struct cw_endpoint from;
 
 	if (cw_udp_parse(ip, rte_pktmbuf_mtod_offset(m, const uint8_t *, at), len, &udp) !=
 	    CW_DROP_NONE) {
 		drop(w, m, CW_DROP_UDP_CHECKSUM);
 		return;
 	}
-	from = (struct cw_endpoint){.family = CW_FAMILY_IPV4, .port = udp.src, .ip4 = ip->src};
+	facts_of(m)->from_ip4 = ip->src;
+	facts_of(m)->from_port = udp.src;
 	facts_of(m)->to_port = udp.dst;
-	punt_datagram(w, m, CW_PUNT_UPSTREAM, &from, at + CW_UDP_BYTES,
-		      (uint16_t)(rte_be_to_cpu_16(udp.bytes) - CW_UDP_BYTES));
+	punt_datagram(w, m, CW_PUNT_UPSTREAM, at + CW_UDP_BYTES,
+		      (uint16_t)(cw_be_to_cpu_16(udp.bytes) - CW_UDP_BYTES));
 }
 
 static void demux_udp(struct cw_worker *w, struct rte_mbuf *m, const struct cw_ip4_header *ip,
 		      size_t at)
 {
 	const uint8_t *data = rte_pktmbuf_mtod(m, const uint8_t *);
-	size_t len = rte_be_to_cpu_16(ip->total_bytes) - CW_IP4_BYTES;
+	size_t len = cw_be_to_cpu_16(ip->total_bytes) - CW_IP4_BYTES;
 	struct cw_udp_header udp;
-	struct cw_endpoint from;
 	uint16_t bytes;
 
 	if (len < CW_UDP_BYTES) {
@@ -81,7 +77,7 @@ static void demux_udp(struct cw_worker *w, struct rte_mbuf *m, const struct cw_i
 	}
 	memcpy(&udp, data + at, sizeof(udp));
 	if (CW_UNLIKELY(udp.dst != w->params.wan_port && udp.src == rte_cpu_to_be_16(CW_DNS_PORT) &&
-			(rte_be_to_cpu_16(udp.dst) & ~CW_UPSTREAM_PORT_MASK) ==
+			(cw_be_to_cpu_16(udp.dst) & ~CW_UPSTREAM_PORT_MASK) ==
 				CW_UPSTREAM_PORT_FIRST)) {
 		take_upstream(w, m, ip, at, len);
 		return;
@@ -90,15 +86,15 @@ static void demux_udp(struct cw_worker *w, struct rte_mbuf *m, const struct cw_i
 		drop(w, m, CW_DROP_WAN_NOT_OURS);
 		return;
 	}
-	bytes = rte_be_to_cpu_16(udp.bytes);
+	bytes = cw_be_to_cpu_16(udp.bytes);
 	if (bytes < CW_UDP_BYTES || bytes > len) {
 		drop(w, m, CW_DROP_TRUNCATED);
 		return;
 	}
 	bytes = (uint16_t)(bytes - CW_UDP_BYTES);
 	at += CW_UDP_BYTES;
-	from = (struct cw_endpoint){.family = CW_FAMILY_IPV4, .port = udp.src, .ip4 = ip->src};
-	facts_of(m)->from = from;
+	facts_of(m)->from_ip4 = ip->src;
+	facts_of(m)->from_port = udp.src;
 	facts_of(m)->outer_tos = ip->tos;
 	switch (cw_wan_classify(data + at, bytes)) {
 	case CW_WAN_ESP: /* authenticated by itself: its UDP checksum, if any, adds nothing */
@@ -109,8 +105,7 @@ static void demux_udp(struct cw_worker *w, struct rte_mbuf *m, const struct cw_i
 		if (cw_udp_parse(ip, data + at - CW_UDP_BYTES, len, &udp) != CW_DROP_NONE)
 			drop(w, m, CW_DROP_UDP_CHECKSUM);
 		else
-			punt_datagram(w, m, data[at] <= 3 ? CW_PUNT_STUN : CW_PUNT_DTLS, &from, at,
-				      bytes);
+			punt_datagram(w, m, data[at] <= 3 ? CW_PUNT_STUN : CW_PUNT_DTLS, at, bytes);
 		return;
 	case CW_WAN_CHANNEL: /* no relay channel is bound: relaying comes with the ring */
 		drop(w, m, CW_DROP_RELAY_CHANNEL);
@@ -169,8 +164,97 @@ static void demux_one(struct cw_worker *w, struct rte_mbuf *m)
 		drop(w, m, eth.type == CW_ETH_P_IP6 ? CW_DROP_IPV6 : CW_DROP_ETHERTYPE);
 }
 
+/* What the common case compares with, once per burst. */
+struct common {
+	uint64_t dst;  /* our MAC, as loaded */
+	uint32_t type; /* EtherType and the first byte of IPv4, as loaded */
+	rte_be32_t ip;
+	rte_be16_t port;
+	unsigned int worker;
+	bool own_frames; /* may come back */
+	struct cw_mac mac;
+};
+
+#define DST_MASK  UINT64_C(0x0000ffffffffffff)
+#define TYPE_MASK UINT32_C(0x00ffffff)
+#define OUTER_AT  (CW_ETH_BYTES + CW_IP4_BYTES + CW_UDP_BYTES)
+
+static struct common make_common(const struct cw_worker *w)
+{
+	static const uint8_t type[4] = {CW_ETH_P_IP4 >> 8, CW_ETH_P_IP4 & 0xff, 0x45};
+	struct common c = {.ip = w->params.wan_ip,
+			   .port = w->params.wan_port,
+			   .worker = w->params.index,
+			   .own_frames = w->side[CW_SIDE_WAN].port.sees_own_frames,
+			   .mac = w->side[CW_SIDE_WAN].port.mac};
+
+	memcpy(&c.dst, c.mac.b, sizeof(c.mac.b));
+	memcpy(&c.type, type, 4);
+	return c;
+}
+
+/* ESP for this worker: @return its bytes; 0: nothing was decided or changed. */
+static inline uint16_t common_esp(const struct common *c, const struct rte_mbuf *m,
+				  const uint8_t *frame, const struct cw_ip4_header *ip,
+				  const struct cw_udp_header *udp)
+{
+	uint16_t total = cw_be_to_cpu_16(ip->total_bytes), bytes = cw_be_to_cpu_16(udp->bytes);
+	uint32_t type;
+	uint64_t dst;
+
+	memcpy(&dst, frame, 8);
+	memcpy(&type, frame + 12, 4);
+	if (CW_UNLIKELY(((dst & DST_MASK) ^ c->dst) | ((type & TYPE_MASK) ^ c->type)) ||
+	    CW_UNLIKELY(m->nb_segs != 1 || m->data_len < OUTER_AT + 4) ||
+	    CW_UNLIKELY(total > m->data_len - CW_ETH_BYTES || bytes < CW_UDP_BYTES + 4 ||
+			bytes > total - CW_IP4_BYTES) ||
+	    CW_UNLIKELY((ip->dst ^ c->ip) | (uint32_t)(udp->dst ^ c->port) |
+			(ip->fragment & rte_cpu_to_be_16(CW_IP4_MF | CW_IP4_OFFSET)) |
+			(ip->proto ^ CW_IP_PROTO_UDP)))
+		return 0;
+	if (CW_UNLIKELY(c->own_frames && memcmp(frame + 6, c->mac.b, 6) == 0))
+		return 0;
+	return bytes - CW_UDP_BYTES;
+}
+
+static inline bool demux_common(struct cw_worker *w, const struct common *c, struct rte_mbuf *m)
+{
+	const uint8_t *frame = rte_pktmbuf_mtod(m, const uint8_t *);
+	struct facts *f = facts_of(m);
+	struct cw_ip4_header ip;
+	struct cw_udp_header udp;
+	rte_be32_t spi_be;
+	uint16_t bytes;
+	uint32_t spi;
+
+	memcpy(&ip, frame + CW_ETH_BYTES, sizeof(ip));
+	memcpy(&udp, frame + CW_ETH_BYTES + CW_IP4_BYTES, sizeof(udp));
+	memcpy(&spi_be, frame + OUTER_AT, sizeof(spi_be));
+	bytes = common_esp(c, m, frame, &ip, &udp);
+	spi = rte_be_to_cpu_32(spi_be);
+	/* The SPI's first byte: 128 to 254, and our worker in it. */
+	if (CW_UNLIKELY(bytes == 0 || spi >> 25 != (64u | c->worker)) ||
+	    CW_UNLIKELY(!port_checked_ip(m) && !cw_ip4_checksum_right(&ip)))
+		return false;
+	f->outer_tos = ip.tos;
+	f->from_ip4 = ip.src;
+	f->from_port = udp.src;
+	f->spi = spi;
+	rte_prefetch0(&w->inbound[cw_spi_index(spi)]);
+	m->data_off += OUTER_AT;
+	m->data_len = bytes;
+	m->pkt_len = bytes;
+	return true;
+}
+
 void stage_demux(struct cw_worker *w, struct lane *in)
 {
-	for (uint16_t i = 0; i < in->n; i++)
-		demux_one(w, in->pkt[i]);
+	struct common c = make_common(w);
+
+	for (uint16_t i = 0; i < in->n; i++) {
+		if (CW_LIKELY(demux_common(w, &c, in->pkt[i])))
+			lane_add(&w->esp, in->pkt[i]);
+		else
+			demux_one(w, in->pkt[i]);
+	}
 }

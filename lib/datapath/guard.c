@@ -29,76 +29,113 @@ static void service(struct cw_worker *w, struct rte_mbuf *m)
 	drop(w, m, CW_DROP_SERVICE_PORT);
 }
 
-static enum cw_drop check(const struct rte_mbuf *m, const struct facts *f)
+/* MAC and VLAN of a host as one word. */
+static inline uint64_t station_of(const struct cw_host *host)
 {
-	const struct cw_host *host = f->host;
+	uint64_t word;
 
+	memcpy(&word, &host->mac, sizeof(word));
+	return word;
+}
+
+/* The same of who sent the frame. */
+static inline uint64_t sender_of(const struct rte_mbuf *m, const struct facts *f)
+{
+	struct {
+		struct cw_mac mac;
+		uint16_t vlan;
+	} sender = {.vlan = f->vlan};
+	uint64_t word;
+
+	memcpy(&sender.mac, rte_pktmbuf_mtod_offset(m, const uint8_t *, 6), sizeof(sender.mac));
+	memcpy(&word, &sender, sizeof(word));
+	return word;
+}
+
+static inline enum cw_drop check(const struct rte_mbuf *m, const struct facts *f,
+				 const struct cw_host *host)
+{
 	if (CW_UNLIKELY(host == NULL || host->state != CW_HOST_BOUND))
 		return CW_DROP_SOURCE_UNBOUND;
-	if (CW_UNLIKELY(host->vlan != f->vlan ||
-			memcmp(rte_pktmbuf_mtod_offset(m, const uint8_t *, 6), host->mac.b, 6)))
+	if (CW_UNLIKELY(station_of(host) != sender_of(m, f)))
 		return CW_DROP_SOURCE_MAC;
 	return CW_DROP_NONE;
 }
 
-/* A whole datagram to the service address's DNS port, or a segment of DNS over TCP. */
-static bool is_dns(const struct cw_worker *w, const struct rte_mbuf *m, const struct facts *f)
+/* A whole datagram to the DNS port, or a segment of DNS over TCP. */
+static bool is_dns(const struct rte_mbuf *m, const struct facts *f)
 {
 	const uint8_t *ports =
 		rte_pktmbuf_mtod_offset(m, const uint8_t *, f->eth_bytes + CW_IP4_BYTES);
 
-	return f->ip.dst == w->view->service_ip &&
-	       (f->ip.proto == CW_IP_PROTO_UDP || f->ip.proto == CW_IP_PROTO_TCP) &&
+	return (f->ip.proto == CW_IP_PROTO_UDP || f->ip.proto == CW_IP_PROTO_TCP) &&
 	       rte_be_to_cpu_16(f->ip.total_bytes) >= CW_IP4_BYTES + CW_UDP_BYTES &&
 	       !(f->ip.fragment & rte_cpu_to_be_16(CW_IP4_MF | CW_IP4_OFFSET)) && ports[2] == 0 &&
 	       ports[3] == CW_DNS_PORT;
 }
 
+/* Ends a packet that the guard does not pass on. */
+static void refuse(struct cw_worker *w, struct rte_mbuf *m, const struct cw_host *host,
+		   enum cw_drop why)
+{
+	if (why == CW_DROP_SOURCE_UNBOUND && host == NULL &&
+	    cw_prefix4_contains(&w->view->subnet, facts_of(m)->ip.src))
+		punt(w, m, CW_PUNT_UNBOUND);
+	else
+		drop(w, m, why);
+}
+
+/* A packet to the service address that check() thinks this of. */
+static void to_service(struct cw_worker *w, struct rte_mbuf *m, const struct cw_host *host,
+		       enum cw_drop why)
+{
+	struct facts *f = facts_of(m);
+
+	if (is_dns(m, f)) {
+		f->stranger = why != CW_DROP_NONE;
+		lane_add(&w->dns, m);
+	} else if (why != CW_DROP_NONE) {
+		refuse(w, m, host, why);
+	} else {
+		service(w, m);
+	}
+}
+
+static inline void note_heard(struct cw_host *host, uint64_t now, uint64_t stale)
+{
+	if (CW_UNLIKELY((int64_t)(cw_counted(&host->heard_tsc) - stale) < 0))
+		__atomic_store_n(&host->heard_tsc, now, __ATOMIC_RELAXED);
+}
+
 void stage_guard(struct cw_worker *w, struct lane *l)
 {
-	struct cw_host *hosts[CW_BURST];
-	rte_be32_t src[CW_BURST];
-	uint16_t kept = 0;
+	const struct cw_host_index *hosts;
+	uint64_t now = w->now_tsc, stale = now - w->params.tsc_hz;
+	unsigned int kept = 0;
+	rte_be32_t service_ip;
 	bool late;
 
 	if (l->n == 0)
 		return;
-	late = w->now_tsc >= __atomic_load_n(&w->view->deadline->session_tsc, __ATOMIC_RELAXED);
-	for (uint16_t i = 0; i < l->n; i++)
-		src[i] = facts_of(l->pkt[i])->ip.src;
-	cw_host_by_ip_bulk(w->view->hosts, src, l->n, hosts);
-	for (uint16_t i = 0; i < l->n; i++) {
+	hosts = cw_host_index_of(w->view->hosts);
+	service_ip = w->view->service_ip;
+	late = now >= __atomic_load_n(&w->view->deadline->session_tsc, __ATOMIC_RELAXED);
+	for (unsigned int i = 0; i < l->n; i++) {
 		struct rte_mbuf *m = l->pkt[i];
 		struct facts *f = facts_of(m);
-		enum cw_drop why;
+		struct cw_host *host = cw_host_find(hosts, f->ip.src);
+		enum cw_drop why = check(m, f, host);
 
-		f->host = hosts[i];
-		why = check(m, f);
-		if (CW_UNLIKELY(is_dns(w, m, f))) {
-			f->stranger = why != CW_DROP_NONE;
-			lane_add(&w->dns, m);
-			continue;
-		}
-		if (CW_UNLIKELY(why == CW_DROP_SOURCE_UNBOUND && hosts[i] == NULL &&
-				cw_prefix4_contains(&w->view->subnet, f->ip.src))) {
-			punt(w, m, CW_PUNT_UNBOUND);
-			continue;
-		}
-		if (CW_LIKELY(why == CW_DROP_NONE)) {
-			if (cw_counted(&hosts[i]->heard_tsc) + w->params.tsc_hz < w->now_tsc)
-				__atomic_store_n(&hosts[i]->heard_tsc, w->now_tsc,
-						 __ATOMIC_RELAXED);
-			if (CW_UNLIKELY(f->ip.dst == w->view->service_ip)) {
-				service(w, m);
-				continue;
-			}
-			if (CW_UNLIKELY(late))
-				why = CW_DROP_SESSION_DEADLINE;
-		}
 		if (CW_LIKELY(why == CW_DROP_NONE))
-			l->pkt[kept++] = m;
+			note_heard(host, now, stale);
+		if (CW_UNLIKELY(f->ip.dst == service_ip))
+			to_service(w, m, host, why);
+		else if (CW_UNLIKELY(why != CW_DROP_NONE))
+			refuse(w, m, host, why);
+		else if (CW_UNLIKELY(late))
+			drop(w, m, CW_DROP_SESSION_DEADLINE);
 		else
-			drop(w, m, why);
+			l->pkt[kept++] = m;
 	}
-	l->n = kept;
+	l->n = (uint16_t)kept;
 }

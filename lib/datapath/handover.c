@@ -49,17 +49,11 @@ void stage_spread(struct cw_worker *w, struct lane *l)
 
 static void take(struct cw_worker *w, struct rte_mbuf *m, struct lane *esp, struct lane *ip)
 {
-	struct facts *f = facts_of(m);
-	rte_be32_t spi;
+	const struct facts *f = facts_of(m);
 
 	switch (f->handover) {
 	case HANDOVER_OPEN:
-		memcpy(&spi, rte_pktmbuf_mtod(m, const void *), sizeof(spi));
-		f->sa = cw_sa_find(w->params.peers, rte_be_to_cpu_32(spi));
-		if (f->sa == NULL)
-			drop(w, m, CW_DROP_ESP_SPI);
-		else
-			lane_add(esp, m);
+		lane_add(esp, m);
 		break;
 	case HANDOVER_CARRY:
 		/* The record may be gone since it was classified. */

@@ -23,7 +23,7 @@ static bool take_inner(struct cw_worker *w, struct rte_mbuf *m)
 						&f->ip) != CW_DROP_NONE)
 		return false;
 	f->peer = index;
-	memcpy(f->site, peer->site, sizeof(f->site));
+	f->site = peer->site;
 	return true;
 }
 

@@ -24,33 +24,53 @@ struct lane {
 	struct rte_mbuf *pkt[LANE_MAX];
 };
 
-/* Facts of one packet, in the mbuf's private area. */
+/*
+ * Facts of one packet, in the mbuf's private area. The first line is all that a packet on its way
+ * needs; the second is written only when it leaves for another lcore.
+ */
 struct facts {
-	union {
-		struct cw_punt_meta punt;
-		struct cw_inject_meta inject;
-	};
 	struct cw_ip4_header ip; /* inner header from classify (LAN) or after open (WAN) */
 	uint8_t eth_bytes;	 /* LAN: Ethernet header still in front */
 	uint8_t outer_tos;
+	uint16_t vlan;
+	uint16_t peer; /* index: chosen by lookup, or who sealed */
+	rte_be16_t from_port;
+	rte_be32_t from_ip4; /* WAN: outer source */
+	union {
+		const struct cw_route *route; /* LAN to WAN */
+		struct cw_sa_in *sa;	      /* WAN to LAN */
+	};
+	union {
+		struct cw_host *host;
+		const struct cw_peer *to; /* from the mtu stage on */
+	};
+	union {
+		uint64_t seq;	     /* from open's begin to its end */
+		const uint8_t *site; /* of the sealing peer, from open on; valid for this turn */
+	};
+	uint32_t spi; /* host order, from demux to open */
+	rte_be16_t to_port;
 	uint8_t handover; /* enum handover_kind, while it crosses a ring */
 	bool stranger;	  /* dns lane: no host of ours sent it */
-	uint16_t vlan;
-	uint16_t peer;	 /* index: chosen by lookup, or who sealed */
-	uint8_t site[8]; /* sealing peer's site */
-	const struct cw_route *route;
-	struct cw_host *host;
-	struct cw_sa_in *sa;
-	uint64_t seq;
-	struct cw_endpoint from;
-	rte_be16_t to_port;
+	union {
+		struct cw_punt_meta punt;
+		struct cw_inject_meta inject;
+	} CW_CACHE_ALIGNED;
 };
 
 _Static_assert(sizeof(struct facts) <= CW_MBUF_PRIVATE_BYTES, "facts fit the private area");
+_Static_assert(offsetof(struct facts, punt) == 64, "a packet's facts are one cache line");
 
 static inline struct facts *facts_of(struct rte_mbuf *m)
 {
 	return (struct facts *)(m + 1);
+}
+
+/* The outer source as control wants it. */
+static inline struct cw_endpoint facts_from(const struct facts *f)
+{
+	return (struct cw_endpoint){
+		.family = CW_FAMILY_IPV4, .port = f->from_port, .ip4 = f->from_ip4};
 }
 
 /* Stages in the order of the path; the enum indexes the statistics. */
@@ -88,6 +108,8 @@ struct punt_budget {
 
 struct cw_worker {
 	struct cw_worker_params params;
+	struct cw_peer *const *peers;	 /* cw_peer_slots */
+	struct cw_sa_in *const *inbound; /* cw_sa_slots of this worker */
 	struct worker_port side[CW_SIDE_COUNT];
 	struct cw_stats *stats;
 	uint64_t now_tsc;
@@ -110,9 +132,27 @@ static inline void lane_add(struct lane *l, struct rte_mbuf *m)
 	l->pkt[l->n++] = m;
 }
 
+/* NULL when the index is free. Valid until the turn ends. */
+static inline const struct cw_peer *peer_at(const struct cw_worker *w, uint16_t index)
+{
+	return CW_LIKELY(index < CW_PEER_MAX) ? __atomic_load_n(&w->peers[index], __ATOMIC_ACQUIRE)
+					      : NULL;
+}
+
+/* The first lines of a key schedule that a packet needs; the hardware's prefetcher finds the rest.
+ */
+static inline void prefetch_session(const uint8_t *session)
+{
+	rte_prefetch0(session);
+	rte_prefetch0(session + 64);
+	rte_prefetch0(session + 128);
+	rte_prefetch0(session + 192);
+}
+
 /* port.c */
 void stage_rx(struct cw_worker *w, enum cw_stats_side side, struct lane *out);
 void port_send(struct cw_worker *w, enum cw_stats_side side, struct rte_mbuf *m);
+void port_send_burst(struct cw_worker *w, enum cw_stats_side side, const struct lane *l);
 void stage_tx(struct cw_worker *w, enum cw_stats_side side);
 /* LAN to WAN */
 void stage_classify(struct cw_worker *w, struct lane *in);
@@ -164,6 +204,12 @@ static inline uint32_t flow_hash(const struct facts *f, const struct rte_mbuf *m
 	h = (f->ip.src * UINT32_C(0x9E3779B1)) ^ (f->ip.dst * UINT32_C(0x85EBCA77)) ^
 	    (ports * UINT32_C(0xC2B2AE3D));
 	return h ^ h >> 16;
+}
+
+/* The port found the IPv4 header's checksum right. */
+static inline bool port_checked_ip(const struct rte_mbuf *m)
+{
+	return (m->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) == RTE_MBUF_F_RX_IP_CKSUM_GOOD;
 }
 
 /* Cycles of the stage that just ended, when the worker measures. */

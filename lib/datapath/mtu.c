@@ -8,7 +8,6 @@
  * The limit is the path's inner MTU or the namespace's, whichever is smaller: a host at the other
  * end that follows option 26 takes no more.
  *
- * Also takes the Ethernet header off: from here on a packet begins with its inner IPv4 header.
  * Invariant: every packet that goes on fits that limit, and its peer exists.
  */
 #include "internal.h"
@@ -60,8 +59,11 @@ static struct rte_mbuf *fragment(struct cw_worker *w, const struct rte_mbuf *who
 	cw_ip4_write(data, f->ip.tos, (uint16_t)bytes, rte_be_to_cpu_16(f->ip.id), field, f->ip.ttl,
 		     f->ip.proto, f->ip.src, f->ip.dst);
 	memcpy(data + CW_IP4_BYTES,
-	       rte_pktmbuf_mtod_offset(whole, const uint8_t *, CW_IP4_BYTES + offset), bytes);
+	       rte_pktmbuf_mtod_offset(whole, const uint8_t *,
+				       f->eth_bytes + CW_IP4_BYTES + offset),
+	       bytes);
 	*facts_of(m) = *f;
+	facts_of(m)->eth_bytes = 0;
 	return m;
 }
 
@@ -69,7 +71,7 @@ static struct rte_mbuf *fragment(struct cw_worker *w, const struct rte_mbuf *who
 static void split(struct cw_worker *w, struct rte_mbuf *whole, uint16_t mtu, struct lane *out)
 {
 	const struct facts *f = facts_of(whole);
-	unsigned int payload = whole->data_len - CW_IP4_BYTES, offset = 0;
+	unsigned int payload = whole->data_len - f->eth_bytes - CW_IP4_BYTES, offset = 0;
 	unsigned int step = (mtu - CW_IP4_BYTES) / 8 * 8;
 	uint16_t before = out->n;
 
@@ -91,40 +93,89 @@ static void split(struct cw_worker *w, struct rte_mbuf *whole, uint16_t mtu, str
 	rte_pktmbuf_free(whole);
 }
 
-void stage_mtu(struct cw_worker *w, struct lane *l)
+static uint16_t limit_of(const struct cw_worker *w, const struct cw_peer *to)
+{
+	return to->mtu_bytes < w->view->mtu_bytes ? to->mtu_bytes : w->view->mtu_bytes;
+}
+
+/* A packet that needs more than a comparison; what becomes of it goes into `out`. */
+static void fit(struct cw_worker *w, struct rte_mbuf *m, struct lane *out)
+{
+	const struct facts *f = facts_of(m);
+	unsigned int bytes = m->data_len - f->eth_bytes;
+	uint16_t mtu = limit_of(w, f->to);
+
+	if (bytes > mtu && (f->ip.fragment & rte_cpu_to_be_16(CW_IP4_DF))) {
+		answer_too_big(w, m, mtu);
+		return;
+	}
+	if (f->ip.proto == CW_IP_PROTO_TCP && !(f->ip.fragment & rte_cpu_to_be_16(CW_IP4_OFFSET)))
+		cw_tcp_clamp_mss(rte_pktmbuf_mtod_offset(m, uint8_t *, f->eth_bytes + CW_IP4_BYTES),
+				 bytes - CW_IP4_BYTES, (uint16_t)(mtu - 40));
+	if (bytes > mtu)
+		split(w, m, mtu, out);
+	else if (out->n < LANE_MAX)
+		lane_add(out, m);
+	else
+		drop(w, m, CW_DROP_FRAGMENT_FAILED);
+}
+
+/* Too large, or perhaps a SYN; reads within the buffer, whatever the packet's length. */
+static inline bool is_plain(const struct cw_worker *w, const struct rte_mbuf *m,
+			    const struct facts *f)
+{
+	const uint8_t *tcp =
+		rte_pktmbuf_mtod_offset(m, const uint8_t *, f->eth_bytes + CW_IP4_BYTES);
+	unsigned int bytes = m->data_len - f->eth_bytes;
+
+	return bytes <= w->view->mtu_bytes && bytes <= f->to->mtu_bytes &&
+	       (f->ip.proto != CW_IP_PROTO_TCP || !(tcp[13] & 0x02));
+}
+
+/* The rest of a burst in which some packet is not plain: it may grow. */
+static void fit_rest(struct cw_worker *w, struct lane *l, uint16_t from, uint16_t kept)
 {
 	struct lane out;
 
-	out.n = 0;
-	for (uint16_t i = 0; i < l->n; i++) {
-		struct rte_mbuf *m = l->pkt[i];
-		struct facts *f = facts_of(m);
-		const struct cw_peer *peer = cw_peer_at(w->params.peers, f->peer);
-		unsigned int bytes = m->data_len - f->eth_bytes;
-		uint16_t mtu;
-		uint8_t *ip;
-
-		if (CW_UNLIKELY(peer == NULL)) {
-			drop(w, m, CW_DROP_NO_SA);
-			continue;
-		}
-		mtu = peer->mtu_bytes < w->view->mtu_bytes ? peer->mtu_bytes : w->view->mtu_bytes;
-		if (CW_UNLIKELY(bytes > mtu) && (f->ip.fragment & rte_cpu_to_be_16(CW_IP4_DF))) {
-			answer_too_big(w, m, mtu);
-			continue;
-		}
-		ip = (uint8_t *)rte_pktmbuf_adj(m, f->eth_bytes);
-		if (f->ip.proto == CW_IP_PROTO_TCP &&
-		    !(f->ip.fragment & rte_cpu_to_be_16(CW_IP4_OFFSET)))
-			cw_tcp_clamp_mss(ip + CW_IP4_BYTES, bytes - CW_IP4_BYTES,
-					 (uint16_t)(mtu - 40));
-		if (CW_UNLIKELY(bytes > mtu))
-			split(w, m, mtu, &out);
-		else if (CW_LIKELY(out.n < LANE_MAX))
-			lane_add(&out, m);
+	out.n = kept;
+	memcpy(out.pkt, l->pkt, kept * sizeof(out.pkt[0]));
+	for (uint16_t i = from; i < l->n; i++) {
+		if (facts_of(l->pkt[i])->to == NULL)
+			drop(w, l->pkt[i], CW_DROP_NO_SA);
 		else
-			drop(w, m, CW_DROP_FRAGMENT_FAILED);
+			fit(w, l->pkt[i], &out);
 	}
 	memcpy(l->pkt, out.pkt, out.n * sizeof(out.pkt[0]));
 	l->n = out.n;
+}
+
+/* The seal stage will want the SA that its peer has for this worker. */
+static inline void prefetch_sa(const struct cw_worker *w, const struct cw_peer *to)
+{
+	const struct cw_sa_set *set = __atomic_load_n(&to->set, __ATOMIC_CONSUME);
+
+	if (CW_LIKELY(set != NULL))
+		rte_prefetch0(set->sa[w->params.index]);
+}
+
+void stage_mtu(struct cw_worker *w, struct lane *l)
+{
+	unsigned int kept = 0;
+
+	for (unsigned int i = 0; i < l->n; i++) {
+		struct rte_mbuf *m = l->pkt[i];
+		const struct facts *f = facts_of(m);
+
+		if (CW_UNLIKELY(f->to == NULL)) {
+			drop(w, m, CW_DROP_NO_SA);
+			continue;
+		}
+		prefetch_sa(w, f->to);
+		if (CW_UNLIKELY(!is_plain(w, m, f))) {
+			fit_rest(w, l, (uint16_t)i, (uint16_t)kept);
+			return;
+		}
+		l->pkt[kept++] = m;
+	}
+	l->n = (uint16_t)kept;
 }

@@ -14,6 +14,7 @@ void stage_rx(struct cw_worker *w, enum cw_stats_side side, struct lane *out)
 	out->n = n;
 	for (uint16_t i = 0; i < n; i++) {
 		rte_prefetch0(rte_pktmbuf_mtod(out->pkt[i], void *));
+		rte_prefetch0(facts_of(out->pkt[i]));
 		bytes += out->pkt[i]->pkt_len;
 	}
 	w->stats->rx_packets[side] += n;
@@ -60,4 +61,19 @@ void port_send(struct cw_worker *w, enum cw_stats_side side, struct rte_mbuf *m)
 	if (CW_UNLIKELY(tx->n == LANE_MAX))
 		stage_tx(w, side);
 	lane_add(tx, m);
+}
+
+void port_send_burst(struct cw_worker *w, enum cw_stats_side side, const struct lane *l)
+{
+	struct lane *tx = &w->side[side].tx;
+
+	if (CW_UNLIKELY(!w->polls[side])) {
+		for (uint16_t i = 0; i < l->n; i++)
+			port_send(w, side, l->pkt[i]);
+		return;
+	}
+	if (CW_UNLIKELY(tx->n + l->n > LANE_MAX))
+		stage_tx(w, side);
+	memcpy(tx->pkt + tx->n, l->pkt, l->n * sizeof(l->pkt[0]));
+	tx->n = (uint16_t)(tx->n + l->n);
 }

@@ -38,7 +38,7 @@ void punt(struct cw_worker *w, struct rte_mbuf *m, enum cw_punt_kind kind)
 	struct cw_punt_meta meta = {.kind = (uint8_t)kind,
 				    .worker = (uint8_t)w->params.index,
 				    .vlan = f->vlan,
-				    .from = f->from,
+				    .from = facts_from(f),
 				    .to_port = f->to_port,
 				    .peer = f->peer};
 

@@ -39,6 +39,8 @@ int cw_worker_create(struct cw_worker **out, const struct cw_worker_params *para
 	memset(w, 0, sizeof(*w));
 	w->params = *params;
 	w->stats = params->stats;
+	w->peers = cw_peer_slots(params->peers);
+	w->inbound = cw_sa_slots(params->peers, params->index);
 	open_side(w, CW_SIDE_LAN, &params->lan);
 	open_side(w, CW_SIDE_WAN, &params->wan);
 	w->spreads = w->polls[CW_SIDE_LAN] && params->lan.queues != 0 &&

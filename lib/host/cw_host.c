@@ -19,23 +19,16 @@
 
 struct node {
 	struct cw_host host; /* first: the public pointer is the node */
-	struct node *ip_next, *client_next;
+	struct node *client_next;
 	struct cw_host_table *table;
 };
 
 struct cw_host_table {
+	struct cw_host_index index;
+	struct node **by_client;
 	struct cw_rcu *rcu;
 	unsigned int count, max;
-	uint32_t mask;
-	struct node **by_ip, **by_client;
 };
-
-static uint32_t ip_bucket(const struct cw_host_table *t, rte_be32_t ip)
-{
-	uint32_t h = (uint32_t)ip * UINT32_C(0x9E3779B1);
-
-	return (h ^ h >> 15) & t->mask;
-}
 
 /* FNV-1a: client identifiers are short and this is not a worker's hot path per packet. */
 static uint32_t client_bucket(const struct cw_host_table *t, const struct cw_client *c)
@@ -44,7 +37,7 @@ static uint32_t client_bucket(const struct cw_host_table *t, const struct cw_cli
 
 	for (unsigned int i = 0; i < c->len; i++)
 		h = (h ^ c->bytes[i]) * UINT32_C(16777619);
-	return (h ^ h >> 15) & t->mask;
+	return (h ^ h >> 15) & t->index.mask;
 }
 
 static bool same_client(const struct cw_client *a, const struct cw_client *b)
@@ -63,10 +56,10 @@ int cw_host_table_create(struct cw_host_table **out, struct cw_rcu *rcu, unsigne
 		buckets *= 2;
 	t->rcu = rcu;
 	t->max = hosts_max;
-	t->mask = buckets - 1;
-	t->by_ip = calloc(buckets, sizeof(struct node *));
+	t->index.mask = buckets - 1;
+	t->index.by_ip = calloc(buckets, sizeof(struct cw_host *));
 	t->by_client = calloc(buckets, sizeof(struct node *));
-	if (t->by_ip == NULL || t->by_client == NULL) {
+	if (t->index.by_ip == NULL || t->by_client == NULL) {
 		cw_host_table_destroy(t);
 		return -ENOMEM;
 	}
@@ -78,17 +71,17 @@ void cw_host_table_destroy(struct cw_host_table *table)
 {
 	if (table == NULL)
 		return;
-	for (uint32_t i = 0; table->by_ip != NULL && i <= table->mask; i++) {
-		struct node *n = table->by_ip[i];
+	for (uint32_t i = 0; table->index.by_ip != NULL && i <= table->index.mask; i++) {
+		struct cw_host *n = table->index.by_ip[i];
 
 		while (n != NULL) {
-			struct node *next = n->ip_next;
+			struct cw_host *next = n->chain;
 
 			free(n);
 			n = next;
 		}
 	}
-	free(table->by_ip);
+	free(table->index.by_ip);
 	free(table->by_client);
 	free(table);
 }
@@ -118,13 +111,18 @@ static void node_free(struct cw_rcu_head *head)
 }
 
 /* The place that points to this IP's node, or the end of its chain. */
-static struct node **ip_place(struct cw_host_table *t, rte_be32_t ip)
+static struct cw_host **ip_place(struct cw_host_table *t, rte_be32_t ip)
 {
-	struct node **at = &t->by_ip[ip_bucket(t, ip)];
+	struct cw_host **at = cw_host_bucket(&t->index, ip);
 
-	while (*at != NULL && (*at)->host.ip != ip)
-		at = &(*at)->ip_next;
+	while (*at != NULL && (*at)->ip != ip)
+		at = &(*at)->chain;
 	return at;
+}
+
+static struct node *node_of(struct cw_host *host)
+{
+	return (struct node *)(void *)host;
 }
 
 /* The place that points to this node in its client's chain, or the end of it. */
@@ -170,16 +168,15 @@ static void client_link(struct cw_host_table *t, struct node *n, struct node *ol
 
 int cw_host_publish(struct cw_host_table *table, const struct cw_host *facts)
 {
-	struct node **place = ip_place(table, facts->ip);
-	struct node *old = *place, *n;
+	struct cw_host **place = ip_place(table, facts->ip);
+	struct node *old = node_of(*place), *n = NULL;
 
 	if (old == NULL && table->count >= table->max)
 		return -ENOSPC;
-	n = malloc(sizeof(*n));
-	if (n == NULL)
+	if (posix_memalign((void **)&n, 64, sizeof(*n)) != 0)
 		return -ENOSPC;
 	n->host = *facts;
-	n->ip_next = old != NULL ? old->ip_next : NULL;
+	n->host.chain = old != NULL ? old->host.chain : NULL;
 	n->client_next = NULL;
 	n->table = table;
 	if (old != NULL) {
@@ -191,7 +188,7 @@ int cw_host_publish(struct cw_host_table *table, const struct cw_host *facts)
 	} else {
 		table->count++;
 	}
-	__atomic_store_n(place, n, __ATOMIC_RELEASE);
+	__atomic_store_n(place, &n->host, __ATOMIC_RELEASE);
 	client_link(table, n, old);
 	/* Workers in a burst may hold it. */
 	if (old != NULL)
@@ -201,12 +198,12 @@ int cw_host_publish(struct cw_host_table *table, const struct cw_host *facts)
 
 int cw_host_retire(struct cw_host_table *table, rte_be32_t ip)
 {
-	struct node **place = ip_place(table, ip);
-	struct node *n = *place;
+	struct cw_host **place = ip_place(table, ip);
+	struct node *n = node_of(*place);
 
 	if (n == NULL)
 		return -ENOENT;
-	__atomic_store_n(place, n->ip_next, __ATOMIC_RELEASE);
+	__atomic_store_n(place, n->host.chain, __ATOMIC_RELEASE);
 	client_unlink(table, n);
 	table->count--;
 	/* Workers in a burst may hold it. */
@@ -216,11 +213,12 @@ int cw_host_retire(struct cw_host_table *table, rte_be32_t ip)
 
 struct cw_host *cw_host_by_ip(const struct cw_host_table *table, rte_be32_t ip)
 {
-	struct node *n = __atomic_load_n(&table->by_ip[ip_bucket(table, ip)], __ATOMIC_ACQUIRE);
+	return cw_host_find(&table->index, ip);
+}
 
-	while (n != NULL && n->host.ip != ip)
-		n = __atomic_load_n(&n->ip_next, __ATOMIC_ACQUIRE);
-	return n == NULL ? NULL : &n->host;
+const struct cw_host_index *cw_host_index_of(const struct cw_host_table *table)
+{
+	return &table->index;
 }
 
 struct cw_host *cw_host_by_client(const struct cw_host_table *table, const struct cw_client *client)
@@ -233,26 +231,11 @@ struct cw_host *cw_host_by_client(const struct cw_host_table *table, const struc
 	return n == NULL ? NULL : &n->host;
 }
 
-void cw_host_by_ip_bulk(const struct cw_host_table *table, const rte_be32_t *ip, unsigned int n,
-			struct cw_host **out)
-{
-	uint32_t at[64];
-
-	for (unsigned int i = 0; i < n; i++) {
-		at[i] = ip_bucket(table, ip[i]);
-		__builtin_prefetch(&table->by_ip[at[i]]);
-	}
-	for (unsigned int i = 0; i < n; i++)
-		__builtin_prefetch(__atomic_load_n(&table->by_ip[at[i]], __ATOMIC_ACQUIRE));
-	for (unsigned int i = 0; i < n; i++)
-		out[i] = cw_host_by_ip(table, ip[i]);
-}
-
 void cw_host_visit(const struct cw_host_table *table, cw_host_visit_fn visit, void *arg)
 {
-	for (uint32_t i = 0; i <= table->mask; i++)
-		for (struct node *n = table->by_ip[i]; n != NULL; n = n->ip_next)
-			visit(arg, &n->host);
+	for (uint32_t i = 0; i <= table->index.mask; i++)
+		for (struct cw_host *h = table->index.by_ip[i]; h != NULL; h = h->chain)
+			visit(arg, h);
 }
 
 unsigned int cw_host_count(const struct cw_host_table *table)

@@ -38,20 +38,30 @@ enum cw_host_state {
 };
 
 struct cw_host {
-	struct cw_rcu_head rcu;
+	/* One cache line: all that a packet needs. */
 	rte_be32_t ip;
-	struct cw_mac mac;
-	uint16_t vlan;
-	uint8_t state;		  /* enum cw_host_state */
-	bool is_static;		  /* configured by hand and claimed: no DHCP answers */
+	uint8_t state;	/* enum cw_host_state */
+	bool is_static; /* configured by hand and claimed: no DHCP answers */
+	struct cw_mac mac __attribute__((aligned(8)));
+	uint16_t vlan;		  /* behind the MAC: both are compared at once */
 	uint64_t grant_until_tsc; /* past it DHCP is punted: the lease would have to be shorter than
 				     usual (leases.md) */
+	/* The only fields workers write, about once a second; relaxed stores, read by control now
+	 * and then. */
+	uint64_t acked_tsc;    /* when an ACK last left in-line: leases run from here */
+	uint64_t heard_tsc;    /* last frame from this host (coarse) */
+	struct cw_host *chain; /* the table's own */
+
 	struct cw_client client;
 	char name[64]; /* option 12 as accepted; "" none */
-	/* The only fields workers write; relaxed stores, read by control now and then. */
-	uint64_t acked_tsc; /* when an ACK last left in-line: leases run from here */
-	uint64_t heard_tsc; /* last frame from this host (coarse) */
-};
+	struct cw_rcu_head rcu;
+} CW_CACHE_ALIGNED;
+
+_Static_assert(offsetof(struct cw_host, chain) + sizeof(void *) <= 64,
+	       "what a packet needs of a host is one cache line");
+_Static_assert(offsetof(struct cw_host, mac) % 8 == 0 &&
+		       offsetof(struct cw_host, vlan) == offsetof(struct cw_host, mac) + 6,
+	       "MAC and VLAN are one word");
 
 CW_MUST_USE int cw_host_table_create(struct cw_host_table **out, struct cw_rcu *rcu,
 				     unsigned int hosts_max);
@@ -71,9 +81,31 @@ int cw_host_retire(struct cw_host_table *table, rte_be32_t ip);
 struct cw_host *cw_host_by_ip(const struct cw_host_table *table, rte_be32_t ip);
 struct cw_host *cw_host_by_client(const struct cw_host_table *table,
 				  const struct cw_client *client);
-/** [worker] A burst: out[i] is the host of ip[i] or NULL. n <= 64. */
-void cw_host_by_ip_bulk(const struct cw_host_table *table, const rte_be32_t *ip, unsigned int n,
-			struct cw_host **out);
+/** What workers read of the table, for lookups inlined into loops over a burst. */
+struct cw_host_index {
+	struct cw_host **by_ip; /* buckets: chains by struct cw_host.chain */
+	uint32_t mask;
+};
+
+const struct cw_host_index *cw_host_index_of(const struct cw_host_table *table);
+
+static inline struct cw_host **cw_host_bucket(const struct cw_host_index *index, rte_be32_t ip)
+{
+	uint32_t h = (uint32_t)ip * UINT32_C(0x9E3779B1);
+
+	return &index->by_ip[(h ^ h >> 15) & index->mask];
+}
+
+/** [worker] As cw_host_by_ip. Prefetch the bucket before. */
+static inline struct cw_host *cw_host_find(const struct cw_host_index *index, rte_be32_t ip)
+{
+	struct cw_host *h = __atomic_load_n(cw_host_bucket(index, ip), __ATOMIC_ACQUIRE);
+
+	while (CW_UNLIKELY(h != NULL && h->ip != ip))
+		h = __atomic_load_n(&h->chain, __ATOMIC_ACQUIRE);
+	return h;
+}
+
 typedef void (*cw_host_visit_fn)(void *arg, const struct cw_host *host);
 /** [control] */
 void cw_host_visit(const struct cw_host_table *table, cw_host_visit_fn visit, void *arg);

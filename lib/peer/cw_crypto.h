@@ -12,16 +12,18 @@
  */
 #include <cw_base.h>
 
-/** One packet for the engine. */
+/** One packet for the engine: one cache line. */
 struct cw_crypto_job {
 	const void *session;
 	uint8_t *data;	   /* plaintext or ciphertext, in place */
-	uint32_t len;	   /* without the ICV */
 	uint8_t *icv;	   /* 16 bytes: written by seal, compared by open */
+	uint32_t len;	   /* without the ICV */
 	uint8_t nonce[12]; /* salt and explicit IV (RFC 4106 section 4) */
 	uint8_t aad[12];   /* SPI, sequence number high and low (ESN) */
 	bool ok;	   /* out, open: the ICV was right; seal: done */
-};
+} CW_CACHE_ALIGNED;
+
+_Static_assert(sizeof(struct cw_crypto_job) == 64, "a job is one cache line");
 
 struct cw_crypto_ops {
 	const char *name;

@@ -33,7 +33,7 @@ int cw_peer_table_create(struct cw_peer_table **out, struct cw_rcu *rcu,
 	t->engine = engine;
 	t->workers = workers;
 	for (unsigned int w = 0; w < workers; w++) {
-		t->slots[w] = calloc(SA_SLOTS, sizeof(struct sa_slot));
+		t->slots[w] = calloc(1, sizeof(struct sa_slots));
 		if (t->slots[w] == NULL) {
 			cw_peer_table_destroy(t);
 			return -ENOMEM;
@@ -90,9 +90,9 @@ static void peer_free(struct cw_rcu_head *head)
 
 int cw_peer_replace(struct cw_peer_table *table, const struct cw_peer *changed)
 {
-	struct cw_peer *old = table->peers[changed->index], *p = malloc(sizeof(*p));
+	struct cw_peer *old = table->peers[changed->index], *p = NULL;
 
-	if (p == NULL)
+	if (posix_memalign((void **)&p, 64, sizeof(*p)) != 0)
 		return -ENOMEM;
 	*p = *changed;
 	make_outer(table, p);
@@ -198,6 +198,11 @@ const struct cw_peer *cw_peer_at(const struct cw_peer_table *table, uint16_t ind
 		       : NULL;
 }
 
+struct cw_peer *const *cw_peer_slots(const struct cw_peer_table *table)
+{
+	return table->peers;
+}
+
 static void sum_inbound(struct cw_peer_table *table, uint16_t peer, struct cw_peer_info *out)
 {
 	uint64_t newest = 0;
@@ -243,9 +248,9 @@ bool cw_peer_info(struct cw_peer_table *table, uint16_t peer, struct cw_peer_inf
 		const struct cw_sa_out *sa = p->set->sa[k];
 
 		out->generation = p->set->generation;
-		out->tx_packets += cw_counted(&sa->packets);
-		out->tx_bytes += cw_counted(&sa->bytes);
-		out->seq_max = cw_max_u64(out->seq_max, cw_counted(&sa->seq));
+		out->tx_packets += cw_counted(&sa->seq);
+		out->tx_bytes += sa->bytes;
+		out->seq_max = cw_max_u64(out->seq_max, sa->seq);
 	}
 	sum_inbound(table, peer, out);
 	return true;

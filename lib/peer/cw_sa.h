@@ -39,10 +39,10 @@ static inline bool cw_replay_check(const struct cw_replay *r, uint64_t seq)
 /** Mark an authenticated sequence number that cw_replay_check accepted. */
 static inline void cw_replay_update(struct cw_replay *r, uint64_t seq)
 {
-	if (seq > r->highest) {
+	if (CW_LIKELY(seq > r->highest)) {
 		uint64_t from = r->highest / 64, to = seq / 64;
 
-		if (to - from >= CW_REPLAY_WORDS) {
+		if (CW_UNLIKELY(to - from >= CW_REPLAY_WORDS)) {
 			memset(r->words, 0, sizeof(r->words));
 		} else {
 			while (from != to)
@@ -61,13 +61,14 @@ struct cw_sa_in {
 	uint8_t worker;
 	uint8_t site[8];
 	uint8_t salt[4];
-	uint64_t packets, bytes; /* worker: w, control: r */
 	uint64_t path_key; /* where the peer is (cw_endpoint_key); a packet from elsewhere is a note
 			      for control. control: w, worker: r, both relaxed */
+	uint64_t packets, bytes; /* worker: w, control: r */
 	uint64_t roam_seq; /* sequence number of the packet the note came from; 0: none, and the
 			      worker may write one; else control may read it */
+	struct cw_replay replay; /* worker: rw; the words begin with the second line */
+
 	struct cw_endpoint roam; /* the note; whose turn it is says roam_seq */
-	struct cw_replay replay; /* worker: rw */
 	uint32_t generation;
 	struct cw_rcu_head rcu;
 	struct cw_peer_table *table;
@@ -75,45 +76,65 @@ struct cw_sa_in {
 	uint8_t session[] CW_CACHE_ALIGNED;
 } CW_CACHE_ALIGNED;
 
+_Static_assert(offsetof(struct cw_sa_in, replay.words) == 64,
+	       "an inbound SA's hot state is one line and one of the window");
+
 /** Outbound: one of a peer's set. */
 struct cw_sa_out {
+	/* worker: rw, control: r */
+	uint64_t seq; /* last used, which is also the number of packets */
+	uint64_t bytes;
+	rte_be32_t spi_be;
+	uint8_t salt[4];
 	uint32_t spi; /* host order */
 	uint8_t worker;
-	uint8_t salt[4];
-	uint64_t seq; /* last used; worker: rw, control: r */
-	uint64_t packets, bytes;
 	uint8_t session[] CW_CACHE_ALIGNED;
 } CW_CACHE_ALIGNED;
 
+_Static_assert(sizeof(struct cw_sa_out) == 64, "an outbound SA's hot state is one line");
+
 /** One generation of outbound SAs. */
 struct cw_sa_set {
-	struct cw_rcu_head rcu;
-	struct cw_peer_table *table;
 	uint32_t generation;
 	uint8_t K;
 	uint8_t have; /* installed so far */
-	struct cw_sa_out *sa[CW_SA_WORKERS_MAX];
-};
+	struct cw_peer_table *table;
+	struct cw_sa_out *sa[CW_SA_WORKERS_MAX]; /* the first ones share the first line */
+	struct cw_rcu_head rcu;
+} CW_CACHE_ALIGNED;
 
 /** Bytes of Ethernet, IPv4 and UDP in front of ESP. */
 #define CW_OUTER_BYTES 42u
 
 /** A peer as workers read it; replaced whole when anything but its counters changes. */
 struct cw_peer {
-	struct cw_rcu_head rcu;
+	/* First line: what every packet needs. */
 	struct cw_sa_set *set; /* NULL: no SA yet */
-	uint8_t site[8];
-	uint16_t index;
+	uint32_t outer_sum;    /* ones' complement sum of the ready IPv4 header */
 	uint16_t mtu_bytes;
 	bool have_next_hop;
 	uint8_t outer[CW_OUTER_BYTES]; /* ready: lengths, id, tos and checksum are filled per packet
 					*/
-	uint32_t outer_sum;	       /* ones' complement sum of the ready IPv4 header */
+	uint16_t index;
+
+	uint8_t site[8];
 	struct cw_node_id node;
 	struct cw_endpoint path;
 	struct cw_mac next_hop;
 	struct cw_peer_table *table; /* control: set when it dies */
-};
+	struct cw_rcu_head rcu;
+} CW_CACHE_ALIGNED;
+
+_Static_assert(offsetof(struct cw_peer, index) < 64,
+	       "what a packet needs of a peer is one cache line");
+
+/**
+ * The arrays behind the two lookups below, for workers that look up bursts: they never move while
+ * the table lives. cw_peer_slots: CW_PEER_MAX pointers; cw_sa_slots: one per index of this worker's
+ * SPIs. Load an element with acquire order; NULL: free. [any]
+ */
+struct cw_peer *const *cw_peer_slots(const struct cw_peer_table *table);
+struct cw_sa_in *const *cw_sa_slots(const struct cw_peer_table *table, unsigned int worker);
 
 /** [worker] NULL when the index is free. */
 const struct cw_peer *cw_peer_at(const struct cw_peer_table *table, uint16_t index);

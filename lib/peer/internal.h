@@ -15,16 +15,22 @@ struct peer_control {
 	uint64_t retired_packets, retired_bytes, retired_rx_packets, retired_rx_bytes;
 };
 
-/* One inbound slot of a worker. */
+/* Control's half of an inbound slot of a worker. */
 struct sa_slot {
-	struct cw_sa_in *sa; /* workers: r */
-	uint16_t tag;	     /* last one used */
-	bool reserved;	     /* an SPI was allocated for it */
+	uint16_t tag;  /* last one used */
+	bool reserved; /* an SPI was allocated for it */
+};
+
+/* The inbound SAs of one worker, by the SPI's index. */
+struct sa_slots {
+	struct cw_sa_in *sa[SA_SLOTS]; /* workers: r */
+	struct sa_slot slot[SA_SLOTS];
+	unsigned int reserved;
 };
 
 struct cw_peer_table {
 	struct cw_peer *peers[CW_PEER_MAX]; /* workers: r */
-	struct sa_slot *slots[CW_SA_WORKERS_MAX];
+	struct sa_slots *slots[CW_SA_WORKERS_MAX];
 	unsigned int workers;
 	const struct cw_crypto_ops *crypto;
 	void *engine;
@@ -39,6 +45,9 @@ struct cw_peer_table {
 
 /* Publish a changed copy of a peer; the old one is retired. */
 int cw_peer_replace(struct cw_peer_table *table, const struct cw_peer *changed);
+
+/* An inbound slot is free for another SPI. */
+void cw_sa_slot_give(struct sa_slots *slots, uint16_t index);
 
 /* First half of the death of an outbound set; its counters are kept. */
 void cw_sa_set_retire(struct cw_peer_table *table, uint16_t peer, struct cw_sa_set *set);

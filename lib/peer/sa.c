@@ -28,15 +28,16 @@ static void *alloc_aligned(size_t bytes)
 int cw_sa_add_inbound(struct cw_peer_table *table, const struct cw_sa_params *params)
 {
 	unsigned int worker = cw_spi_worker(params->spi);
-	struct sa_slot *slot;
-	struct cw_sa_in *sa;
+	const struct sa_slot *slot;
+	struct cw_sa_in *sa, **place;
 
 	if (params->peer >= CW_PEER_MAX || table->peers[params->peer] == NULL)
 		return -ENOENT;
 	if (worker >= table->workers)
 		return -EINVAL;
-	slot = &table->slots[worker][cw_spi_index(params->spi)];
-	if (!slot->reserved || slot->sa != NULL || slot->tag != cw_spi_tag(params->spi))
+	slot = &table->slots[worker]->slot[cw_spi_index(params->spi)];
+	place = &table->slots[worker]->sa[cw_spi_index(params->spi)];
+	if (!slot->reserved || *place != NULL || slot->tag != cw_spi_tag(params->spi))
 		return -EINVAL;
 	sa = alloc_aligned(sizeof(*sa) + table->crypto->session_bytes);
 	if (sa == NULL)
@@ -55,16 +56,15 @@ int cw_sa_add_inbound(struct cw_peer_table *table, const struct cw_sa_params *pa
 	}
 	sa->next = table->control[params->peer].inbound;
 	table->control[params->peer].inbound = sa;
-	__atomic_store_n(&slot->sa, sa, __ATOMIC_RELEASE);
+	__atomic_store_n(place, sa, __ATOMIC_RELEASE);
 	return 0;
 }
 
 static void inbound_free(struct cw_rcu_head *head)
 {
 	struct cw_sa_in *sa = CW_CONTAINER_OF(head, struct cw_sa_in, rcu);
-	struct sa_slot *slot = &sa->table->slots[sa->worker][cw_spi_index(sa->spi)];
 
-	slot->reserved = false;
+	cw_sa_slot_give(sa->table->slots[sa->worker], cw_spi_index(sa->spi));
 	sa->table->crypto->session_clear(sa->table->engine, sa->session);
 	free(sa);
 }
@@ -85,7 +85,7 @@ static void retire_inbound(struct cw_peer_table *table, uint16_t peer, uint32_t 
 		*at = sa->next;
 		control->retired_rx_packets += cw_counted(&sa->packets);
 		control->retired_rx_bytes += cw_counted(&sa->bytes);
-		__atomic_store_n(&table->slots[sa->worker][cw_spi_index(sa->spi)].sa, NULL,
+		__atomic_store_n(&table->slots[sa->worker]->sa[cw_spi_index(sa->spi)], NULL,
 				 __ATOMIC_RELEASE);
 		/* Its worker may be opening a burst with it. */
 		cw_rcu_retire(table->rcu, &sa->rcu, inbound_free);
@@ -108,7 +108,7 @@ int cw_sa_add_outbound(struct cw_peer_table *table, const struct cw_sa_params *p
 		set = NULL;
 	}
 	if (set == NULL) {
-		set = calloc(1, sizeof(*set));
+		set = alloc_aligned(sizeof(*set));
 		if (set == NULL)
 			return -ENOMEM;
 		set->table = table;
@@ -122,6 +122,7 @@ int cw_sa_add_outbound(struct cw_peer_table *table, const struct cw_sa_params *p
 	if (sa == NULL)
 		return -ENOMEM;
 	sa->spi = params->spi;
+	sa->spi_be = rte_cpu_to_be_32(params->spi);
 	sa->worker = params->worker;
 	memcpy(sa->salt, params->key + 32, sizeof(sa->salt));
 	if (table->crypto->session_init(table->engine, sa->session, params->key) < 0) {
@@ -155,7 +156,7 @@ void cw_sa_set_retire(struct cw_peer_table *table, uint16_t peer, struct cw_sa_s
 	for (unsigned int k = 0; k < set->K; k++) {
 		if (set->sa[k] == NULL)
 			continue;
-		table->control[peer].retired_packets += cw_counted(&set->sa[k]->packets);
+		table->control[peer].retired_packets += cw_counted(&set->sa[k]->seq);
 		table->control[peer].retired_bytes += cw_counted(&set->sa[k]->bytes);
 	}
 	/* Workers may be sealing a burst with it. */
@@ -207,6 +208,11 @@ struct cw_sa_in *cw_sa_find(const struct cw_peer_table *table, uint32_t spi)
 
 	if (CW_UNLIKELY(worker >= table->workers))
 		return NULL;
-	sa = __atomic_load_n(&table->slots[worker][cw_spi_index(spi)].sa, __ATOMIC_ACQUIRE);
+	sa = __atomic_load_n(&table->slots[worker]->sa[cw_spi_index(spi)], __ATOMIC_ACQUIRE);
 	return sa != NULL && sa->spi == spi ? sa : NULL;
+}
+
+struct cw_sa_in *const *cw_sa_slots(const struct cw_peer_table *table, unsigned int worker)
+{
+	return table->slots[worker]->sa;
 }

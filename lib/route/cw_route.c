@@ -10,7 +10,8 @@
  * array and replaced entries are retired.
  *
  * Entries live in fixed chunks that never move, so a slot's number stays valid while any reader may
- * hold it; a number is reused only after its entry's grace period.
+ * hold it; a number is reused only after its entry's grace period. What only control needs of an
+ * entry stands in a second array of its chunk, so that a reader touches one cache line.
  *
  * Invariant: at most 3/4 of the slots are used (live or tombstone), so every probe ends. Key 0
  * (0.0.0.0) cannot be stored; a slot's key 0 means empty.
@@ -20,48 +21,30 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define SLOTS_MIN      1024u
-#define CHUNK_ENTRIES  4096u
-#define CHUNKS_MAX     4096u /* 16 M entries: design.md section 6 plans 10 M */
-#define TOMBSTONE      UINT32_MAX
-#define PREFETCH_BURST 64u
+#define SLOTS_MIN     1024u
+#define CHUNK_ENTRIES CW_ROUTE_CHUNK_ENTRIES
+#define CHUNKS_MAX    CW_ROUTE_CHUNKS_MAX
+#define TOMBSTONE     CW_ROUTE_TOMBSTONE
 
-struct array {
+/* Control's half of an entry. */
+struct grave {
 	struct cw_rcu_head rcu;
-	uint32_t mask;
-	uint64_t slots[]; /* key << 32 | entry */
-};
-
-struct entry {
-	struct cw_route route; /* first: the public pointer is the entry */
 	uint32_t number;
 	struct cw_route_table *table;
-} CW_CACHE_ALIGNED;
+};
 
 struct cw_route_table {
-	struct array *array; /* control: w; workers: r, by consume */
-	struct entry *chunks[CHUNKS_MAX];
+	struct cw_route_index index; /* control: w; workers: r */
+	struct grave *graves[CHUNKS_MAX];
 	struct cw_rcu *rcu;
 	uint32_t *free_numbers;
 	uint32_t free_count, free_size, numbers; /* numbers: handed out so far */
 	uint32_t live, used;			 /* slots: live, live or tombstone */
 };
 
-static uint32_t hash_ip(rte_be32_t ip)
+static struct cw_route_array *array_new(uint32_t slots)
 {
-	uint32_t h = (uint32_t)ip * UINT32_C(0x9E3779B1);
-
-	return h ^ h >> 15;
-}
-
-static struct entry *entry_at(const struct cw_route_table *t, uint32_t number)
-{
-	return &t->chunks[number / CHUNK_ENTRIES][number % CHUNK_ENTRIES];
-}
-
-static struct array *array_new(uint32_t slots)
-{
-	struct array *a = NULL;
+	struct cw_route_array *a = NULL;
 
 	if (posix_memalign((void **)&a, 64, sizeof(*a) + (size_t)slots * sizeof(uint64_t)) != 0)
 		return NULL;
@@ -72,7 +55,7 @@ static struct array *array_new(uint32_t slots)
 
 static void array_free(struct cw_rcu_head *head)
 {
-	free(CW_CONTAINER_OF(head, struct array, rcu));
+	free(CW_CONTAINER_OF(head, struct cw_route_array, rcu));
 }
 
 int cw_route_table_create(struct cw_route_table **out, struct cw_rcu *rcu,
@@ -86,8 +69,8 @@ int cw_route_table_create(struct cw_route_table **out, struct cw_rcu *rcu,
 	while (slots < mappings_hint * 2 && slots < 1u << 30)
 		slots *= 2;
 	t->rcu = rcu;
-	t->array = array_new(slots);
-	if (t->array == NULL) {
+	t->index.array = array_new(slots);
+	if (t->index.array == NULL) {
 		free(t);
 		return -ENOMEM;
 	}
@@ -99,10 +82,12 @@ void cw_route_table_destroy(struct cw_route_table *table)
 {
 	if (table == NULL)
 		return;
-	for (unsigned int i = 0; i < CHUNKS_MAX; i++)
-		free(table->chunks[i]);
+	for (unsigned int i = 0; i < CHUNKS_MAX; i++) {
+		free(table->index.chunks[i]);
+		free(table->graves[i]);
+	}
 	free(table->free_numbers);
-	free(table->array);
+	free(table->index.array);
 	free(table);
 }
 
@@ -116,10 +101,14 @@ static int number_take(struct cw_route_table *t, uint32_t *number)
 		uint32_t chunk = t->numbers / CHUNK_ENTRIES;
 		void *mem = NULL;
 
-		if (chunk >= CHUNKS_MAX ||
-		    posix_memalign(&mem, 64, CHUNK_ENTRIES * sizeof(struct entry)) != 0)
+		if (chunk >= CHUNKS_MAX)
 			return -ENOMEM;
-		t->chunks[chunk] = mem;
+		if (t->graves[chunk] == NULL)
+			t->graves[chunk] = calloc(CHUNK_ENTRIES, sizeof(struct grave));
+		if (t->graves[chunk] == NULL ||
+		    posix_memalign(&mem, 64, CHUNK_ENTRIES * sizeof(struct cw_route)) != 0)
+			return -ENOMEM;
+		t->index.chunks[chunk] = mem;
 	}
 	*number = t->numbers++;
 	return 0;
@@ -142,9 +131,19 @@ static void number_give(struct cw_route_table *t, uint32_t number)
 
 static void entry_free(struct cw_rcu_head *head)
 {
-	struct entry *e = CW_CONTAINER_OF(head, struct entry, route.rcu);
+	struct grave *g = CW_CONTAINER_OF(head, struct grave, rcu);
 
-	number_give(e->table, e->number);
+	number_give(g->table, g->number);
+}
+
+/* Readers in a burst may hold the entry: its number is reused after the grace period. */
+static void entry_retire(struct cw_route_table *t, uint32_t number)
+{
+	struct grave *g = &t->graves[number / CHUNK_ENTRIES][number % CHUNK_ENTRIES];
+
+	g->number = number;
+	g->table = t;
+	cw_rcu_retire(t->rcu, &g->rcu, entry_free);
 }
 
 static uint64_t slot_of(rte_be32_t ip, uint32_t number)
@@ -153,9 +152,9 @@ static uint64_t slot_of(rte_be32_t ip, uint32_t number)
 }
 
 /* Slot that holds the key, or the first empty one of its chain. */
-static uint32_t probe(const struct array *a, rte_be32_t ip)
+static uint32_t probe(const struct cw_route_array *a, rte_be32_t ip)
 {
-	uint32_t i = hash_ip(ip) & a->mask;
+	uint32_t i = (uint32_t)(cw_route_slot(a, ip) - a->slots);
 
 	while (a->slots[i] != 0 && a->slots[i] >> 32 != ip)
 		i = (i + 1) & a->mask;
@@ -165,7 +164,7 @@ static uint32_t probe(const struct array *a, rte_be32_t ip)
 /* A new array without tombstones, twice as large if the live ones need it. */
 static int rebuild(struct cw_route_table *t)
 {
-	struct array *old = t->array, *new;
+	struct cw_route_array *old = t->index.array, *new;
 	uint32_t slots = old->mask + 1;
 
 	if (t->live * 2 >= slots)
@@ -180,7 +179,7 @@ static int rebuild(struct cw_route_table *t)
 			new->slots[probe(new, (rte_be32_t)(slot >> 32))] = slot;
 	}
 	t->used = t->live;
-	__atomic_store_n(&t->array, new, __ATOMIC_RELEASE);
+	__atomic_store_n(&t->index.array, new, __ATOMIC_RELEASE);
 	/* Workers in a burst may still probe the old array. */
 	cw_rcu_retire(t->rcu, &old->rcu, array_free);
 	return 0;
@@ -189,13 +188,13 @@ static int rebuild(struct cw_route_table *t)
 int cw_route_publish(struct cw_route_table *table, const struct cw_route *facts)
 {
 	uint32_t number, i;
-	struct entry *e, *old = NULL;
+	struct cw_route *e, *old = NULL;
 	uint64_t before;
 	int err;
 
 	if (facts->ip == 0)
 		return -EINVAL;
-	if (table->used * 4 >= (table->array->mask + 1) * 3) {
+	if (table->used * 4 >= (table->index.array->mask + 1) * 3) {
 		err = rebuild(table);
 		if (err < 0)
 			return err;
@@ -203,46 +202,45 @@ int cw_route_publish(struct cw_route_table *table, const struct cw_route *facts)
 	err = number_take(table, &number);
 	if (err < 0)
 		return err;
-	e = entry_at(table, number);
-	e->route = *facts;
-	e->number = number;
-	e->table = table;
-	i = probe(table->array, facts->ip);
-	before = table->array->slots[i];
+	e = cw_route_entry(&table->index, number);
+	*e = *facts;
+	i = probe(table->index.array, facts->ip);
+	before = table->index.array->slots[i];
 	if (before != 0 && (uint32_t)before != TOMBSTONE) {
-		old = entry_at(table, (uint32_t)before);
-		e->route.used_tsc = __atomic_load_n(&old->route.used_tsc, __ATOMIC_RELAXED);
+		old = cw_route_entry(&table->index, (uint32_t)before);
+		e->used_tsc = __atomic_load_n(&old->used_tsc, __ATOMIC_RELAXED);
 	} else {
 		table->live++;
 		if (before == 0)
 			table->used++;
 	}
 	/* The entry is whole before its slot names it. */
-	__atomic_store_n(&table->array->slots[i], slot_of(facts->ip, number), __ATOMIC_RELEASE);
+	__atomic_store_n(&table->index.array->slots[i], slot_of(facts->ip, number),
+			 __ATOMIC_RELEASE);
 	if (old != NULL)
-		cw_rcu_retire(table->rcu, &old->route.rcu, entry_free);
+		entry_retire(table, (uint32_t)before);
 	return 0;
 }
 
 int cw_route_retire(struct cw_route_table *table, rte_be32_t ip)
 {
-	uint32_t i = probe(table->array, ip);
-	uint64_t slot = table->array->slots[i];
+	uint32_t i = probe(table->index.array, ip);
+	uint64_t slot = table->index.array->slots[i];
 
 	if (ip == 0 || slot == 0 || (uint32_t)slot == TOMBSTONE)
 		return -ENOENT;
 	/* The tombstone keeps its key, so only the same key takes it again: chains never change
 	 * under a reader. */
-	__atomic_store_n(&table->array->slots[i], slot_of(ip, TOMBSTONE), __ATOMIC_RELEASE);
+	__atomic_store_n(&table->index.array->slots[i], slot_of(ip, TOMBSTONE), __ATOMIC_RELEASE);
 	table->live--;
-	cw_rcu_retire(table->rcu, &entry_at(table, (uint32_t)slot)->route.rcu, entry_free);
+	entry_retire(table, (uint32_t)slot);
 	return 0;
 }
 
-static struct cw_route *find_in(const struct cw_route_table *t, const struct array *a,
+struct cw_route *cw_route_probe(const struct cw_route_index *index, const struct cw_route_array *a,
 				rte_be32_t ip)
 {
-	uint32_t i = hash_ip(ip) & a->mask;
+	uint32_t i = (uint32_t)(cw_route_slot(a, ip) - a->slots);
 
 	for (;;) {
 		uint64_t slot = __atomic_load_n(&a->slots[i], __ATOMIC_ACQUIRE);
@@ -251,39 +249,41 @@ static struct cw_route *find_in(const struct cw_route_table *t, const struct arr
 			return NULL;
 		if (slot >> 32 == ip)
 			return (uint32_t)slot == TOMBSTONE ? NULL
-							   : &entry_at(t, (uint32_t)slot)->route;
+							   : cw_route_entry(index, (uint32_t)slot);
 		i = (i + 1) & a->mask;
 	}
 }
 
 struct cw_route *cw_route_find(const struct cw_route_table *table, rte_be32_t ip)
 {
-	return find_in(table, __atomic_load_n(&table->array, __ATOMIC_ACQUIRE), ip);
+	return cw_route_probe(&table->index, cw_route_array_of(&table->index), ip);
+}
+
+const struct cw_route_index *cw_route_index_of(const struct cw_route_table *table)
+{
+	return &table->index;
 }
 
 void cw_route_find_bulk(const struct cw_route_table *table, const rte_be32_t *ip, unsigned int n,
 			struct cw_route **out)
 {
-	const struct array *a = __atomic_load_n(&table->array, __ATOMIC_ACQUIRE);
-	uint32_t at[PREFETCH_BURST];
+	const struct cw_route_array *a = cw_route_array_of(&table->index);
 
+	for (unsigned int i = 0; i < n; i++)
+		__builtin_prefetch(cw_route_slot(a, ip[i]));
 	for (unsigned int i = 0; i < n; i++) {
-		at[i] = hash_ip(ip[i]) & a->mask;
-		__builtin_prefetch(&a->slots[at[i]]);
-	}
-	for (unsigned int i = 0; i < n; i++) {
-		out[i] = find_in(table, a, ip[i]);
+		out[i] = cw_route_lookup(&table->index, a, ip[i]);
 		__builtin_prefetch(out[i]);
 	}
 }
 
 void cw_route_visit(const struct cw_route_table *table, cw_route_visit_fn visit, void *arg)
 {
-	const struct array *a = table->array;
+	const struct cw_route_array *a = table->index.array;
 
 	for (uint32_t i = 0; i <= a->mask; i++)
 		if (a->slots[i] != 0 && (uint32_t)a->slots[i] != TOMBSTONE)
-			visit(arg, &entry_at(table, (uint32_t)a->slots[i])->route);
+			visit(arg, cw_route_entry(&table->index, (uint32_t)a->slots[i]));
 }
 
 unsigned int cw_route_count(const struct cw_route_table *table)

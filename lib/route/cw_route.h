@@ -27,8 +27,8 @@ enum cw_route_kind {
  * segment). */
 #define CW_NEXTHOP_PEERS_MAX 1u
 
+/** One cache line: a lookup touches a slot and this. */
 struct cw_route {
-	struct cw_rcu_head rcu;
 	rte_be32_t ip;
 	uint8_t kind;	      /* enum cw_route_kind */
 	uint16_t peer;	      /* REMOTE: index into the peer table (cw_peer.h) */
@@ -51,7 +51,61 @@ int cw_route_retire(struct cw_route_table *table, rte_be32_t ip);
 
 /** [worker] [control] NULL if unknown. Valid until the next quiescent state. */
 struct cw_route *cw_route_find(const struct cw_route_table *table, rte_be32_t ip);
-/** [worker] n <= 64. */
+/** Slots of the table at one time: {IPv4 key, entry number}. Valid until the next quiescent state.
+ */
+struct cw_route_array {
+	struct cw_rcu_head rcu;
+	uint32_t mask;
+	uint64_t slots[]; /* key << 32 | entry */
+};
+
+#define CW_ROUTE_CHUNK_ENTRIES 4096u
+#define CW_ROUTE_CHUNKS_MAX    4096u /* 16 M entries: design.md section 6 plans 10 M */
+#define CW_ROUTE_TOMBSTONE     UINT32_MAX
+
+/** What workers read of the table, for lookups inlined into loops over a burst. */
+struct cw_route_index {
+	struct cw_route_array *array;
+	struct cw_route *chunks[CW_ROUTE_CHUNKS_MAX];
+};
+
+const struct cw_route_index *cw_route_index_of(const struct cw_route_table *table);
+
+/** [worker] The slots of this turn. */
+static inline const struct cw_route_array *cw_route_array_of(const struct cw_route_index *index)
+{
+	return __atomic_load_n(&index->array, __ATOMIC_ACQUIRE);
+}
+
+/** Where the search for a key begins: prefetch it before. */
+static inline const uint64_t *cw_route_slot(const struct cw_route_array *a, rte_be32_t ip)
+{
+	uint32_t h = (uint32_t)ip * UINT32_C(0x9E3779B1);
+
+	return &a->slots[(h ^ h >> 15) & a->mask];
+}
+
+static inline struct cw_route *cw_route_entry(const struct cw_route_index *index, uint32_t number)
+{
+	return &index->chunks[number / CW_ROUTE_CHUNK_ENTRIES][number % CW_ROUTE_CHUNK_ENTRIES];
+}
+
+/** The search behind the first slot of a key. */
+struct cw_route *cw_route_probe(const struct cw_route_index *index, const struct cw_route_array *a,
+				rte_be32_t ip);
+
+/** [worker] As cw_route_find, without touching the entry. */
+static inline struct cw_route *cw_route_lookup(const struct cw_route_index *index,
+					       const struct cw_route_array *a, rte_be32_t ip)
+{
+	uint64_t slot = __atomic_load_n(cw_route_slot(a, ip), __ATOMIC_ACQUIRE);
+
+	if (CW_LIKELY(slot >> 32 == ip && (uint32_t)slot != CW_ROUTE_TOMBSTONE && ip != 0))
+		return cw_route_entry(index, (uint32_t)slot);
+	return cw_route_probe(index, a, ip);
+}
+
+/** [worker] A burst: both halves, all slots and then all entries prefetched. n <= 64. */
 void cw_route_find_bulk(const struct cw_route_table *table, const rte_be32_t *ip, unsigned int n,
 			struct cw_route **out);
 typedef void (*cw_route_visit_fn)(void *arg, const struct cw_route *route);

@@ -38,9 +38,8 @@ uint32_t cw_checksum_add(uint32_t sum, const void *data, size_t len);
 /** Fold and complement: what goes into the packet. */
 static inline uint16_t cw_checksum_fold(uint32_t sum)
 {
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return (uint16_t)~sum;
+	/* Both halves added to each other in the upper one, with the lower one's carry. */
+	return (uint16_t)(~(sum + (sum >> 16 | sum << 16)) >> 16);
 }
 
 /** RFC 1624 eqn. 3: the checksum after one 16-bit word changed; all as on the wire. */
@@ -68,6 +67,22 @@ static inline uint32_t cw_ip4_sum20(const struct cw_ip4_header *h)
 	return (uint32_t)((sum & 0xffff) + (sum >> 16));
 }
 
+/** Is the checksum field of a 20-byte header right? */
+static inline bool cw_ip4_checksum_right(const struct cw_ip4_header *h)
+{
+	const uint8_t *b = (const uint8_t *)h;
+	uint64_t sum = 0;
+	uint32_t w;
+
+	for (unsigned int i = 0; i < CW_IP4_BYTES; i += 4) {
+		memcpy(&w, b + i, 4);
+		sum += w;
+	}
+	/* Folding 16 bits over is arithmetic modulo 65535, where "all ones" is zero; the sum of a
+	 * header is never zero itself. */
+	return sum % 65535 == 0;
+}
+
 /**
  * Check an IPv4 header in all that RFC 1812 section 5.2.2 asks for.
  *
@@ -88,10 +103,10 @@ static inline enum cw_drop cw_ip4_parse_header(const uint8_t *data, size_t len,
 			return CW_DROP_IP_VERSION;
 		return (out->version_ihl & 15) < 5 ? CW_DROP_IP_LENGTH : CW_DROP_IP_OPTIONS;
 	}
-	total = rte_be_to_cpu_16(out->total_bytes);
+	total = cw_be_to_cpu_16(out->total_bytes);
 	if (CW_UNLIKELY(total < CW_IP4_BYTES || total > len))
 		return CW_DROP_IP_LENGTH;
-	if (CW_UNLIKELY(cw_ip4_sum20(out) != 0xffff))
+	if (CW_UNLIKELY(!cw_ip4_checksum_right(out)))
 		return CW_DROP_IP_CHECKSUM;
 	return CW_DROP_NONE;
 }

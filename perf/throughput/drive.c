@@ -50,7 +50,7 @@ static int add_inbound(struct drive *d, unsigned int i)
 		return -1;
 	bench_inner((uint8_t *)rte_pktmbuf_append(m, (uint16_t)bytes), bytes, REMOTE_IP + mapping,
 		    LOCAL_IP + i % HOSTS, i);
-	if (cw_tunnel_encap(m, twin, cw_sa_pick(twin, 0, 1, 0), &job) == CW_DROP_NONE) {
+	if (cw_tunnel_encap(m, 0, twin, cw_sa_pick(twin, 0, 1, 0), &job) == CW_DROP_NONE) {
 		b->crypto->seal(b->engine, &job, 1);
 		frame = replay_add(&d->port, m->data_len);
 	}

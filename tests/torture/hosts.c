@@ -117,7 +117,8 @@ static void read_hosts(void *scene, unsigned int reader, struct dice *dice)
 		ips[i] = rte_cpu_to_be_32(keys[i]);
 		find(x, keys[i], die, &found[BURST + i]);
 	}
-	cw_host_by_ip_bulk(x->table, ips, BURST, found);
+	for (unsigned int i = 0; i < BURST; i++)
+		found[i] = cw_host_find(cw_host_index_of(x->table), ips[i]);
 	for (unsigned int i = 0; i < 2 * BURST; i++) {
 		if (found[i] == NULL && i < BURST && keys[i] <= STEADY)
 			broken("a host that was never retired is gone", keys[i], 0, 0);

@@ -187,7 +187,6 @@ static void seal(const struct cw_peer *peer, unsigned int worker, uint32_t flow)
 		broken("picked another worker's SA", peer->index, sa->worker, worker);
 	check_keys(sa->spi, sa->session, sa->salt);
 	cw_count(&sa->seq, 1);
-	cw_count(&sa->packets, 1);
 	check_keys(sa->spi, sa->session, sa->salt);
 }
 
