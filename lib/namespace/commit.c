@@ -91,6 +91,11 @@ void commit_first(struct cw_lease_engine *e, struct binding *b, const struct ide
 	b->commit = c;
 	link_init(&c->fifo);
 	binding_show(e, b);
+	if (mutated(e, CW_LEASE_MUT_NOCOMMIT)) {
+		c->on_disk = true;
+		settle(e, c);
+		return;
+	}
 	c->lsn = log_binding(e, b);
 	if (c->lsn == 0) {
 		cw_log(e->config.log, CW_LOG_ERROR, MODULE,
@@ -106,10 +111,6 @@ void commit_first(struct cw_lease_engine *e, struct binding *b, const struct ide
 		c->call = ++e->call_counter;
 		c->waiting = (UINT32_C(1) << e->fellow_count) - 1;
 		fellow_tell(e, c);
-	}
-	if (mutated(e, CW_LEASE_MUT_NOCOMMIT)) {
-		c->on_disk = true;
-		settle(e, c);
 	}
 }
 

@@ -417,6 +417,7 @@ void upkeep_sign_off(struct cw_lease_engine *e, struct binding *b);
 void upkeep_recalled(struct cw_lease_engine *e, struct binding *b);
 void pool_tick(struct cw_lease_engine *e);
 void settle_doubt(struct cw_lease_engine *e, rte_be32_t ip, bool former);
+bool settle_doubted(struct cw_lease_engine *e, rte_be32_t ip);
 void settle_tick(struct cw_lease_engine *e);
 void settle_free(struct cw_lease_engine *e);
 

@@ -9,7 +9,7 @@
 #define CW_LEASE_VERSION 1u
 
 void lease_send(struct cw_lease_engine *e, const struct cw_node_id *to,
-		  Causeway__Lease__Frame *frame)
+		Causeway__Lease__Frame *frame)
 {
 	uint8_t bytes[512];
 

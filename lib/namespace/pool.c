@@ -56,7 +56,7 @@ static void fill(struct cw_lease_engine *e)
 		rte_be32_t ip = random_address(e);
 
 		if (!address_usable(e, ip) || binding_find(e, ip) != NULL ||
-		    acquire_under_way(e, ip))
+		    acquire_under_way(e, ip) || settle_doubted(e, ip))
 			continue;
 		e->pool_claims++;
 		acquire(e, ip, NULL, NULL, false, 0, pooled, NULL);

@@ -200,7 +200,8 @@ static bool request_own(struct cw_lease_engine *e, struct transaction *t, struct
 			b->logged = log_binding(e, b) != 0;
 		}
 		take_name(e, b, &t->m);
-		if (b->durable || b->written || mutated(e, CW_LEASE_MUT_NOCOMMIT)) {
+		if ((b->durable || b->written || mutated(e, CW_LEASE_MUT_NOCOMMIT)) &&
+		    !mutated(e, CW_LEASE_MUT_LATEACK)) {
 			commit_ack(e, b, t);
 			transaction_free(t);
 		} else {

@@ -70,7 +70,7 @@ static void show_all(struct cw_lease_engine *e)
 	for (struct link *l = e->all.next; l != &e->all; l = l->next) {
 		struct binding *b = CW_CONTAINER_OF(l, struct binding, all);
 
-		if (b->shown_inline)
+		if (b->shown_inline || mutated(e, CW_LEASE_MUT_NORECLAIM))
 			binding_show(e, b);
 		binding_due(e, b, e->now_ns);
 	}

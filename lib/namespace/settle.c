@@ -21,6 +21,11 @@ static struct doubt **place_of(struct cw_lease_engine *e, rte_be32_t ip)
 	return at;
 }
 
+bool settle_doubted(struct cw_lease_engine *e, rte_be32_t ip)
+{
+	return *place_of(e, ip) != NULL;
+}
+
 static void drop(struct cw_lease_engine *e, struct doubt **at)
 {
 	struct doubt *d = *at;

@@ -85,6 +85,12 @@ static void looked_again(void *arg, const struct cw_store_answer *answer, uint64
 		!same_hash(&m->client, &b->who.hash) && m->gen != b->gen);
 	for (unsigned int i = 0; i < m->entry_count; i++)
 		entry |= cw_node_id_equal(&m->entries[i].node, &e->config.self);
+	if (!lost && m->gen != b->gen) {
+		/* A claim of ours whose answer was lost: our log must name its gen (R8). */
+		b->gen = m->gen;
+		if (b->logged && b->client_state == CW_CLIENT_BOUND)
+			log_binding(e, b);
+	}
 	if (lost && !b->stopped)
 		binding_stop(e, b);
 	b->written = lost || names_client(m, b);
@@ -229,7 +235,7 @@ static void act(struct cw_lease_engine *e, struct binding *b)
 		upkeep_sign_off(e, b);
 	else if (b->stopped)
 		return;
-	else if (b->sgen != e->sgen)
+	else if (b->sgen != e->sgen && !mutated(e, CW_LEASE_MUT_NORECLAIM))
 		link_append(&e->stale, &b->due);
 	else if (b->client_state == CW_CLIENT_BOUND && !b->written)
 		commit_write(e, b);

@@ -10,11 +10,13 @@
 
 #include <sys/random.h>
 
-static const struct sim_suite *const suites[] = {&sim_dht, &sim_link};
+enum { VIOLATIONS_SHOWN = 100 };
+
+static const struct sim_suite *const suites[] = {&sim_dht, &sim_leases, &sim_link};
 
 static int usage(void)
 {
-	fputs("usage: tests/sim/run SUITE [--nodes N] [--seeds A-B | --fresh N] [--seconds S] [--mutate NAME] [--first] [--json]\n"
+	fputs("usage: tests/sim/run SUITE [--nodes N] [--seeds A-B | --fresh N] [--seconds S] [--mutate NAME] [--first] [--trace] [--json]\n"
 	      "SUITE: all",
 	      stderr);
 	for (size_t i = 0; i < CW_ARRAY_SIZE(suites); i++)
@@ -69,6 +71,8 @@ static int parse(struct sim_options *o, int argc, char **argv)
 
 		if (strcmp(name, "--json") == 0)
 			o->json = flag = true;
+		else if (strcmp(name, "--trace") == 0)
+			o->verbose = flag = true;
 		else if (strcmp(name, "--first") == 0)
 			o->first = flag = true;
 		else if (strcmp(name, "--nodes") == 0)
@@ -136,6 +140,8 @@ static int run_suite(const struct sim_suite *suite, struct sim_options o)
 		operations += result.operations;
 		if (!result.violated)
 			continue;
+		if (!o.json && violations < VIOLATIONS_SHOWN)
+			printf("seed %llu: %s\n", (unsigned long long)seed, result.what);
 		if (violations++ == 0) {
 			first_bad = seed;
 			snprintf(what, sizeof(what), "%s", result.what);
