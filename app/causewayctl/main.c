@@ -13,14 +13,16 @@
 #define DEFAULT_SOCKET "/run/causeway/control.sock"
 #define PAGE_ROWS      1000
 
-static const char *const tables[] = {"hosts", "leases",	 "names",	"routes", "peers",
-				     "drops", "workers", "revocations", NULL};
+static const char *const tables[] = {"hosts",	"leases",	"names",     "routes",
+				     "peers",	"foreign-dhcp", "conflicts", "drops",
+				     "workers", "revocations",	NULL};
 
 static void usage(FILE *to)
 {
 	fputs("usage: causewayctl [-s SOCKET] [--json] COMMAND\n"
 	      "  status                                  how this gateway stands (exit 3: degraded)\n"
-	      "  show hosts|leases|names|routes|peers|drops|workers|revocations\n"
+	      "  show hosts|leases|names|routes|peers|foreign-dhcp|conflicts|drops|workers|revocations\n"
+	      "  explain SRC DST                         what would happen to a packet, and why (exit 3: dropped)\n"
 	      "  namespace create NAME --subnet A.B.C.D/LEN [--lease S] [--longest-lease S]\n"
 	      "            [--domain D] [--upstream A]... [--names numbered|refused|off]\n"
 	      "            [--mtu N] [--mac-base N] [--reserve A[-B]]...\n"
@@ -96,7 +98,7 @@ static int show(struct ctl *ctl, int argc, char **argv)
 	const char *what = argc == 1 ? match(argv[0], tables) : NULL;
 
 	if (what == NULL) {
-		fputs("causewayctl: show hosts, leases, names, routes, peers, drops, workers or revocations\n",
+		fputs("causewayctl: show hosts, leases, names, routes, peers, foreign-dhcp, conflicts, drops, workers or revocations\n",
 		      stderr);
 		return CTL_USAGE;
 	}
@@ -136,8 +138,9 @@ static int reload(struct ctl *ctl, int argc, char **argv)
 static int version(struct ctl *ctl, int argc, char **argv)
 {
 	(void)ctl;
-	(void)argc;
 	(void)argv;
+	if (argc != 0)
+		return CTL_USAGE;
 	puts("causewayctl 0.1.0");
 	return CTL_OK;
 }
@@ -152,9 +155,8 @@ static const struct command {
 	const char *name;
 	int (*run)(struct ctl *ctl, int argc, char **argv);
 } commands[] = {
-	{"status", status},   {"show", show}, {"namespace", ctl_namespace},
-	{"reload", reload},   {"pki", pki},   {"revoke", ctl_revoke},
-	{"version", version},
+	{"status", status}, {"show", show}, {"namespace", ctl_namespace}, {"explain", ctl_explain},
+	{"reload", reload}, {"pki", pki},   {"revoke", ctl_revoke},	  {"version", version},
 };
 
 static const struct command *find(const char *word)
@@ -196,10 +198,14 @@ int main(int argc, char **argv)
 	}
 	if (argc > 1)
 		command = find(argv[at++]);
-	if (command != NULL)
+	if (command != NULL) {
 		rc = command->run(&ctl, argc - at, argv + at);
-	else
+	} else {
+		if (argc > 1)
+			fprintf(stderr, "causewayctl: %s: no such command, or several begin so\n",
+				argv[1]);
 		usage(stderr);
+	}
 	ctl_close(&ctl);
 	return rc;
 }

@@ -194,7 +194,9 @@ void socket_close(struct daemon *d);
 void socket_accept(struct daemon *d);
 void socket_ready(struct client *c, uint32_t events);
 int signals_block(struct daemon *d);
-void reload(struct daemon *d);
+/* The configuration again. @return the answer for whoever asked: what was taken over and what needs
+ * a restart, or why nothing was. */
+json_t *reload(struct daemon *d);
 int loop_open(struct daemon *d);
 int loop_run(struct daemon *d);
 void loop_close(struct daemon *d);

@@ -146,6 +146,7 @@ static int timeout_of(uint64_t next_ns, unsigned int idle)
 static void wait_for_events(struct daemon *d, uint64_t next_ns, unsigned int idle)
 {
 	struct epoll_event events[EVENTS_MAX];
+	bool accept = false;
 	int n;
 
 	cw_rcu_offline();
@@ -159,10 +160,13 @@ static void wait_for_events(struct daemon *d, uint64_t next_ns, unsigned int idl
 		if (what == &d->signal_fd)
 			on_signal(d);
 		else if (what == &d->listen_fd)
-			socket_accept(d);
+			accept = true;
 		else if (what != &d->writer_done_fd)
 			socket_ready(what, events[i].events);
 	}
+	/* Last: it may close a client that an event above is about. */
+	if (accept)
+		socket_accept(d);
 }
 
 /* What the loop itself remembers between turns. */
@@ -245,7 +249,7 @@ int loop_run(struct daemon *d)
 		cw_rcu_quiescent();
 		if (d->reload) {
 			notify("RELOADING=1");
-			reload(d);
+			json_decref(reload(d));
 			notify("READY=1");
 		}
 		if (d->stopping && stop(d, &loop, now_ns))

@@ -9,18 +9,34 @@
 
 #define NAMES_BYTES 512
 
-/* The paths of the changed rows that are reloadable, or that are not, joined by commas. */
-static bool list_changed(const struct cw_option_set *diff, bool reloadable, char *out, size_t size)
+/* The paths of the changed rows that are reloadable, or that are not. */
+static json_t *list_changed(const struct daemon *d, const struct cw_gateway_config *config,
+			    const struct cw_option_set *diff, bool reloadable)
 {
 	const struct cw_option *rows = cw_gateway_options();
-	size_t at = 0;
+	json_t *list = json_array();
+
+	for (unsigned int i = 0; rows[i].path != NULL; i++)
+		if (cw_option_set_has(diff, i) && rows[i].reloadable == reloadable)
+			json_array_append_new(list, json_string(rows[i].path));
+	if (!reloadable && config->has_lan != d->config.has_lan)
+		json_array_append_new(list, json_string("lan"));
+	return list;
+}
+
+static const char *joined(const json_t *list, char *out, size_t size)
+{
+	const json_t *item;
+	size_t at = 0, i;
 
 	out[0] = '\0';
-	for (unsigned int i = 0; rows[i].path != NULL; i++)
-		if (cw_option_set_has(diff, i) && rows[i].reloadable == reloadable && at < size)
+	json_array_foreach(list, i, item)
+	{
+		if (at < size)
 			at += (size_t)snprintf(out + at, size - at, "%s%s", at > 0 ? ", " : "",
-					       rows[i].path);
-	return at > 0;
+					       json_string_value(item));
+	}
+	return out;
 }
 
 static void take_over(struct daemon *d, const struct cw_gateway_config *config)
@@ -37,31 +53,36 @@ static void take_over(struct daemon *d, const struct cw_gateway_config *config)
 	cw_control_reload(d->control, &core, cw_os_now_ns());
 }
 
-void reload(struct daemon *d)
+json_t *reload(struct daemon *d)
 {
 	struct cw_gateway_config config;
 	char names[NAMES_BYTES];
 	struct cw_option_set diff;
-	bool any, mine;
+	json_t *taken, *fixed;
+	bool mine;
 
 	d->reload = false;
 	log_reopen(d);
 	if (options_load(d, &config) < 0) {
 		cw_log(&d->log.log, CW_LOG_ERROR, "main", "reload refused, nothing changed: %s",
 		       d->error);
-		return;
+		return json_pack("{s:b, s:s, s:s}", "ok", 0, "code", "config", "error", d->error);
 	}
 	mine = identity_reload(d, &config);
-	any = cw_config_diff(cw_gateway_options(), &d->config, &config, &diff);
-	if (config.has_lan != d->config.has_lan)
-		cw_log(&d->log.log, CW_LOG_WARN, "main", "reload: the lan group needs a restart");
-	else if (!any && !mine)
+	cw_config_diff(cw_gateway_options(), &d->config, &config, &diff);
+	taken = list_changed(d, &config, &diff, true);
+	fixed = list_changed(d, &config, &diff, false);
+	if (json_array_size(taken) + json_array_size(fixed) == 0 && !mine)
 		cw_log(&d->log.log, CW_LOG_NOTICE, "main", "reload: nothing changed");
-	if (list_changed(&diff, false, names, sizeof(names)))
+	if (json_array_size(fixed) > 0)
 		cw_log(&d->log.log, CW_LOG_WARN, "main",
-		       "reload: %s: changed in the file, takes a restart, stays as it was", names);
-	if (list_changed(&diff, true, names, sizeof(names))) {
+		       "reload: %s: changed in the file, takes a restart, stays as it was",
+		       joined(fixed, names, sizeof(names)));
+	if (json_array_size(taken) > 0) {
 		take_over(d, &config);
-		cw_log(&d->log.log, CW_LOG_NOTICE, "main", "reload: %s: taken over", names);
+		cw_log(&d->log.log, CW_LOG_NOTICE, "main", "reload: %s: taken over",
+		       joined(taken, names, sizeof(names)));
 	}
+	return json_pack("{s:b, s:{s:o, s:o}}", "ok", 1, "status", "taken_over", taken,
+			 "needs_restart", fixed);
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The control socket: a UNIX stream, one JSON object per line in and out. Clients are few and
- * bounded, and each waits for itself: its next line is taken when its last answer is gone, what
- * it does not read stays in its own buffer, and control never waits. A client may half-close
- * after its last line; it still gets its answers.
+ * bounded (who has been silent longest makes room for who comes), and each waits for itself: its
+ * next line is taken when its last answer is gone, what it does not read stays in its own buffer,
+ * and control never waits. A client may half-close after its last line; it still gets its answers.
  */
 #include "daemon.h"
 
@@ -131,8 +131,7 @@ static void on_request(struct client *c, const char *line, size_t len)
 		on_answer(c, json_pack("{s:b, s:s, s:s}", "ok", 0, "code", "usage", "error",
 				       "expected one JSON object per line"));
 	} else if (cmd != NULL && strcmp(cmd, "reload") == 0) {
-		d->reload = true;
-		on_answer(c, json_pack("{s:b, s:{}}", "ok", 1, "status"));
+		on_answer(c, reload(d));
 	} else {
 		cw_control_query(d->control, request, on_answer, c, cw_os_now_ns());
 	}
@@ -185,12 +184,28 @@ void socket_ready(struct client *c, uint32_t events)
 		watch(c);
 }
 
+/* Connected once and silent since: nobody keeps the operator out by connecting only. */
+static void make_room(struct daemon *d)
+{
+	struct client *oldest = NULL;
+
+	/* New ones are put in front. */
+	for (struct client *c = d->clients; c != NULL; c = c->next)
+		if (is_free(c) && !has_line(c))
+			oldest = c;
+	if (d->client_count >= CLIENTS_MAX && oldest != NULL)
+		client_close(oldest);
+}
+
 void socket_accept(struct daemon *d)
 {
 	int fd = accept4(d->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	struct client *c = fd >= 0 && d->client_count < CLIENTS_MAX ? calloc(1, sizeof(*c)) : NULL;
-	struct epoll_event ev = {.events = EPOLLIN, .data.ptr = c};
+	struct epoll_event ev = {.events = EPOLLIN};
+	struct client *c;
 
+	make_room(d);
+	c = fd >= 0 && d->client_count < CLIENTS_MAX ? calloc(1, sizeof(*c)) : NULL;
+	ev.data.ptr = c;
 	if (c == NULL || epoll_ctl(d->epoll_fd, EPOLL_CTL_ADD, fd, &ev) < 0) {
 		if (fd >= 0)
 			close(fd);

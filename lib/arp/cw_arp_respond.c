@@ -69,6 +69,9 @@ enum cw_arp_verdict cw_arp_respond(const struct cw_ns_view *view, uint8_t *frame
 		return is_news(view, &q) || q.target_ip == view->service_ip
 			       ? CW_ARP_TO_CONTROL
 			       : drop(CW_DROP_ARP_REPLY, why);
+	/* Somebody else speaks for our own address: control defends it. */
+	if (q.sender_ip == view->service_ip)
+		return CW_ARP_TO_CONTROL;
 	if (q.target_ip == view->service_ip)
 		return answer(view, frame, header_bytes, &q, &view->service_mac);
 	if (q.sender_ip == q.target_ip || is_news(view, &q))

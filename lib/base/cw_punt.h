@@ -29,6 +29,7 @@ enum cw_punt_kind {
 	CW_PUNT_UNBOUND, /* IPv4 packet from a source that no binding allows (rate-limited copy of
 			    facts) */
 	CW_PUNT_LAN_SERVICE, /* to the service address: DNS and what else needs control */
+	CW_PUNT_FOREIGN_DHCP, /* a DHCP server's message to port 68 */
 	/* From the WAN. STUN and DTLS: data starts at the UDP payload, `from` is set. */
 	CW_PUNT_STUN,
 	CW_PUNT_DTLS,

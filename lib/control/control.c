@@ -126,6 +126,8 @@ int cw_control_create(struct cw_control **out, const struct cw_control_config *c
 	if (err == 0)
 		err = cw_neighbours_create(ctl);
 	if (err == 0)
+		err = cw_sightings_create(ctl);
+	if (err == 0)
 		err = cw_resolver_create(ctl);
 	if (err == 0)
 		err = cw_dns_create(ctl);
@@ -150,6 +152,7 @@ void cw_control_destroy(struct cw_control *ctl)
 	if (ctl == NULL)
 		return;
 	cw_founding_destroy(ctl);
+	cw_explain_destroy(ctl);
 	cw_view_withdraw(ctl);
 	cw_lease_destroy(ctl->lease);
 	ctl->lease = NULL;
@@ -159,6 +162,7 @@ void cw_control_destroy(struct cw_control *ctl)
 		cw_resolver_destroy(ctl);
 	cw_dht_destroy(ctl->dht);
 	cw_neighbours_destroy(ctl);
+	cw_sightings_destroy(ctl);
 	cw_forward_destroy(ctl);
 	cw_names_destroy(ctl);
 	cw_dns_destroy(ctl);

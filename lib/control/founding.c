@@ -17,7 +17,8 @@
 #define LEASE_MIN_S 60
 #define LEASE_MAX_S (30 * 86400)
 #define MTU_MIN	    576
-#define MTU_MAX	    9000
+/* What ports carry: packet buffers are of one segment. */
+#define MTU_MAX 1500
 
 struct founding {
 	cw_control_reply_fn reply;
@@ -90,6 +91,10 @@ static json_t *parse_reserved(const json_t *args, struct cw_namespace_record *ns
 			return cw_query_error(
 				"usage", "--reserve: expected an address or FIRST-LAST, got %s",
 				text != NULL ? text : "something else");
+		if (!cw_prefix4_contains(&ns->subnet, ns->reserved[ns->reserved_count].first) ||
+		    !cw_prefix4_contains(&ns->subnet, ns->reserved[ns->reserved_count].last))
+			return cw_query_error("usage", "--reserve: %s lies outside the subnet",
+					      text);
 		ns->reserved_count++;
 	}
 	return NULL;
@@ -147,6 +152,15 @@ static json_t *parse_dns(const json_t *args, struct cw_namespace_record *ns)
 	return cw_query_error("usage", "--names: numbered, refused or off");
 }
 
+/* Not "this network", loopback, multicast nor reserved; a prefix of 8 or more is within one of them
+ * or outside. */
+static bool subnet_usable(const struct cw_prefix4 *subnet)
+{
+	uint8_t first = (uint8_t)(rte_be_to_cpu_32(subnet->ip) >> 24);
+
+	return first != 0 && first != 127 && first < 224;
+}
+
 static json_t *parse_ns(const json_t *args, struct cw_namespace_record *ns)
 {
 	const char *name = text_of(args, "name"), *domain = text_of(args, "domain");
@@ -160,6 +174,8 @@ static json_t *parse_ns(const json_t *args, struct cw_namespace_record *ns)
 	    ns->subnet.len > 29)
 		return cw_query_error("usage",
 				      "--subnet: expected a.b.c.d/len (8 to 29) without host bits");
+	if (!subnet_usable(&ns->subnet))
+		return cw_query_error("usage", "--subnet: hosts cannot have such addresses");
 	if (!number_of(args, "lease_s", LEASE_MIN_S, LEASE_MAX_S, 3600, &lease))
 		return cw_query_error("usage", "--lease: %d to %d seconds", LEASE_MIN_S,
 				      LEASE_MAX_S);
@@ -246,14 +262,36 @@ static json_t *parse_voters(struct cw_control *ctl, const json_t *args, struct c
 				 "--voters: one node or three (two would both have to live)");
 }
 
+/* What the record would do to this gateway: it is written for good, so slips are caught here. */
+static json_t *check_ours(const struct cw_control *ctl, const struct cw_namespace_record *ns)
+{
+	const struct cw_identity *id = &ctl->config.identity;
+	char ip[CW_IP4_TEXT_BYTES];
+
+	if (cw_prefix4_contains(&ns->subnet, ctl->config.wan_ip))
+		return cw_query_error("usage", "--subnet: this gateway's WAN address %s lies in it",
+				      cw_ip4_format(ctl->config.wan_ip, ip));
+	if (id->namespace_count > 0 && !cw_identity_in_namespace(id, ns->name))
+		return cw_query_error("usage",
+				      "namespace %s: this gateway's certificate does not name it",
+				      ns->name);
+	return NULL;
+}
+
 static json_t *found(struct cw_control *ctl, const json_t *args)
 {
 	struct cw_node_id voters[4] = {{{0}}};
 	unsigned int count;
 	json_t *error;
 
-	if (ctl->dht == NULL || cw_dht_genesis(ctl->dht) != NULL)
+	if (ctl->dht == NULL)
 		return NULL;
+	if (cw_dht_genesis(ctl->dht) != NULL)
+		return json_array_size(json_object_get(args, "voters")) == 0
+			       ? NULL
+			       : cw_query_error(
+					 "usage",
+					 "--voters: the network is founded already, its voters stay");
 	error = parse_voters(ctl, args, voters, &count);
 	if (error != NULL)
 		return error;
@@ -319,6 +357,8 @@ void cw_founding_query(struct cw_control *ctl, const json_t *request, cw_control
 		error = cw_query_error("not-ready", "the daemon is still starting");
 	if (error == NULL)
 		error = parse_ns(args, &ns);
+	if (error == NULL)
+		error = check_ours(ctl, &ns);
 	if (error == NULL)
 		error = found(ctl, args);
 	if (error == NULL) {

@@ -28,8 +28,6 @@ enum {
 	CW_RESOLUTIONS_MAX = 1 << 20,
 	/* Rows of one reply line to causewayctl. */
 	CW_QUERY_ROWS_MAX = 1000,
-	/* Requests of causewayctl that wait for something. */
-	CW_QUERIES_MAX = 32,
 	/* Lease log records kept before the namespace is known. */
 	CW_REPLAY_MAX = 4 * 65536,
 };
@@ -51,6 +49,8 @@ enum {
 #define CW_EXPIRY_LOOK_NS   (UINT64_C(24) * 3600 * CW_NS_PER_S)
 /* A new certificate is shown to all peers within this. */
 #define CW_RENEW_SPREAD_NS (UINT64_C(3) * CW_NS_PER_S)
+/* DEFEND_INTERVAL of RFC 5227. */
+#define CW_DEFEND_NS (UINT64_C(10) * CW_NS_PER_S)
 /* Housekeeping of peers, resolutions, neighbours. */
 #define CW_HOUSEKEEPING_NS (UINT64_C(100) * CW_NS_PER_MS)
 
@@ -63,6 +63,10 @@ struct names;
 struct neighbours;
 struct resolver;
 struct founding;
+struct explain;
+struct sightings;
+struct cw_arp_packet;
+struct cw_dhcp_message;
 
 /* A peer as control knows it; the worker's half is in the peer table under the same index. */
 struct peer_facts {
@@ -71,12 +75,6 @@ struct peer_facts {
 	rte_be32_t next_hop_ip;
 	uint64_t up_ns;
 	uint64_t tx_packets; /* as of the last look */
-};
-
-/* A request of causewayctl that waits. */
-struct query {
-	cw_control_reply_fn reply; /* NULL: free slot */
-	void *arg;
 };
 
 struct replayed {
@@ -123,10 +121,13 @@ struct cw_control {
 	bool loading;		 /* revocations come from the disk: no news */
 	bool recheck;		 /* links are to be looked at again, outside of their own calls */
 	uint64_t expiry_look_ns; /* when the certificate's end is looked at next */
+	struct sightings *sightings;
+	uint64_t defended_ns; /* the service address, last */
 	struct peer_facts *peers[CW_PEER_MAX];
 	unsigned int peer_count, peer_cursor;
 
-	struct query queries[CW_QUERIES_MAX];
+	struct explain *explains;
+	unsigned int explain_count;
 	struct {
 		uint64_t handshakes_refused, sa_failures, inject_failures,
 			punts[CW_PUNT_KIND_COUNT];
@@ -234,6 +235,32 @@ void cw_view_withdraw(struct cw_control *ctl);
 /* membership.c: the namespace record and the lease engine's life. */
 void cw_membership_timer(struct cw_control *ctl);
 void cw_membership_ns(struct cw_control *ctl, const struct cw_namespace_record *ns);
+
+/* sightings.c: strangers on the segment. */
+enum cw_sighting_kind {
+	CW_SIGHTING_FOREIGN_DHCP,
+	CW_SIGHTING_CONFLICT,
+	CW_SIGHTING_KIND_COUNT
+};
+int cw_sightings_create(struct cw_control *ctl);
+void cw_sightings_destroy(struct cw_control *ctl);
+/* A DHCP server's message that is not ours; `ip` its IP source. */
+void cw_sightings_dhcp(struct cw_control *ctl, const struct cw_punt_meta *meta,
+		       const struct cw_dhcp_message *m, const struct cw_mac *from, rte_be32_t ip,
+		       rte_be32_t yiaddr);
+/* An ARP packet: does its sender speak for an address that is somebody else's? */
+void cw_sightings_arp(struct cw_control *ctl, const struct cw_punt_meta *meta,
+		      const struct cw_arp_packet *p);
+void cw_sightings_rows(const struct cw_control *ctl, enum cw_sighting_kind kind,
+		       void (*take)(void *arg, json_t *row), void *arg);
+/* One phrase per kind that is fresh; for status. */
+json_t *cw_sightings_warnings(const struct cw_control *ctl);
+
+/* explain.c: causewayctl explain SRC DST. */
+void cw_explain_query(struct cw_control *ctl, const json_t *request, cw_control_reply_fn reply,
+		      void *arg);
+void cw_explain_cancel(struct cw_control *ctl, void *arg);
+void cw_explain_destroy(struct cw_control *ctl);
 
 /* founding.c: causewayctl namespace create. */
 void cw_founding_query(struct cw_control *ctl, const json_t *request, cw_control_reply_fn reply,

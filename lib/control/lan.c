@@ -52,6 +52,24 @@ void cw_lan_arp_again(struct cw_control *ctl, const struct cw_punt_meta *meta, c
 	judge(ctl, meta, frame, len);
 }
 
+/* RFC 5227 section 2.4: an announcement puts the hosts' caches right, at most one in 10 s. */
+static void defend(struct cw_control *ctl, uint16_t vlan)
+{
+	uint8_t frame[CW_ETH_BYTES + CW_ETH_VLAN_BYTES + sizeof(struct cw_arp_packet)];
+	static const struct cw_mac everybody = {{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}}, nobody;
+	const struct cw_ns_view *view = ctl->view;
+	size_t header;
+
+	if (view == NULL ||
+	    (ctl->defended_ns != 0 && ctl->now_ns - ctl->defended_ns < CW_DEFEND_NS))
+		return;
+	ctl->defended_ns = ctl->now_ns;
+	header = cw_eth_write(frame, &everybody, &view->service_mac, vlan, CW_ETH_P_ARP);
+	cw_arp_write(frame + header, CW_ARP_REQUEST, &view->service_mac, view->service_ip, &nobody,
+		     view->service_ip);
+	send_lan(ctl, vlan, frame, header + sizeof(struct cw_arp_packet));
+}
+
 static void on_arp(struct cw_control *ctl, const struct cw_punt_meta *meta, const uint8_t *data,
 		   size_t len)
 {
@@ -62,6 +80,12 @@ static void on_arp(struct cw_control *ctl, const struct cw_punt_meta *meta, cons
 	if (ctl->lease == NULL || len < header ||
 	    cw_arp_parse(data + header, len - header, &p) != CW_DROP_NONE)
 		return;
+	cw_sightings_arp(ctl, meta, &p);
+	if (ctl->view != NULL && p.sender_ip == ctl->view->service_ip) {
+		if (!cw_mac_equal(&p.sender_mac, &ctl->view->service_mac))
+			defend(ctl, meta->vlan);
+		return;
+	}
 	if (p.sender_ip != 0)
 		cw_lease_heard(ctl->lease, p.sender_ip, &p.sender_mac, p.sender_ip == p.target_ip,
 			       ctl->now_ns);
@@ -92,6 +116,26 @@ static void on_dhcp(struct cw_control *ctl, const struct cw_punt_meta *meta, con
 	cw_lease_dhcp(ctl->lease, &m, &src, meta->vlan, ctl->now_ns);
 }
 
+/* From a server to a client, and not ours. */
+static void on_foreign_dhcp(struct cw_control *ctl, const struct cw_punt_meta *meta,
+			    const uint8_t *data, size_t len)
+{
+	size_t header = meta->vlan != 0 ? CW_ETH_BYTES + CW_ETH_VLAN_BYTES : CW_ETH_BYTES;
+	size_t offset = header + CW_IP4_BYTES + CW_UDP_BYTES;
+	struct cw_dhcp_pieces pieces;
+	struct cw_dhcp_message m;
+	struct cw_mac src;
+	rte_be32_t ip, yiaddr;
+
+	if (len < offset ||
+	    cw_dhcp_parse(data + offset, len - offset, &m, &pieces) != CW_DROP_NONE)
+		return;
+	memcpy(src.b, data + 6, sizeof(src.b));
+	memcpy(&ip, data + header + offsetof(struct cw_ip4_header, src), sizeof(ip));
+	memcpy(&yiaddr, data + offset + offsetof(struct cw_dhcp_fixed, yiaddr), sizeof(yiaddr));
+	cw_sightings_dhcp(ctl, meta, &m, &src, ip, yiaddr);
+}
+
 static void on_miss(struct cw_control *ctl, const struct cw_punt_meta *meta, const uint8_t *data,
 		    size_t len)
 {
@@ -114,6 +158,9 @@ void cw_lan_punt(struct cw_control *ctl, const struct cw_punt_meta *meta, const 
 		break;
 	case CW_PUNT_LAN_SERVICE:
 		cw_dns_punt(ctl, meta, data, len);
+		break;
+	case CW_PUNT_FOREIGN_DHCP:
+		on_foreign_dhcp(ctl, meta, data, len);
 		break;
 	case CW_PUNT_MISS:
 		on_miss(ctl, meta, data, len);

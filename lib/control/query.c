@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Requests of causewayctl: a command word and arguments in, one JSON object out. Everything but
- * `namespace create` is answered at once. A table's reply carries its columns, so the tool needs to
- * know none; pages of at most CW_QUERY_ROWS_MAX rows, the cursor is the number of rows seen.
+ * `namespace create` and `explain` is answered at once. A table's reply carries its columns, so the
+ * tool needs to know none; pages of at most CW_QUERY_ROWS_MAX rows, the cursor is the number of
+ * rows seen.
  */
 #include "internal.h"
 
@@ -13,11 +14,16 @@ json_t *cw_query_error(const char *code, const char *fmt, ...)
 {
 	char text[256];
 	va_list args;
+	json_t *reply;
 
 	va_start(args, fmt);
 	vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
-	return json_pack("{s:b, s:s, s:s}", "ok", 0, "code", code, "error", text);
+	reply = json_pack("{s:b, s:s, s:s}", "ok", 0, "code", code, "error", text);
+	/* What was quoted may be cut within a character: no error is no answer to a bad request. */
+	return reply != NULL ? reply
+			     : json_pack("{s:b, s:s, s:s}", "ok", 0, "code", code, "error",
+					 "what was asked for is not readable");
 }
 
 static json_t *show_namespace(struct cw_control *ctl)
@@ -42,6 +48,9 @@ void cw_control_query(struct cw_control *ctl, const json_t *request, cw_control_
 	} else if (strcmp(cmd, "namespace create") == 0) {
 		cw_founding_query(ctl, request, reply, arg);
 		return;
+	} else if (strcmp(cmd, "explain") == 0) {
+		cw_explain_query(ctl, request, reply, arg);
+		return;
 	} else if (strcmp(cmd, "namespace show") == 0)
 		answer = show_namespace(ctl);
 	else if (strcmp(cmd, "status") == 0)
@@ -56,4 +65,5 @@ void cw_control_query(struct cw_control *ctl, const json_t *request, cw_control_
 void cw_control_query_cancel(struct cw_control *ctl, void *arg)
 {
 	cw_founding_cancel(ctl, arg);
+	cw_explain_cancel(ctl, arg);
 }

@@ -409,8 +409,8 @@ static bool keep_house(struct resolution *x)
 	}
 	route = ctl->routes != NULL ? cw_route_find(ctl->routes, x->ip) : NULL;
 	if (route != NULL && cw_counted(&route->used_tsc) != 0)
-		x->used_ns = cw_max_u64(x->used_ns,
-					ctl->ops.ns_of_tsc(ctl->ctx, cw_counted(&route->used_tsc)));
+		x->used_ns = cw_max_u64(
+			x->used_ns, ctl->ops.ns_of_tsc(ctl->ctx, cw_counted(&route->used_tsc)));
 	if (route == NULL || route->kind == CW_ROUTE_NONE) {
 		if (!x->asking && ctl->now_ns >= x->known_ns + CW_STORE_CACHE_NS) {
 			forget(x);

@@ -244,6 +244,26 @@ static void names(struct page *p)
 		cw_name_visit(p->ctl->names, name_row, p);
 }
 
+static void take_row(void *arg, json_t *row)
+{
+	struct page *p = arg;
+
+	if (take(p))
+		json_array_append_new(p->rows, row);
+	else
+		json_decref(row);
+}
+
+static void foreign_dhcp(struct page *p)
+{
+	cw_sightings_rows(p->ctl, CW_SIGHTING_FOREIGN_DHCP, take_row, p);
+}
+
+static void conflicts(struct page *p)
+{
+	cw_sightings_rows(p->ctl, CW_SIGHTING_CONFLICT, take_row, p);
+}
+
 static void peers(struct page *p)
 {
 	cw_links_visit(p->ctl->links, peer_row, p);
@@ -262,6 +282,10 @@ static const struct {
 	 "[\"name\",\"node\",\"site\",\"path\",\"endpoint\",\"rtt_ms\",\"member\",\"usable\",\"sa_generation\",\"renewals\","
 	 "\"tx_packets\",\"tx_bytes\",\"rx_packets\",\"rx_bytes\",\"age_s\",\"expires\"]"},
 	{"revocations", revocations, "[\"node\",\"reason\",\"since\",\"until\",\"ca\"]"},
+	{"foreign-dhcp", foreign_dhcp,
+	 "[\"ip\",\"mac\",\"vlan\",\"offered\",\"seen\",\"first_s\",\"last_s\"]"},
+	{"conflicts", conflicts,
+	 "[\"ip\",\"mac\",\"holder\",\"vlan\",\"seen\",\"first_s\",\"last_s\"]"},
 	{"drops", drop_rows, "[\"reason\",\"packets\",\"meaning\"]"},
 	{"workers", worker_rows,
 	 "[\"worker\",\"busy_percent\",\"cycles_per_packet\",\"rx_packets\",\"tx_packets\",\"punted\","
@@ -295,5 +319,5 @@ json_t *cw_show_table(struct cw_control *ctl, const char *what, const json_t *re
 	}
 	return cw_query_error(
 		"usage",
-		"show: hosts, leases, names, routes, peers, drops, workers or revocations");
+		"show: hosts, leases, names, routes, peers, foreign-dhcp, conflicts, drops, workers or revocations");
 }

@@ -140,7 +140,7 @@ json_t *cw_show_status(struct cw_control *ctl)
 	why = reasons(ctl, &health, &lease);
 	degraded = json_array_size(why) > 0;
 	status = json_pack(
-		"{s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:{s:s, s:s, s:s, s:b}, s:{s:s}, s:o, s:o, s:I, s:s, s:o}",
+		"{s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:{s:s, s:s, s:s, s:b}, s:{s:s}, s:o, s:o, s:I, s:s, s:o, s:o}",
 		"version", c->version, "name", c->identity.name, "node",
 		cw_node_id_format(&c->identity.node, node), "site", c->identity.site, "namespace",
 		c->namespace_name, "state", degraded ? "degraded" : "ok", "session",
@@ -151,6 +151,6 @@ json_t *cw_show_status(struct cw_control *ctl)
 		c->has_lan ? c->lan_text : "none", "counts", show_counts(ctl, &lease),
 		"certificate", cw_trust_show(ctl), "uptime_s",
 		(json_int_t)((ctl->now_ns - ctl->started_ns) / CW_NS_PER_S), "last_refusal",
-		ctl->refused_why, "reasons", why);
+		ctl->refused_why, "warnings", cw_sightings_warnings(ctl), "reasons", why);
 	return json_pack("{s:b, s:o, s:b}", "ok", 1, "status", status, "degraded", degraded);
 }

@@ -45,7 +45,7 @@ static bool is_dhcp(const struct rte_mbuf *m, const struct facts *f)
 	return f->ip.proto == CW_IP_PROTO_UDP &&
 	       cw_be_to_cpu_16(f->ip.total_bytes) >= CW_IP4_BYTES + CW_UDP_BYTES &&
 	       !(f->ip.fragment & rte_cpu_to_be_16(CW_IP4_OFFSET)) && udp[2] == 0 &&
-	       udp[3] == CW_DHCP_SERVER_PORT;
+	       (udp[3] == CW_DHCP_SERVER_PORT || udp[3] == CW_DHCP_CLIENT_PORT);
 }
 
 static enum cw_drop classify_ip(struct cw_worker *w, struct rte_mbuf *m, struct facts *f,

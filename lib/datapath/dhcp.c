@@ -24,6 +24,12 @@ void stage_dhcp(struct cw_worker *w, struct lane *l)
 			punt(w, m, CW_PUNT_DHCP);
 			break;
 		default:
+			/* Whose it is, control remembers; counted it is here all the same. */
+			if (why == CW_DROP_DHCP_FOREIGN) {
+				w->stats->drops[why]++;
+				punt(w, m, CW_PUNT_FOREIGN_DHCP);
+				break;
+			}
 			drop(w, m, why);
 		}
 	}

@@ -41,3 +41,15 @@ in_ns a-h1 iperf3 -c "$b1" -t 2 -J | jq -e '.end.sum_received.bytes > 1000000' >
 
 ctl a show hosts --json | jq -e 'length == 2' >/dev/null || fail "show hosts"
 ctl b show peers --json | jq -e '.[0].usable' >/dev/null || fail "show peers"
+
+# What would happen to a packet, asked of both ends; and of one that goes nowhere (exit 3).
+ctl a explain "$a1" "$b1" --json | jq -e '.forwarding == "sealed and sent to the peer" and .tables_agree_with_registers == "yes"
+	and .arp == "answered with fe:fd:00:00:00:00" and .path.keys and (.destination.register.owner | startswith("gw-b"))' >/dev/null || fail "explain at the source"
+ctl b explain "$a1" "$b1" --json | jq -e '(.forwarding | startswith("admitted")) and .destination.host_here.state == "bound"' >/dev/null || fail "explain at the destination"
+says 'silence: ' ctl a explain "$a1" "$a2" || fail "explain a local neighbour"
+rc=0
+ctl a explain "$a1" 10.200.0.1 >/dev/null || rc=$?
+[ $rc = 3 ] || fail "explain of a packet out of the subnet ends with $rc"
+rc=0
+ctl a explain "$a1" nonsense 2>/dev/null || rc=$?
+[ $rc = 2 ] || fail "explain of nonsense ends with $rc"

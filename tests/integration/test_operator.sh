@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# The operator's side: every table in text and JSON, every exit code, what `namespace create` refuses, reload with an answer, and a control
+# socket that survives whoever connects to it.
+. "$(dirname "$0")/begin.sh"
+
+two_sites
+make_pki a b
+write_config a ""
+write_config b '"198.51.100.2:7845"'
+
+# exits CODE PATTERN ARGUMENTS...: causewayctl of site a ends so, with one line that matches (or says nothing, pattern "").
+exits() {
+	local code=$1 pattern=$2 out rc=0
+	shift 2
+	out=$(ctl a "$@" 2>&1) || rc=$?
+	[ $rc = "$code" ] || fail "causewayctl $*: exit $rc, expected $code: $out"
+	[ -z "$pattern" ] || grep -q -- "$pattern" <<<"$out" || fail "causewayctl $*: expected \"$pattern\" in: $out"
+	[ "$code" != 1 ] || [ "$(wc -l <<<"$out")" = 1 ] || fail "causewayctl $*: more than one line: $out"
+}
+
+echo "== exit codes"
+exits 4 'is causewayd running' status
+exits 4 'is causewayd running' show hosts
+exits 2 'no such command' frobnicate
+exits 2 'show hosts' show frobs
+exits 2 'usage' --nonsense
+exits 0 'usage' --help
+start_gateway a
+exits 3 'not part of a network yet' status
+exits 1 'no namespace record' namespace show
+exits 0 'IP ' show hosts
+
+echo "== what namespace create refuses; nothing of it founds a network"
+refuses() { exits 2 "$1" namespace create "${@:2}"; }
+refuses 'NAME --subnet'
+refuses 'expected a.b.c.d/len' demo
+refuses 'expected a.b.c.d/len' demo --subnet 10.128.0.1/16
+refuses 'expected a.b.c.d/len' demo --subnet 10.128.0.0/30
+refuses 'cannot have' demo --subnet 127.0.0.0/8
+refuses 'cannot have' demo --subnet 224.0.0.0/8
+refuses 'WAN address' demo --subnet 198.51.100.0/24
+refuses 'namespace name' 'Bad Name' --subnet 10.128.0.0/16
+refuses 'certificate does not name it' dmeo --subnet 10.128.0.0/16
+refuses 'lease: 60' demo --subnet 10.128.0.0/16 --lease 59
+refuses 'its value is wrong' demo --subnet 10.128.0.0/16 --lease soon
+refuses 'longest-lease' demo --subnet 10.128.0.0/16 --lease 3600 --longest-lease 3599
+refuses 'mtu: 576 to 1500' demo --subnet 10.128.0.0/16 --mtu 9000
+refuses 'mac-base' demo --subnet 10.128.0.0/16 --mac-base 65536
+refuses 'outside the subnet' demo --subnet 10.128.0.0/16 --reserve 10.129.0.1
+refuses 'FIRST-LAST' demo --subnet 10.128.0.0/16 --reserve 10.128.0.9-10.128.0.3
+refuses 'unknown option' demo --subnet 10.128.0.0/16 --color blue
+refuses 'one node or three' demo --subnet 10.128.0.0/16 --voters gw-a,gw-a
+exits 1 'not linked' namespace create demo --subnet 10.128.0.0/16 --voters gw-z
+exits 3 'not part of a network yet' status
+exits 0 'version: 1' namespace create demo --subnet 10.128.0.0/16 --lease 3600 --longest-lease 7200 --mtu 1400 --reserve 10.128.9.1 \
+	--reserve 10.128.10.0-10.128.10.255 --domain lab.example
+exits 1 'exists already' namespace create demo --subnet 10.128.0.0/16
+exits 2 'founded already' namespace create demo --subnet 10.128.0.0/16 --voters gw-a
+ctl a namespace show --json | jq -e '.subnet == "10.128.0.0/16" and .service_address == "10.128.0.1" and .lease_s == 3600 and
+	.lease_longest_s == 7200 and .mtu == 1400 and .domain == "lab.example" and
+	.reserved == ["10.128.9.1-10.128.9.1", "10.128.10.0-10.128.10.255"]' >/dev/null || fail "namespace show: $(ctl a namespace show)"
+
+start_gateway b
+wait_for "gateway a to serve" gateway_ready a
+wait_for "gateway b to serve" gateway_ready b
+exits 0 'only voter: while it is down nobody gets a new address' status
+says 'one voter elsewhere' ctl b status || fail "b does not say what hangs on the voter"
+
+echo "== every table, as text and as JSON"
+dhclient_get a-h1
+udhcpc_get b-h1
+b1=$(address_of b-h1)
+says 'mtu 1400' in_ns a-h1 ip link show eth0 || fail "--mtu did not reach the host"
+in_ns a-h1 ping -c 2 -i 0.2 -W 3 "$b1" >/dev/null || fail "no ping"
+for table in hosts leases routes peers drops workers; do
+	ctl a show $table >"$STATE/table" || fail "show $table: exit $?"
+	ctl a show $table --json >"$STATE/table.json" || fail "show $table --json: exit $?"
+	jq -e 'type == "array" and length > 0 and all(.[]; type == "object")' "$STATE/table.json" >/dev/null || fail "show $table --json is no list of objects"
+	# Text has the same rows, under a header of the same names.
+	[ "$(wc -l <"$STATE/table")" -gt 1 ] || fail "show $table has no rows"
+	for column in $(head -n 1 "$STATE/table"); do
+		jq -e --arg c "${column,,}" '.[0] | has($c)' "$STATE/table.json" >/dev/null || fail "show $table: column $column is not in the JSON"
+	done
+done
+ctl a show routes --json | jq -e --arg ip "$b1" 'any(.[]; .ip == $ip and .kind == "remote")' >/dev/null || fail "show routes lacks $b1"
+ctl a show hosts --json | jq -e --arg ip "$(address_of a-h1)" 'any(.[]; .ip == $ip and .state == "bound" and .heard_s != null)' >/dev/null || fail "show hosts"
+ctl a sh le >/dev/null || fail "words cannot be shortened"
+CAUSEWAY_SOCKET=$STATE/a.sock "$CTL" status --json | jq -e '.state == "ok" and .store.voters == 1 and (.store.note | length > 0)' >/dev/null || fail "status --json"
+
+echo "== reload says what came of it"
+sed -i 's/level = "info"/level = "debug"/; s/memory_mb = 128/memory_mb = 130/' "$STATE/a.conf"
+ctl a reload --json | jq -e '.taken_over == ["log.level"] and .needs_restart == ["eal.memory_mb"]' >/dev/null || fail "reload: $(ctl a reload)"
+echo 'colour = "blue";' >>"$STATE/a.conf"
+exits 1 'colour: unknown key' reload
+kill -HUP "$(cat "$STATE/a.pid")"
+wait_for "a refused reload in the log" grep -q 'reload refused.*colour: unknown key' "$STATE/a.log"
+sed -i '/^colour/d; s/debug/info/' "$STATE/a.conf"
+kill -HUP "$(cat "$STATE/a.pid")"
+kill -USR1 "$(cat "$STATE/a.pid")"
+wait_for "the status in the log" grep -q 'msg="{\\"ok\\":true' "$STATE/a.log"
+
+echo "== a control socket among strangers"
+[ "$(stat -c %a "$STATE/a.sock")" = 660 ] || fail "the control socket's mode is $(stat -c %a "$STATE/a.sock")"
+chmod 755 "$STATE"
+rc=0
+setpriv --reuid 65534 --regid 65534 --clear-groups "$CTL" -s "$STATE/a.sock" status >/dev/null 2>&1 || rc=$?
+[ $rc = 4 ] || fail "a user without rights: exit $rc, expected 4"
+cat >"$STATE/abuse.py" <<'PY'
+import json, os, random, socket, sys
+random.seed(7)
+path = sys.argv[1]
+def client():
+    s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    s.connect(path)
+    s.settimeout(20)
+    return s
+def ask(data):
+    with client() as s:
+        try:
+            s.sendall(data)
+            s.shutdown(socket.SHUT_WR)
+            out = b""
+            while chunk := s.recv(65536):
+                out += chunk
+            return out
+        except (BrokenPipeError, ConnectionResetError):
+            return b""
+def refused(data):
+    answers = [json.loads(line) for line in ask(data).splitlines()]
+    assert answers and all(a["ok"] is False and a["error"] for a in answers), (data[:60], answers)
+for line in (b"{", b"[]", b"null", b"1", b'"x"', b"{}", b'{"cmd":5}', b'{"cmd":"show nothing"}', b'{"cmd":"\xff\xfe"}', b"\x00\x01\x02", b"[" * 4000,
+             b'{"cmd":"namespace create"}', b'{"cmd":"namespace create","args":[]}',
+             b'{"cmd":"namespace create","args":{"name":5,"subnet":[],"lease_s":"x"}}'):
+    refused(line + b"\n")
+# A quoted text that is cut within a character must stay an error.
+refused(json.dumps({"cmd": "namespace create", "args": {"name": "demo", "subnet": "10.128.0.0/16", "reserved": ["\u20ac" * 300]}}, ensure_ascii=False).encode() + b"\n")
+assert json.loads(ask(b'{"cmd":"show leases","limit":-5,"cursor":"999999999999999999999"}\n'))["rows"] == []
+json.loads(ask(b'{"cmd":"show leases","limit":1,"cursor":[]}\n'))
+assert ask(b"x" * 200000) == b"", "a line without end was answered"
+assert len(ask(b'{"cmd":"status"}\n' * 50).splitlines()) == 50, "fifty questions in one go"
+for _ in range(300):
+    ask(bytes(random.getrandbits(8) for _ in range(random.randrange(0, 400))) + b"\n")
+# Clients that connect and say nothing, that ask and do not read, that go without reading.
+silent = [client() for _ in range(100)]
+deaf = [client() for _ in range(20)]
+for s in deaf:
+    s.setblocking(False)
+    try:
+        while True:
+            s.send(b'{"cmd":"show leases"}\n' * 100)
+    except (BlockingIOError, BrokenPipeError, ConnectionResetError):
+        pass
+print(len(silent), "silent and", len(deaf), "deaf clients")
+assert json.loads(ask(b'{"cmd":"status"}\n'))["ok"] is True, "nobody gets in any more"
+PY
+/usr/bin/python3 "$STATE/abuse.py" "$STATE/a.sock" || fail "the control socket"
+exits 0 'state: ok' status
+says ' 2 received' in_ns a-h1 ping -c 2 -i 0.2 -W 3 "$b1" || fail "no ping after all that"
+stop_gateway a
+[ ! -e "$STATE/a.sock" ] || fail "the control socket was left behind"
