@@ -99,6 +99,29 @@ kill -HUP "$(cat "$STATE/a.pid")"
 kill -USR1 "$(cat "$STATE/a.pid")"
 wait_for "the status in the log" grep -q 'msg="{\\"ok\\":true' "$STATE/a.log"
 
+echo "== idle modes, changed alive"
+# ticks: the CPU time of the daemon in two seconds, in hundredths
+ticks() {
+	local pid then
+	pid=$(cat "$STATE/a.pid")
+	then=$(awk '{ print $14 + $15 }' "/proc/$pid/stat")
+	sleep 2
+	echo $(($(awk '{ print $14 + $15 }' "/proc/$pid/stat") - then))
+}
+asleep=$(ticks)
+for mode in pause spin; do
+	sed -i '/^idle/d' "$STATE/a.conf"
+	echo "idle = \"$mode\";" >>"$STATE/a.conf"
+	ctl a reload --json | jq -e '.taken_over == ["idle"]' >/dev/null || fail "idle was not taken over"
+	busy=$(ticks)
+	echo "idle: sleep $asleep, $mode $busy hundredths of a second in two"
+	# Both never sleep; how much CPU they get is up to the machine.
+	[ "$busy" -gt $((4 * asleep)) ] || fail "$mode uses as little as sleep"
+	in_ns a-h1 ping -c 1 -W 3 "$b1" >/dev/null || fail "no ping with idle = $mode"
+done
+sed -i '/^idle/d' "$STATE/a.conf"
+ctl a reload >/dev/null
+
 echo "== a control socket among strangers"
 [ "$(stat -c %a "$STATE/a.sock")" = 660 ] || fail "the control socket's mode is $(stat -c %a "$STATE/a.sock")"
 chmod 755 "$STATE"
