@@ -9,6 +9,7 @@
  */
 #include "torture.h"
 
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,12 +18,16 @@
 #define HOSTS  4096u /* as many as buckets: chains of some length */
 #define STEADY 256u
 #define BURST  32u
+#define RARE   16u    /* keys whose ACKs are noted, seldom and late in a section */
+#define LOOK   20000u /* changes between two looks at their marks */
 
 struct hosts {
+	struct cw_rcu *rcu;
 	struct cw_host_table *table;
 	uint64_t version;
 	bool there[HOSTS + 1];
-	uint64_t marked[READERS_MAX][STEADY + 1]; /* each reader its own: last mark it left */
+	uint64_t steps;
+	uint64_t marked[READERS_MAX][RARE + 1]; /* shared: the last ACK each reader noted */
 };
 
 /* Steady hosts keep their client; the others have one of two. */
@@ -71,23 +76,10 @@ static void *open_hosts(struct cw_rcu *rcu)
 	struct hosts *x = calloc(1, sizeof(*x));
 
 	CW_ASSERT(x != NULL && cw_host_table_create(&x->table, rcu, HOSTS) == 0);
+	x->rcu = rcu;
 	for (uint32_t key = 1; key <= STEADY; key++)
 		publish(x, key);
 	return x;
-}
-
-static void write_hosts(void *scene, struct dice *dice)
-{
-	struct hosts *x = scene;
-	uint64_t what = roll(dice);
-	uint32_t key = 1 + (uint32_t)(what >> 8) % (what % 4 == 0 ? STEADY : HOSTS);
-
-	if (key > STEADY && x->there[key] && what % 4 == 1) {
-		CW_ASSERT(cw_host_retire(x->table, rte_cpu_to_be_32(key)) == 0);
-		x->there[key] = false;
-	} else {
-		publish(x, key);
-	}
 }
 
 static void find(struct hosts *x, uint32_t key, uint64_t die, struct cw_host **out)
@@ -100,6 +92,56 @@ static void find(struct hosts *x, uint32_t key, uint64_t die, struct cw_host **o
 		broken("a client that was never retired is gone", key, 0, 0);
 	if (*out != NULL && memcmp(&(*out)->client, &client, sizeof(client)) != 0)
 		broken("found under another client", key, (*out)->client.bytes[1], client.bytes[1]);
+}
+
+/* An ACK leaves from an entry that may have been replaced since it was found. */
+static void note_ack(struct hosts *x, unsigned int reader, struct dice *dice)
+{
+	uint32_t key = 1 + (uint32_t)(roll(dice) % RARE);
+	struct cw_host *h = cw_host_by_ip(x->table, rte_cpu_to_be_32(key));
+	uint64_t now = __builtin_ia32_rdtsc(), is;
+
+	if (h == NULL)
+		broken("a host that was never retired is gone", key, 0, 0);
+	sched_yield();
+	is = SHARED_LOAD(&h->acked_tsc);
+	while (is < now && !__atomic_compare_exchange_n(&h->acked_tsc, &is, now, true,
+							__ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		;
+	COMPILER_BARRIER();
+	SHARED_STORE(&x->marked[reader][key], now);
+}
+
+/* What was noted before a grace period stands on the present entry after it. */
+static void look_at_marks(struct hosts *x)
+{
+	uint64_t marked[RARE + 1] = {0}, is;
+
+	for (uint32_t key = 1; key <= RARE; key++)
+		for (unsigned int r = 0; r < READERS_MAX; r++)
+			marked[key] = cw_max_u64(marked[key], SHARED_LOAD(&x->marked[r][key]));
+	cw_rcu_drain(x->rcu);
+	for (uint32_t key = 1; key <= RARE; key++) {
+		is = SHARED_LOAD(&cw_host_by_ip(x->table, rte_cpu_to_be_32(key))->acked_tsc);
+		if (is < marked[key])
+			broken("an ACK was forgotten", key, is, marked[key]);
+	}
+}
+
+static void write_hosts(void *scene, struct dice *dice)
+{
+	struct hosts *x = scene;
+	uint64_t what = roll(dice);
+	uint32_t key = 1 + (uint32_t)(what >> 8) % (what % 4 == 0 ? STEADY : HOSTS);
+
+	if (++x->steps % LOOK == 0)
+		look_at_marks(x);
+	if (key > STEADY && x->there[key] && what % 4 == 1) {
+		CW_ASSERT(cw_host_retire(x->table, rte_cpu_to_be_32(key)) == 0);
+		x->there[key] = false;
+	} else {
+		publish(x, key);
+	}
 }
 
 static void read_hosts(void *scene, unsigned int reader, struct dice *dice)
@@ -126,31 +168,19 @@ static void read_hosts(void *scene, unsigned int reader, struct dice *dice)
 			continue;
 		version[i] = found[i]->grant_until_tsc;
 		check(found[i], keys[i % BURST], version[i]);
-		/* Marks of version v stand on entries of version v or later only. */
-		if (SHARED_LOAD(&found[i]->acked_tsc) > version[i])
-			broken("a mark of the future", keys[i % BURST], found[i]->acked_tsc,
-			       version[i]);
-		__atomic_store_n(&found[i]->acked_tsc, version[i], __ATOMIC_RELAXED);
 		__atomic_store_n(&found[i]->heard_tsc, version[i], __ATOMIC_RELAXED);
-		if (keys[i % BURST] <= STEADY)
-			x->marked[reader][keys[i % BURST]] = version[i];
 	}
 	for (unsigned int i = 0; i < 2 * BURST; i++)
 		if (found[i] != NULL)
 			check(found[i], keys[i % BURST], version[i]);
+	if (roll(dice) % 8 == 0)
+		note_ack(x, reader, dice);
 }
 
 static void close_hosts(void *scene)
 {
 	struct hosts *x = scene;
 
-	for (uint32_t key = 1; key <= STEADY; key++)
-		for (unsigned int r = 0; r < READERS_MAX; r++) {
-			uint64_t mark = cw_host_by_ip(x->table, rte_cpu_to_be_32(key))->acked_tsc;
-
-			if (mark < x->marked[r][key])
-				broken("a mark was lost", key, mark, x->marked[r][key]);
-		}
 	cw_host_table_destroy(x->table);
 	free(x);
 }
