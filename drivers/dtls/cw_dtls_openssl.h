@@ -11,6 +11,7 @@
  */
 #include <cw_dtls.h>
 #include <cw_ops.h>
+#include <cw_signer.h>
 
 struct cw_dtls_openssl_params {
 	const char *certificate, *key; /* PEM files */
@@ -20,6 +21,8 @@ struct cw_dtls_openssl_params {
 };
 
 extern const struct cw_dtls_ops cw_dtls_openssl_ops;
+/** Signatures with the engine's key; `self` is the engine (struct cw_dtls). */
+extern const struct cw_signer_ops cw_signer_openssl;
 extern const struct cw_digest_ops cw_digest_openssl;
 extern const struct cw_kdf_ops cw_kdf_openssl;
 

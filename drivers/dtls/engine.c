@@ -125,6 +125,12 @@ int cw_dtls_openssl_create(struct cw_dtls **out, const struct cw_dtls_openssl_pa
 	rc = cw_dtls_context_create(&engine->ctx, params, self, err, err_size);
 	if (rc < 0)
 		goto fail;
+	rc = i2d_X509(SSL_CTX_get0_certificate(engine->ctx), &engine->certificate);
+	if (rc <= 0) {
+		rc = -ENOMEM;
+		goto fail;
+	}
+	engine->certificate_len = (size_t)rc;
 	*out = engine;
 	return 0;
 fail:
@@ -139,6 +145,7 @@ void cw_dtls_openssl_destroy(struct cw_dtls *engine)
 	SSL_free(engine->listener);
 	SSL_CTX_free(engine->ctx);
 	BIO_meth_free(engine->bio_method);
+	OPENSSL_free(engine->certificate);
 	OPENSSL_cleanse(engine->cookie_key, sizeof(engine->cookie_key));
 	OPENSSL_cleanse(engine->source_key, sizeof(engine->source_key));
 	OPENSSL_free(engine);

@@ -37,6 +37,8 @@ struct cw_dtls {
 	uint8_t cookie_key[2][32]; /* now, and before */
 	uint64_t cookie_turn_ns;   /* when the key changes next; 0: at the next hello */
 	uint8_t source_key[32];
+	uint8_t *certificate; /* our own, DER */
+	size_t certificate_len;
 	/* Handshakes begun by others: when the next is due (session.c), and those refused. */
 	uint64_t handshakes_at_ns, source_at_ns[SOURCES], over_budget;
 };

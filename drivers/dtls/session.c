@@ -259,6 +259,11 @@ static const struct cw_identity *dtls_peer(const struct cw_dtls_session *s)
 	return s->status == CW_DTLS_ESTABLISHED ? &s->peer : NULL;
 }
 
+static void dtls_client_random(const struct cw_dtls_session *s, uint8_t out[CW_DTLS_RANDOM_BYTES])
+{
+	SSL_get_client_random(s->ssl, out, CW_DTLS_RANDOM_BYTES);
+}
+
 static int dtls_exporter(struct cw_dtls_session *s, const char *label, uint8_t *out, size_t len)
 {
 	if (s->status != CW_DTLS_ESTABLISHED ||
@@ -297,6 +302,7 @@ const struct cw_dtls_ops cw_dtls_openssl_ops = {
 	.status = dtls_status,
 	.reason = dtls_reason,
 	.peer = dtls_peer,
+	.client_random = dtls_client_random,
 	.exporter = dtls_exporter,
 	.move = dtls_move,
 	.data_bytes_max = dtls_data_bytes_max,

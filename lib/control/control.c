@@ -54,16 +54,16 @@ static uint64_t dht_append(void *ctx, uint8_t type, const void *data, size_t len
 static bool dht_site_of(void *ctx, const struct cw_node_id *node, struct cw_site_id *out)
 {
 	struct cw_control *ctl = ctx;
-	const struct cw_overlay_node *found;
+	const struct cw_identity *found;
 
 	if (cw_node_id_equal(node, &ctl->config.identity.node)) {
 		*out = ctl->site;
 		return true;
 	}
-	found = cw_overlay_find(ctl->overlay, node);
-	if (found == NULL || !found->linked)
+	found = cw_overlay_identity(ctl->overlay, node);
+	if (found == NULL)
 		return false;
-	cw_identity_site_id(&ctl->config.digest, &found->identity, out->b);
+	cw_identity_site_id(&ctl->config.digest, found, out->b);
 	return true;
 }
 

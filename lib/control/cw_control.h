@@ -76,10 +76,12 @@ struct cw_control_config {
 	struct cw_kdf_ops kdf;
 	const struct cw_dtls_ops *dtls;
 	struct cw_dtls *engine;
+	const struct cw_signer_ops *signer; /* its self is the engine */
 	struct cw_rcu *rcu;
 	struct cw_peer_table *peers;
 	unsigned int workers;
 	uint64_t boot_id;
+	uint64_t started_unix_ns; /* wall clock at start: grows from life to life */
 
 	char version[32];
 	char namespace_name[CW_NS_NAME_BYTES]; /* "" on nodes without a LAN port */
@@ -101,6 +103,9 @@ struct cw_control_config {
 
 	unsigned int bootstrap_count;
 	struct cw_endpoint bootstrap[CW_OVERLAY_BOOTSTRAP_MAX];
+	unsigned int underlay_allow_count, underlay_deny_count;
+	struct cw_prefix4 underlay_allow[CW_OVERLAY_PREFIXES_MAX],
+		underlay_deny[CW_OVERLAY_PREFIXES_MAX];
 	uint64_t sa_rekey_ns; /* 0: default */
 	uint64_t renew_ns;    /* of DTLS associations; 0: default */
 	bool use_dht;	      /* else only the store given by cw_control_set_store */

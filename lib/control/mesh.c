@@ -281,11 +281,36 @@ static int overlay_send(void *ctx, const struct cw_node_id *to, const void *data
 	return cw_links_send(ctl->links, to, data, len, now_ns);
 }
 
+static void overlay_close(void *ctx, const struct cw_node_id *node, uint64_t now_ns)
+{
+	struct cw_control *ctl = ctx;
+
+	cw_links_close(ctl->links, node, now_ns);
+}
+
+static void overlay_classify(void *ctx, const struct cw_node_id *node, enum cw_overlay_class class,
+			     uint64_t now_ns)
+{
+	struct cw_control *ctl = ctx;
+
+	/* false: the link went meanwhile, and its news are on their way. */
+	(void)cw_links_classify(ctl->links, node,
+				class == CW_OVERLAY_CLASS_NEAR ? CW_LINK_NEAR : CW_LINK_FAR,
+				now_ns);
+}
+
+static void overlay_busy(void *ctx, const struct cw_node_id *node, uint64_t now_ns)
+{
+	struct cw_control *ctl = ctx;
+
+	cw_links_busy(ctl->links, node, now_ns);
+}
+
 static void deliver(void *ctx, enum cw_overlay_service service, const struct cw_node_id *from,
 		    const uint8_t *data, size_t len, uint64_t now_ns)
 {
 	struct cw_control *ctl = ctx;
-	const struct cw_overlay_node *node;
+	const struct cw_identity *identity;
 	struct cw_site_id site;
 
 	ctl->now_ns = now_ns;
@@ -301,10 +326,10 @@ static void deliver(void *ctx, enum cw_overlay_service service, const struct cw_
 	}
 	if (service != CW_OVERLAY_LEASE || ctl->lease == NULL)
 		return;
-	node = cw_overlay_find(ctl->overlay, from);
-	if (node == NULL || !cw_control_is_member(ctl, &node->identity))
+	identity = cw_overlay_identity(ctl->overlay, from);
+	if (identity == NULL || !cw_control_is_member(ctl, identity))
 		return;
-	cw_identity_site_id(&ctl->config.digest, &node->identity, site.b);
+	cw_identity_site_id(&ctl->config.digest, identity, site.b);
 	cw_lease_message(ctl->lease, from, &site, data, len, now_ns);
 }
 
@@ -363,8 +388,10 @@ void cw_mesh_poll_peers(struct cw_control *ctl)
 			continue;
 		if (info.roam.family != CW_FAMILY_NONE)
 			cw_links_roam(ctl->links, &info.params.node, &info.roam, ctl->now_ns);
-		if (info.tx_packets != ctl->peers[index]->tx_packets)
+		if (info.tx_packets != ctl->peers[index]->tx_packets) {
 			cw_links_busy(ctl->links, &info.params.node, ctl->now_ns);
+			cw_overlay_want(ctl->overlay, &info.params.node, ctl->now_ns);
+		}
 		ctl->peers[index]->tx_packets = info.tx_packets;
 		if (info.seq_max > CW_SA_PACKETS_MAX / 2)
 			cw_links_rekey(ctl->links, &info.params.node, ctl->now_ns);
@@ -389,6 +416,10 @@ int cw_mesh_create(struct cw_control *ctl)
 						    .twin = twin};
 	static const struct cw_overlay_ops overlay_ops = {.connect = overlay_connect,
 							  .send = overlay_send,
+							  .close = overlay_close,
+							  .classify = overlay_classify,
+							  .busy = overlay_busy,
+							  .objection = objection,
 							  .deliver = deliver,
 							  .node = node_changed,
 							  .remember = remember};
@@ -405,11 +436,18 @@ int cw_mesh_create(struct cw_control *ctl)
 	struct cw_overlay_config overlay = {.self = config->identity.node,
 					    .log = config->log,
 					    .random = config->random,
+					    .signer = config->signer,
+					    .signer_self = config->engine,
+					    .session = config->started_unix_ns | 1,
+					    .allow_count = config->underlay_allow_count,
+					    .deny_count = config->underlay_deny_count,
 					    .bootstrap_count = config->bootstrap_count,
 					    .endpoint_count = 1};
 	int err;
 
 	memcpy(overlay.bootstrap, config->bootstrap, sizeof(overlay.bootstrap));
+	memcpy(overlay.allow, config->underlay_allow, sizeof(overlay.allow));
+	memcpy(overlay.deny, config->underlay_deny, sizeof(overlay.deny));
 	overlay.endpoints[0] = (struct cw_endpoint){
 		.family = CW_FAMILY_IPV4, .port = config->wan_port, .ip4 = config->wan_ip};
 	err = cw_links_create(&ctl->links, &link, &link_ops, ctl);

@@ -240,6 +240,8 @@ static void publish(struct resolution *x)
 		return;
 	if (!route_of(x, &route)) {
 		cw_route_retire(ctl->routes, x->ip);
+		if (x->hold_count > 0)
+			cw_overlay_want(ctl->overlay, &x->mapping.owner, ctl->now_ns);
 		return;
 	}
 	if (cw_route_publish(ctl->routes, &route) < 0) {

@@ -314,6 +314,7 @@ void association_input(struct association *a, const struct cw_endpoint *from, co
 	size_t n = dtls->input(a->session, data, len, record, sizeof(record), now_ns);
 
 	association_touch(a);
+	a->answered = true;
 	check_status(a, now_ns);
 	while (n > 0 && !a->dead) {
 		Causeway__Link__Frame *frame = causeway__link__frame__unpack(NULL, n, record);

@@ -40,6 +40,16 @@ static struct attempt *slot(struct cw_links *links)
 	return grown;
 }
 
+/* Linked, or shaking hands and getting on with it? */
+static bool somebody_at(const struct cw_links *links, const struct cw_endpoint *at, uint64_t now_ns)
+{
+	const struct association *a = association_at(links, at, true);
+
+	if (a == NULL)
+		return association_at(links, at, false) != NULL;
+	return a->client || now_ns - a->began_ns < STALLED_NS;
+}
+
 int cw_links_connect(struct cw_links *links, const struct cw_node_id *node,
 		     const struct cw_endpoint *endpoints, unsigned int count, uint64_t now_ns)
 {
@@ -66,8 +76,8 @@ int cw_links_connect(struct cw_links *links, const struct cw_node_id *node,
 	for (unsigned int i = 0; i < count; i++) {
 		struct cw_dtls_session *session;
 
-		if (association_at(links, &endpoints[i], false) != NULL)
-			continue; /* somebody is there already, linked or shaking hands */
+		if (somebody_at(links, &endpoints[i], now_ns))
+			continue;
 		session = links->config.dtls->connect(links->config.engine, &endpoints[i], now_ns);
 		if (session != NULL &&
 		    association_add(links, session, &endpoints[i], true, now_ns) == NULL)

@@ -26,6 +26,9 @@ enum cw_dtls_status {
 typedef void (*cw_dtls_send_fn)(void *ctx, const struct cw_endpoint *to, const void *data,
 				size_t len);
 
+/** Of a ClientHello (RFC 5246 section 7.4.1.2). */
+#define CW_DTLS_RANDOM_BYTES 32u
+
 struct cw_dtls_ops {
 	/**
 	 * A datagram from an endpoint without an association. Answers cookies statelessly.
@@ -55,6 +58,8 @@ struct cw_dtls_ops {
 	/** Identity of the peer's verified certificate; NULL before ESTABLISHED. Lives as long as
 	 * the session. */
 	const struct cw_identity *(*peer)(const struct cw_dtls_session *s);
+	/** Of a client session: the random of its ClientHello. */
+	void (*client_random)(const struct cw_dtls_session *s, uint8_t out[CW_DTLS_RANDOM_BYTES]);
 	/** RFC 5705. @return 0 or -ENOTCONN. */
 	int (*exporter)(struct cw_dtls_session *s, const char *label, uint8_t *out, size_t len);
 	/** Later datagrams go there (the path moved). */

@@ -35,11 +35,15 @@ enum {
 	TWIN_CHANGES = 3,
 };
 
-#define HANDSHAKE_NS	   (UINT64_C(15) * CW_NS_PER_S)
-#define HELLO_RETRY_NS	   (UINT64_C(300) * CW_NS_PER_MS)
-#define SA_RETRY_NS	   (UINT64_C(300) * CW_NS_PER_MS)
-#define REASSEMBLY_NS	   (UINT64_C(5) * CW_NS_PER_S)
-#define STUN_EVERY_NS	   (UINT64_C(60) * CW_NS_PER_S)
+#define HANDSHAKE_NS   (UINT64_C(15) * CW_NS_PER_S)
+#define HELLO_RETRY_NS (UINT64_C(300) * CW_NS_PER_MS)
+#define SA_RETRY_NS    (UINT64_C(300) * CW_NS_PER_MS)
+#define REASSEMBLY_NS  (UINT64_C(5) * CW_NS_PER_S)
+#define STUN_EVERY_NS  (UINT64_C(60) * CW_NS_PER_S)
+/* A hello without any answer for so long is said again when the other end shows up. */
+#define HELLO_STALE_NS (UINT64_C(200) * CW_NS_PER_MS)
+/* A handshake of the other end that got nowhere for so long does not keep us from trying. */
+#define STALLED_NS	   (UINT64_C(1) * CW_NS_PER_S)
 #define CHALLENGE_EVERY_NS (UINT64_C(500) * CW_NS_PER_MS)
 /* A renewal that came to nothing is tried again after this. */
 #define RENEW_RETRY_NS (UINT64_C(30) * CW_NS_PER_S)
@@ -98,12 +102,14 @@ struct association {
 	struct cw_links *links;
 	struct cw_dtls_session *session;
 	struct cw_endpoint path;
-	bool client;	  /* we are the DTLS client */
-	bool established; /* handshake done; identity valid */
-	bool is_link;	  /* the one association that is the link to its node */
-	bool dead;	  /* to be freed at the end of the call */
-	bool retired;	  /* was the link until it was renewed; listens until retire_ns */
-	bool no_sas;	  /* nothing is carried between the two */
+	bool client;				    /* we are the DTLS client */
+	bool established;			    /* handshake done; identity valid */
+	bool answered;				    /* the other end has said something */
+	uint8_t hello_random[CW_DTLS_RANDOM_BYTES]; /* of the hello that it began with */
+	bool is_link; /* the one association that is the link to its node */
+	bool dead;    /* to be freed at the end of the call */
+	bool retired; /* was the link until it was renewed; listens until retire_ns */
+	bool no_sas;  /* nothing is carried between the two */
 	/* While the client renews: the handshake beside the link, and the link it is for. */
 	struct association *successor, *predecessor;
 	bool renews;	  /* server: the client's Hello said so */

@@ -21,6 +21,8 @@
 #define RECORD_HANDSHAKE   22
 #define RECORD_APPLICATION 23
 #define CLIENT_HELLO	   1
+/* Behind the record and handshake headers and the version (RFC 6347 section 4.2.2). */
+#define CLIENT_RANDOM_AT (13 + 12 + 2)
 
 static unsigned int bucket_of(const struct cw_endpoint *ep)
 {
@@ -221,49 +223,70 @@ static bool is_client_hello(const uint8_t *data, size_t len)
 }
 
 /*
- * Both ends opened at once. The lower node ID stays the client; while a node is only known by its
- * endpoint, a coin decides, and the retransmission of whoever lost brings the two together.
+ * Both ends opened at once: whose hello has the lower random stays the client. That both ends see,
+ * whatever they know of each other and whatever NATs do to their addresses.
  * @return true when our own attempt gives way.
  */
-static bool give_way(struct cw_links *links, const struct cw_endpoint *from)
+static bool give_way(const struct association *a, const uint8_t *theirs)
 {
-	for (unsigned int i = 0; i < links->attempts_size; i++) {
-		const struct attempt *t = &links->attempts[i];
+	uint8_t ours[CW_DTLS_RANDOM_BYTES];
 
-		if (!t->used || t->any_node)
-			continue;
-		for (unsigned int e = 0; e < t->count; e++)
-			if (cw_endpoint_equal(&t->endpoints[e], from))
-				return cw_node_id_compare(&links->config.self, &t->node) > 0;
-	}
-	return cw_random_u64(&links->config.random) & 1;
+	a->links->config.dtls->client_random(a->session, ours);
+	return memcmp(ours, theirs, sizeof(ours)) > 0;
+}
+
+/* Our hello went out before the other end lived, or was lost: say it again now, for it is the one
+ * that the other end will take. */
+static void hello_again(struct association *a, uint64_t now_ns)
+{
+	struct cw_links *links = a->links;
+	struct cw_endpoint path = a->path;
+	struct cw_dtls_session *session;
+
+	if (a->answered || now_ns - a->began_ns < HELLO_STALE_NS)
+		return;
+	association_end(a, CW_LINK_DOWN_REPLACED, now_ns);
+	session = links->config.dtls->connect(links->config.engine, &path, now_ns);
+	if (session == NULL)
+		return;
+	if (association_add(links, session, &path, true, now_ns) == NULL)
+		links->config.dtls->close(session);
 }
 
 static void hello_in(struct cw_links *links, const struct cw_endpoint *from, const uint8_t *data,
 		     size_t len, uint64_t now_ns)
 {
-	struct association *a = association_at(links, from, true);
+	struct association *a = association_at(links, from, true), *next;
 	struct cw_dtls_session *session;
+	uint8_t random[CW_DTLS_RANDOM_BYTES] = {0};
 
-	if (a != NULL && !a->client) {
+	if (len >= CLIENT_RANDOM_AT + CW_DTLS_RANDOM_BYTES)
+		memcpy(random, data + CLIENT_RANDOM_AT, CW_DTLS_RANDOM_BYTES);
+	if (a != NULL && !a->client && memcmp(random, a->hello_random, CW_DTLS_RANDOM_BYTES) == 0) {
 		association_input(a, from, data, len, now_ns); /* a retransmission */
 		return;
 	}
-	if (a != NULL) {
-		if (!give_way(links, from))
-			return;
-		association_end(a, CW_LINK_DOWN_REPLACED, now_ns);
+	if (a != NULL && a->client && !give_way(a, random)) {
+		hello_again(a, now_ns);
+		return;
 	}
 	if (links->handshakes_in >= HANDSHAKES_IN_MAX || links->count == ASSOCIATIONS_MAX) {
 		links->ops.refused(links->ctx, from, "too many handshakes at once", now_ns);
 		return;
 	}
+	/* Whoever has no good cookie changes nothing here. */
 	session = links->config.dtls->accept(links->config.engine, from, data, len, now_ns);
 	if (session == NULL)
 		return;
-	a = association_add(links, session, from, false, now_ns);
-	if (a == NULL)
+	next = association_add(links, session, from, false, now_ns);
+	if (next == NULL) {
 		links->config.dtls->close(session);
+		return;
+	}
+	memcpy(next->hello_random, random, CW_DTLS_RANDOM_BYTES);
+	/* Our own attempt, or one of theirs that they gave up. */
+	if (a != NULL)
+		association_end(a, CW_LINK_DOWN_REPLACED, now_ns);
 }
 
 /*

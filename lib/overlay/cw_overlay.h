@@ -4,16 +4,20 @@
 
 /**
  * @file
- * The overlay: finds nodes, keeps links to them, and carries messages of services between them.
+ * The overlay: a ring of node IDs. Finds nodes, keeps links to them, carries messages of services.
  *
- * First stage: a full mesh. A node joins through `bootstrap` endpoints; every node tells its
- * neighbours whom it knows, with endpoint lists, and links to everybody it hears of. The ring
- * replaces that behind this very interface: callers name a node and a service and never a link.
- * Sans I/O, over lib/link's verbs given as ops. [control]. Messages: overlay.proto. Never a path
- * over our own virtual subnet: endpoints inside `forbidden` are ignored.
+ * In the manner of Symphony and Brunet (design.md section 7): links to the four nearest nodes on
+ * each side, log2 N shortcuts of harmonic length, links that traffic asked for. Callers name a node
+ * or a key and a service, never a link. Sans I/O, over lib/link's verbs given as ops. [control].
+ * Messages: overlay.proto. Never a path over our own virtual subnet: endpoints inside `forbidden`
+ * are ignored, and so is what the underlay lists deny.
+ *
+ * A delivered message's source is authenticated always: over one hop by the link, over several by
+ * the source's signature.
  */
 #include <cw_identity.h>
 #include <cw_log.h>
+#include <cw_signer.h>
 
 struct cw_overlay;
 
@@ -27,7 +31,14 @@ enum cw_overlay_service {
 
 #define CW_OVERLAY_ENDPOINTS_MAX 8u
 #define CW_OVERLAY_BOOTSTRAP_MAX 16u
-#define CW_OVERLAY_NODES_MAX	 1024u /* of the full mesh; the ring lifts it */
+/** Links at once: more are neither asked for nor kept for others. */
+#define CW_OVERLAY_NODES_MAX 1024u
+/** Ring neighbours on each side. */
+#define CW_OVERLAY_NEAR 4u
+/** Prefixes of the underlay that are allowed or denied, and our own subnets. */
+#define CW_OVERLAY_PREFIXES_MAX 16u
+/** A direct link that carried nothing for so long is dropped (Brunet's 7.5 minutes). */
+#define CW_OVERLAY_TRAFFIC_IDLE_NS (UINT64_C(450) * CW_NS_PER_S)
 
 /** A known node. */
 struct cw_overlay_node {
@@ -39,33 +50,89 @@ struct cw_overlay_node {
 	uint64_t seen_ns;
 };
 
+/** Why a link is kept; bits, on the wire. */
+enum cw_overlay_need {
+	CW_OVERLAY_NEED_NEAR = 1 << 0,
+	CW_OVERLAY_NEED_FAR = 1 << 1,
+	CW_OVERLAY_NEED_TRAFFIC = 1 << 2,
+	CW_OVERLAY_NEED_JOIN = 1 << 3,
+};
+
+/** How quickly a neighbour's death must be noticed. */
+enum cw_overlay_class {
+	CW_OVERLAY_CLASS_NEAR,
+	CW_OVERLAY_CLASS_FAR,
+};
+
 struct cw_overlay_ops {
 	/** cw_links_connect, cw_links_send, cw_links_close. */
 	int (*connect)(void *ctx, const struct cw_node_id *node,
 		       const struct cw_endpoint *endpoints, unsigned int count, uint64_t now_ns);
 	int (*send)(void *ctx, const struct cw_node_id *to, const void *data, size_t len,
 		    uint64_t now_ns);
-	/** A service's message arrived; `from` is authenticated by the link (full mesh: one hop).
-	 */
+	void (*close)(void *ctx, const struct cw_node_id *node, uint64_t now_ns);
+	/** What this link is for. */
+	void (*classify)(void *ctx, const struct cw_node_id *node, enum cw_overlay_class class,
+			 uint64_t now_ns);
+	/** Something that others wait for went over this link: is it alive? May be NULL. */
+	void (*busy)(void *ctx, const struct cw_node_id *node, uint64_t now_ns);
+	/** A service's message arrived; `from` is authenticated. */
 	void (*deliver)(void *ctx, enum cw_overlay_service service, const struct cw_node_id *from,
 			const uint8_t *data, size_t len, uint64_t now_ns);
 	/** Membership changed: node linked (true) or gone. */
 	void (*node)(void *ctx, const struct cw_overlay_node *node, bool linked, uint64_t now_ns);
+	/** The ring neighbours (cw_overlay_near) changed. May be NULL. */
+	void (*neighbours)(void *ctx, uint64_t now_ns);
 	/** The peers worth remembering on disk changed: the app stores them and gives them back at
 	 * start. */
 	void (*remember)(void *ctx, uint64_t now_ns);
+	/** Why this node may not speak, one phrase; NULL: it may. Asked of the source of a signed
+	 * message; links ask for themselves. May be NULL: all may. */
+	const char *(*objection)(void *ctx, const struct cw_identity *peer);
+};
+
+/** Rules that the simulator removes to see that its checkers notice. Production sets none. */
+enum cw_overlay_mutation {
+	CW_OVERLAY_MUT_NONE,
+	CW_OVERLAY_MUT_NOTELL, /* neighbours are not told of each other */
+	CW_OVERLAY_MUT_NOSIGN, /* a signature is not looked at */
+	CW_OVERLAY_MUT_REPLAY, /* a message may come again */
+	CW_OVERLAY_MUT_ATHAND, /* what is for the nearest ends where it is at hand */
+	CW_OVERLAY_MUT_COUNT
 };
 
 struct cw_overlay_config {
 	struct cw_node_id self;
 	const struct cw_log *log;
 	struct cw_random_ops random;
+	/** NULL: nothing is signed, and nothing that came over several hops is believed. */
+	const struct cw_signer_ops *signer;
+	void *signer_self;
+	/** Greater than in any earlier life of this node (wall clock at start), never 0: what was
+	 * signed in an earlier life is not believed after the first message of this one. */
+	uint64_t session;
 	unsigned int bootstrap_count;
 	struct cw_endpoint bootstrap[CW_OVERLAY_BOOTSTRAP_MAX];
 	unsigned int endpoint_count;
 	struct cw_endpoint endpoints[CW_OVERLAY_ENDPOINTS_MAX]; /* where we can be reached */
 	unsigned int forbidden_count;
-	struct cw_prefix4 forbidden[16];
+	struct cw_prefix4 forbidden[CW_OVERLAY_PREFIXES_MAX];
+	/** Underlay lists: with an allow list only what it holds is tried; deny always wins. */
+	unsigned int allow_count, deny_count;
+	struct cw_prefix4 allow[CW_OVERLAY_PREFIXES_MAX], deny[CW_OVERLAY_PREFIXES_MAX];
+	enum cw_overlay_mutation mutate;
+	uint64_t traffic_idle_ns; /* 0: CW_OVERLAY_TRAFFIC_IDLE_NS */
+};
+
+/** Counters and state for `show status`, the simulator and the map. */
+struct cw_overlay_info {
+	bool joined;
+	uint64_t estimate; /* of the ring's size */
+	unsigned int links, near, far, traffic, known;
+	uint64_t routed_in, hops_in; /* of messages that ended here */
+	uint64_t forwarded, unreachable, expired;
+	uint64_t signatures_made, signatures_checked, signatures_bad;
+	uint64_t connect_to_out, connect_to_in;
 };
 
 CW_MUST_USE int cw_overlay_create(struct cw_overlay **out, const struct cw_overlay_config *config,
@@ -83,7 +150,7 @@ void cw_overlay_input(struct cw_overlay *overlay, const struct cw_node_id *from,
 /** Our own reflexive endpoint was learnt: tell the others. */
 void cw_overlay_endpoint(struct cw_overlay *overlay, const struct cw_endpoint *seen,
 			 uint64_t now_ns);
-/** Replace the forbidden prefixes (a namespace became known). */
+/** One more forbidden prefix (a namespace became known). */
 void cw_overlay_forbid(struct cw_overlay *overlay, const struct cw_prefix4 *prefix);
 /** Replace the bootstrap list (reload). */
 void cw_overlay_set_bootstrap(struct cw_overlay *overlay, const struct cw_endpoint *bootstrap,
@@ -92,19 +159,47 @@ void cw_overlay_set_bootstrap(struct cw_overlay *overlay, const struct cw_endpoi
 void cw_overlay_remembered(struct cw_overlay *overlay, const struct cw_node_id *node,
 			   const struct cw_endpoint *endpoints, unsigned int count,
 			   uint64_t now_ns);
+/** Somebody said hello on our LAN: an endpoint to try, nothing more. */
+void cw_overlay_discovered(struct cw_overlay *overlay, const struct cw_endpoint *endpoint,
+			   uint64_t now_ns);
 /** Say "leaving" to all. */
 void cw_overlay_leave(struct cw_overlay *overlay, uint64_t now_ns);
 
-/** Send a service's message to a node. To oneself it is delivered at the next timer. @return 0,
- * -EHOSTUNREACH, -EMSGSIZE. */
+/**
+ * Send a service's message to a node: over the link if there is one, else around the ring, signed;
+ * whoever is sent to repeatedly gets a link. To oneself it is delivered at the next timer. May be
+ * lost. @return 0, -EHOSTUNREACH (no way to begin), -EMSGSIZE, -EACCES (not linked and no signer).
+ */
 CW_MUST_USE int cw_overlay_send(struct cw_overlay *overlay, enum cw_overlay_service service,
 				const struct cw_node_id *to, const void *data, size_t len,
 				uint64_t now_ns);
+/** Send to the node that is nearest to a key, which may be oneself. @return as above. */
+CW_MUST_USE int cw_overlay_route(struct cw_overlay *overlay, enum cw_overlay_service service,
+				 const struct cw_node_id *key, const void *data, size_t len,
+				 uint64_t now_ns);
+/** Hosts' traffic goes to this node, or wants to: link directly, and keep the link while it does.
+ */
+void cw_overlay_want(struct cw_overlay *overlay, const struct cw_node_id *node, uint64_t now_ns);
+
+/** Linked ring neighbours: clockwise the nearest first, then counter-clockwise. @return how many,
+ * at most 2 * CW_OVERLAY_NEAR. */
+unsigned int cw_overlay_near(const struct cw_overlay *overlay, struct cw_node_id *out,
+			     unsigned int max);
+/** Whether this node is nearer to the key than any node it is linked to. */
+bool cw_overlay_nearest(const struct cw_overlay *overlay, const struct cw_node_id *key);
 
 /** NULL if unknown. Valid until the next call into this overlay. */
 const struct cw_overlay_node *cw_overlay_find(const struct cw_overlay *overlay,
 					      const struct cw_node_id *node);
+/** Verified identity of a node that is linked or whose signature was checked lately; else NULL.
+ * Valid until the next call into this overlay. */
+const struct cw_identity *cw_overlay_identity(const struct cw_overlay *overlay,
+					      const struct cw_node_id *node);
+/** Why the link to a node is kept (enum cw_overlay_need): our reasons, and theirs. */
+void cw_overlay_needs(const struct cw_overlay *overlay, const struct cw_node_id *node,
+		      unsigned int *ours, unsigned int *theirs);
 typedef void (*cw_overlay_visit_fn)(void *arg, const struct cw_overlay_node *node);
 void cw_overlay_visit(const struct cw_overlay *overlay, cw_overlay_visit_fn visit, void *arg);
+void cw_overlay_info(const struct cw_overlay *overlay, struct cw_overlay_info *out);
 
 #endif /* CW_OVERLAY_H */

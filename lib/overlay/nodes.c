@@ -1,56 +1,167 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Whom this node knows, and the telling of it. Everything that came from others is bounded: nodes,
- * endpoints per node; endpoints that are our own virtual subnet, a zero port or no unicast address
- * are never tried.
+ * Whom this node knows, in the order of the ring. Everything that came from others is bounded:
+ * nodes, endpoints per node; endpoints that are our own virtual subnet, that the underlay lists
+ * refuse, a zero port or no unicast address are never tried.
+ *
+ * Invariant: nodes[] is sorted by ID, holds no duplicate and never ourselves.
  */
 #include "internal.h"
 
 #include <stdlib.h>
 
-#define ENDPOINT_BYTES 19u
-
-struct node *node_find(struct cw_overlay *o, const struct cw_node_id *id)
+unsigned int node_index(const struct cw_overlay *o, const struct cw_node_id *id, bool *found)
 {
-	for (unsigned int i = 0; i < CW_OVERLAY_NODES_MAX; i++)
-		if (o->nodes[i].used && cw_node_id_equal(&o->nodes[i].node.identity.node, id))
-			return &o->nodes[i];
-	return NULL;
+	unsigned int low = 0, high = o->count;
+
+	*found = false;
+	while (low < high) {
+		unsigned int middle = (low + high) / 2;
+		int order = cw_node_id_compare(&o->nodes[middle]->node.identity.node, id);
+
+		if (order == 0) {
+			*found = true;
+			return middle;
+		}
+		if (order < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+struct node *node_find(const struct cw_overlay *o, const struct cw_node_id *id)
+{
+	bool found;
+	unsigned int i = node_index(o, id, &found);
+
+	return found ? o->nodes[i] : NULL;
+}
+
+struct node *node_step(const struct cw_overlay *o, bool clockwise, unsigned int step)
+{
+	bool found;
+	unsigned int at;
+
+	if (step >= o->count)
+		return NULL;
+	at = node_index(o, &o->config.self, &found);
+	return o->nodes[clockwise ? (at + step) % o->count
+				  : (at + 2 * o->count - 1 - step) % o->count];
+}
+
+void node_forget(struct cw_overlay *o, struct node *n)
+{
+	bool found;
+	unsigned int at = node_index(o, &n->node.identity.node, &found);
+
+	CW_ASSERT(found && !n->node.linked);
+	memmove(o->nodes + at, o->nodes + at + 1, (o->count - at - 1) * sizeof(struct node *));
+	o->count--;
+	free(n);
+}
+
+/* Distance in rank from our own place. */
+static unsigned int rank_of(const struct cw_overlay *o, unsigned int at, unsigned int place)
+{
+	unsigned int up = (at + o->count - place) % o->count;
+	unsigned int down = (place + o->count - 1 - at) % o->count;
+
+	return up < down ? up : down;
+}
+
+/* Of the unlinked ones that are not near, the one that nobody spoke of for longest. */
+static struct node *least_useful(const struct cw_overlay *o)
+{
+	struct node *oldest = NULL, *farthest = NULL;
+	unsigned int place, rank_max = 0;
+	bool found;
+
+	place = node_index(o, &o->config.self, &found);
+	for (unsigned int i = 0; i < o->count; i++) {
+		struct node *n = o->nodes[i];
+		unsigned int rank = rank_of(o, i, place);
+
+		if (n->node.linked)
+			continue;
+		if (rank >= NEAR_RANK && (oldest == NULL || n->known_ns < oldest->known_ns))
+			oldest = n;
+		if (farthest == NULL || rank > rank_max) {
+			farthest = n;
+			rank_max = rank;
+		}
+	}
+	return oldest != NULL ? oldest : farthest;
+}
+
+void nodes_limit(struct cw_overlay *o, unsigned int unlinked)
+{
+	while (o->count - o->linked > unlinked)
+		node_forget(o, least_useful(o));
+}
+
+static bool grow(struct cw_overlay *o)
+{
+	unsigned int size = o->size ? o->size * 2 : 16;
+	struct node **nodes;
+
+	if (o->count < o->size)
+		return true;
+	nodes = realloc(o->nodes, size * sizeof(struct node *));
+	if (nodes == NULL)
+		return false;
+	o->nodes = nodes;
+	o->size = size;
+	return true;
 }
 
 struct node *node_find_or_add(struct cw_overlay *o, const struct cw_node_id *id, uint64_t now_ns)
 {
-	struct node *n = node_find(o, id), *oldest = NULL;
+	struct node *n = node_find(o, id);
+	unsigned int at;
+	bool found;
 
-	if (n != NULL)
+	if (n != NULL || cw_node_id_equal(id, &o->config.self))
 		return n;
-	for (unsigned int i = 0; i < CW_OVERLAY_NODES_MAX; i++) {
-		n = &o->nodes[i];
-		if (!n->used)
-			break;
-		if (!n->node.linked && (oldest == NULL || n->known_ns < oldest->known_ns))
-			oldest = n;
-	}
-	if (n->used)
-		n = oldest;
+	nodes_limit(o, KNOWN_MAX - 1);
+	if (!grow(o))
+		return NULL;
+	n = calloc(1, sizeof(*n));
 	if (n == NULL)
 		return NULL;
-	*n = (struct node){.used = true, .known_ns = now_ns, .backoff_ns = CONNECT_FIRST_NS};
+	n->known_ns = now_ns;
+	n->backoff_ns = CONNECT_FIRST_NS;
 	n->node.identity.node = *id;
+	at = node_index(o, id, &found);
+	memmove(o->nodes + at + 1, o->nodes + at, (o->count - at) * sizeof(struct node *));
+	o->nodes[at] = n;
+	o->count++;
 	return n;
+}
+
+static bool any_contains(const struct cw_prefix4 *list, unsigned int count, rte_be32_t ip)
+{
+	for (unsigned int i = 0; i < count; i++)
+		if (cw_prefix4_contains(&list[i], ip))
+			return true;
+	return false;
 }
 
 bool endpoint_usable(const struct cw_overlay *o, const struct cw_endpoint *ep)
 {
+	const struct cw_overlay_config *c = &o->config;
 	uint32_t ip = rte_be_to_cpu_32(ep->ip4);
 
 	if (ep->family != CW_FAMILY_IPV4 || ep->port == 0 || ip == 0 || ip >> 28 >= 14)
 		return false;
-	for (unsigned int i = 0; i < o->config.forbidden_count; i++)
-		if (cw_prefix4_contains(&o->config.forbidden[i], ep->ip4))
-			return false;
-	for (unsigned int i = 0; i < o->config.endpoint_count; i++)
-		if (cw_endpoint_equal(&o->config.endpoints[i], ep))
+	if (any_contains(c->forbidden, c->forbidden_count, ep->ip4) ||
+	    any_contains(c->deny, c->deny_count, ep->ip4))
+		return false;
+	if (c->allow_count > 0 && !any_contains(c->allow, c->allow_count, ep->ip4))
+		return false;
+	for (unsigned int i = 0; i < c->endpoint_count; i++)
+		if (cw_endpoint_equal(&c->endpoints[i], ep))
 			return false;
 	return true;
 }
@@ -72,109 +183,4 @@ bool node_add_endpoint(struct cw_overlay *o, struct node *n, const struct cw_end
 	}
 	v->endpoints[v->endpoint_count++] = *ep;
 	return true;
-}
-
-static bool unpack_endpoint(const ProtobufCBinaryData *data, struct cw_endpoint *out)
-{
-	if (data->len != ENDPOINT_BYTES)
-		return false;
-	*out = (struct cw_endpoint){.family = data->data[0]};
-	memcpy(&out->port, data->data + 1, 2);
-	if (out->family == CW_FAMILY_IPV6)
-		memcpy(out->ip6, data->data + 3, 16);
-	else
-		memcpy(&out->ip4, data->data + 3, 4);
-	return true;
-}
-
-static void learn_one(struct cw_overlay *o, const Causeway__Overlay__Node *node, uint64_t now_ns)
-{
-	struct cw_node_id id;
-	struct cw_endpoint ep;
-	struct node *n;
-
-	if (node == NULL || node->id.len != CW_NODE_ID_BYTES)
-		return;
-	memcpy(id.b, node->id.data, sizeof(id.b));
-	if (cw_node_id_equal(&id, &o->config.self))
-		return;
-	n = node_find_or_add(o, &id, now_ns);
-	if (n == NULL)
-		return;
-	n->known_ns = now_ns;
-	for (size_t i = 0; i < node->n_endpoints && i < CW_OVERLAY_ENDPOINTS_MAX; i++)
-		if (unpack_endpoint(&node->endpoints[i], &ep) && node_add_endpoint(o, n, &ep)) {
-			o->tell_soon = true;
-			n->connect_ns = now_ns;
-			n->backoff_ns = CONNECT_FIRST_NS;
-		}
-}
-
-void nodes_learn(struct cw_overlay *o, const struct cw_node_id *from,
-		 const Causeway__Overlay__Nodes *nodes, uint64_t now_ns)
-{
-	/* Only the link's other end may speak of itself as `self`. */
-	if (nodes->self != NULL && nodes->self->id.len == CW_NODE_ID_BYTES &&
-	    memcmp(nodes->self->id.data, from->b, CW_NODE_ID_BYTES) == 0)
-		learn_one(o, nodes->self, now_ns);
-	for (size_t i = 0; i < nodes->n_known && i < TOLD_MAX; i++)
-		learn_one(o, nodes->known[i], now_ns);
-}
-
-/* Storage for one node's message, all in one piece. */
-struct told {
-	Causeway__Overlay__Node node;
-	ProtobufCBinaryData endpoints[CW_OVERLAY_ENDPOINTS_MAX];
-	uint8_t bytes[CW_OVERLAY_ENDPOINTS_MAX][ENDPOINT_BYTES];
-};
-
-static void tell_node(struct told *t, const struct cw_node_id *id,
-		      const struct cw_endpoint *endpoints, unsigned int count)
-{
-	causeway__overlay__node__init(&t->node);
-	t->node.id.data = (uint8_t *)(uintptr_t)id->b;
-	t->node.id.len = CW_NODE_ID_BYTES;
-	t->node.endpoints = t->endpoints;
-	t->node.n_endpoints = count;
-	for (unsigned int i = 0; i < count; i++) {
-		uint8_t *b = t->bytes[i];
-
-		memset(b, 0, ENDPOINT_BYTES);
-		b[0] = endpoints[i].family;
-		memcpy(b + 1, &endpoints[i].port, 2);
-		if (endpoints[i].family == CW_FAMILY_IPV6)
-			memcpy(b + 3, endpoints[i].ip6, 16);
-		else
-			memcpy(b + 3, &endpoints[i].ip4, 4);
-		t->endpoints[i] = (ProtobufCBinaryData){ENDPOINT_BYTES, b};
-	}
-}
-
-void nodes_tell(struct cw_overlay *o, const struct cw_node_id *to, uint64_t now_ns)
-{
-	struct told *told = calloc(TOLD_MAX + 1, sizeof(*told));
-	Causeway__Overlay__Node *known[TOLD_MAX];
-	Causeway__Overlay__Nodes nodes = CAUSEWAY__OVERLAY__NODES__INIT;
-	Causeway__Overlay__Frame frame = CAUSEWAY__OVERLAY__FRAME__INIT;
-
-	if (told == NULL)
-		return;
-	tell_node(&told[TOLD_MAX], &o->config.self, o->config.endpoints, o->config.endpoint_count);
-	nodes.self = &told[TOLD_MAX].node;
-	nodes.known = known;
-	for (unsigned int i = 0; i < CW_OVERLAY_NODES_MAX && nodes.n_known < TOLD_MAX; i++) {
-		const struct cw_overlay_node *v = &o->nodes[i].node;
-
-		/* Only whom we are linked to: hearsay must die out. */
-		if (!o->nodes[i].used || !v->linked || cw_node_id_equal(&v->identity.node, to))
-			continue;
-		tell_node(&told[nodes.n_known], &v->identity.node, v->endpoints, v->endpoint_count);
-		known[nodes.n_known] = &told[nodes.n_known].node;
-		nodes.n_known++;
-	}
-	frame.body_case = CAUSEWAY__OVERLAY__FRAME__BODY_NODES;
-	frame.nodes = &nodes;
-	if (overlay_send_frame(o, to, &frame, now_ns) < 0)
-		cw_log(o->config.log, CW_LOG_DEBUG, MODULE, "nodes not told");
-	free(told);
 }

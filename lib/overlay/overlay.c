@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The overlay's first stage: a full mesh. Everybody links to everybody it hears of.
+ * The overlay as a thing: made, told of links and frames, asked to send.
  *
- * A node knows bootstrap endpoints (tried for ever, with back-off, while nobody else is linked),
- * nodes remembered from an earlier life, and nodes that neighbours tell of. Links are lib/link's;
- * here is only who should be linked, and the carrying of services' messages over one hop. It
- * refuses to route: a frame with another destination is not ours yet (the ring brings that).
+ * Which links there should be is ring.c's, how they come about connect.c's, where a frame goes
+ * route.c's, whose word is believed over several hops signed.c's. Here they meet lib/link's news
+ * and the services.
  *
  * Invariant: a node is `linked` exactly between cw_overlay_link_up and cw_overlay_link_down of its
  * link.
@@ -25,6 +24,7 @@ void cw_overlay_set_bootstrap(struct cw_overlay *overlay, const struct cw_endpoi
 		overlay->bootstrap[i] = (struct bootstrap){.endpoint = bootstrap[i],
 							   .backoff_ns = CONNECT_FIRST_NS};
 	}
+	overlay->wake_ns = overlay->probe_ns = 0;
 }
 
 int cw_overlay_create(struct cw_overlay **out, const struct cw_overlay_config *config,
@@ -38,6 +38,11 @@ int cw_overlay_create(struct cw_overlay **out, const struct cw_overlay_config *c
 	o->ops = *ops;
 	o->ctx = ctx;
 	o->loopback_tail = &o->loopback;
+	if (o->config.traffic_idle_ns == 0)
+		o->config.traffic_idle_ns = CW_OVERLAY_TRAFFIC_IDLE_NS;
+	o->estimate = 1;
+	o->place_wait_ns = PLACE_FIRST_NS;
+	o->far_wait_ns = FAR_FIRST_NS;
 	cw_overlay_set_bootstrap(o, config->bootstrap, config->bootstrap_count);
 	*out = o;
 	return 0;
@@ -53,109 +58,11 @@ void cw_overlay_destroy(struct cw_overlay *overlay)
 		free(overlay->loopback);
 		overlay->loopback = next;
 	}
+	signed_free(overlay);
+	for (unsigned int i = 0; i < overlay->count; i++)
+		free(overlay->nodes[i]);
+	free(overlay->nodes);
 	free(overlay);
-}
-
-int overlay_send_frame(struct cw_overlay *o, const struct cw_node_id *to,
-		       Causeway__Overlay__Frame *frame, uint64_t now_ns)
-{
-	size_t len;
-	uint8_t *bytes;
-	int err;
-
-	frame->version = CW_OVERLAY_VERSION;
-	len = causeway__overlay__frame__get_packed_size(frame);
-	bytes = malloc(len);
-	if (bytes == NULL)
-		return -ENOMEM;
-	causeway__overlay__frame__pack(frame, bytes);
-	err = o->ops.send(o->ctx, to, bytes, len, now_ns);
-	free(bytes);
-	return err;
-}
-
-static uint64_t back_off(uint64_t *backoff_ns)
-{
-	uint64_t wait = *backoff_ns;
-
-	*backoff_ns = cw_min_u64(wait * 2, CONNECT_LAST_NS);
-	return wait;
-}
-
-static bool any_linked(const struct cw_overlay *o)
-{
-	for (unsigned int i = 0; i < CW_OVERLAY_NODES_MAX; i++)
-		if (o->nodes[i].used && o->nodes[i].node.linked)
-			return true;
-	return false;
-}
-
-static bool linked_at(const struct cw_overlay *o, const struct cw_endpoint *ep)
-{
-	for (unsigned int i = 0; i < CW_OVERLAY_NODES_MAX; i++) {
-		const struct cw_overlay_node *v = &o->nodes[i].node;
-
-		if (!o->nodes[i].used || !v->linked)
-			continue;
-		for (unsigned int e = 0; e < v->endpoint_count; e++)
-			if (cw_endpoint_equal(&v->endpoints[e], ep))
-				return true;
-	}
-	return false;
-}
-
-static uint64_t connect_bootstrap(struct cw_overlay *o, uint64_t now_ns)
-{
-	uint64_t next = CW_NEVER;
-
-	for (unsigned int i = 0; i < o->config.bootstrap_count; i++) {
-		struct bootstrap *b = &o->bootstrap[i];
-
-		if (!endpoint_usable(o, &b->endpoint) || linked_at(o, &b->endpoint))
-			continue;
-		if (now_ns >= b->connect_ns) {
-			o->ops.connect(o->ctx, NULL, &b->endpoint, 1, now_ns);
-			b->connect_ns = now_ns + back_off(&b->backoff_ns) +
-					cw_random_u64(&o->config.random) % CONNECT_FIRST_NS;
-		}
-		next = cw_min_u64(next, b->connect_ns);
-	}
-	return next;
-}
-
-static uint64_t connect_nodes(struct cw_overlay *o, uint64_t now_ns)
-{
-	uint64_t next = CW_NEVER;
-
-	for (unsigned int i = 0; i < CW_OVERLAY_NODES_MAX; i++) {
-		struct node *n = &o->nodes[i];
-
-		if (!n->used || n->node.linked)
-			continue;
-		if (now_ns - n->known_ns > FORGET_NS) {
-			n->used = false;
-			continue;
-		}
-		if (n->node.endpoint_count == 0)
-			continue;
-		if (now_ns >= n->connect_ns) {
-			o->ops.connect(o->ctx, &n->node.identity.node, n->node.endpoints,
-				       n->node.endpoint_count, now_ns);
-			n->connect_ns = now_ns + back_off(&n->backoff_ns) +
-					cw_random_u64(&o->config.random) % CONNECT_FIRST_NS;
-		}
-		next = cw_min_u64(next, n->connect_ns);
-	}
-	return next;
-}
-
-static void tell_all(struct cw_overlay *o, uint64_t now_ns)
-{
-	o->tell_soon = false;
-	o->tell_ns = now_ns + TELL_EVERY_NS;
-	for (unsigned int i = 0; i < CW_OVERLAY_NODES_MAX; i++)
-		if (o->nodes[i].used && o->nodes[i].node.linked)
-			nodes_tell(o, &o->nodes[i].node.identity.node, now_ns);
 }
 
 static void run_loopback(struct cw_overlay *o, uint64_t now_ns)
@@ -181,13 +88,18 @@ uint64_t cw_overlay_timer(struct cw_overlay *overlay, uint64_t now_ns)
 
 	run_loopback(overlay, now_ns);
 	if (overlay->leaving)
-		return CW_NEVER;
-	next = cw_min_u64(connect_bootstrap(overlay, now_ns), connect_nodes(overlay, now_ns));
-	if (overlay->tell_soon || now_ns >= overlay->tell_ns)
-		tell_all(overlay, now_ns);
-	next = cw_min_u64(next, overlay->tell_ns);
-	return overlay->loopback != NULL ? now_ns : next;
+		return overlay->loopback != NULL ? now_ns : CW_NEVER;
+	if (overlay->changed || now_ns >= overlay->wake_ns) {
+		/* What these cause is looked at in the next call. */
+		overlay->wake_ns = CW_NEVER;
+		next = ring_timer(overlay, now_ns);
+		next = cw_min_u64(next, connect_timer(overlay, now_ns));
+		overlay->wake_ns = cw_min_u64(overlay->wake_ns, next);
+	}
+	return overlay->loopback != NULL || overlay->changed ? now_ns : overlay->wake_ns;
 }
+
+/* -- links */
 
 void cw_overlay_link_up(struct cw_overlay *overlay, const struct cw_identity *identity,
 			const struct cw_endpoint *path, uint64_t now_ns)
@@ -196,19 +108,35 @@ void cw_overlay_link_up(struct cw_overlay *overlay, const struct cw_identity *id
 
 	if (n == NULL) {
 		cw_log(overlay->config.log, CW_LOG_WARN, MODULE,
-		       "more than %u nodes: %s is linked but not part of the mesh",
-		       CW_OVERLAY_NODES_MAX, identity->name);
+		       "no memory for node %s: it is linked but not part of the ring",
+		       identity->name);
 		return;
 	}
+	overlay->linked += !n->node.linked;
+	overlay->lonely = 0;
 	n->node.identity = *identity;
 	n->node.linked = true;
 	n->node.draining = false;
-	n->node.seen_ns = n->known_ns = now_ns;
+	n->node.seen_ns = n->known_ns = n->linked_ns = n->needed_ns = now_ns;
 	n->backoff_ns = CONNECT_FIRST_NS;
+	n->peer_need = 0;
+	n->heard_need = false;
+	n->had_link = true;
+	n->class = CW_OVERLAY_CLASS_NEAR;
+	if (!overlay->placed)
+		n->need |= CW_OVERLAY_NEED_JOIN;
+	n->said_need = ~n->need;
 	node_add_endpoint(overlay, n, path);
-	overlay->tell_soon = true;
+	ring_update(overlay, now_ns);
 	overlay->ops.node(overlay->ctx, &n->node, true, now_ns);
 	overlay->ops.remember(overlay->ctx, now_ns);
+	nodes_tell(overlay, n, now_ns);
+	/* A link nobody here asked for may lead to another ring. */
+	if (!overlay->placed)
+		overlay->place_wait_ns = PLACE_FIRST_NS;
+	if (!overlay->placed || n->need == 0)
+		connect_place(overlay, n, now_ns);
+	overlay->wake_ns = 0;
 }
 
 void cw_overlay_link_down(struct cw_overlay *overlay, const struct cw_node_id *node,
@@ -218,13 +146,50 @@ void cw_overlay_link_down(struct cw_overlay *overlay, const struct cw_node_id *n
 
 	if (n == NULL || !n->node.linked)
 		return;
+	overlay->linked--;
 	n->node.linked = false;
 	n->node.seen_ns = now_ns;
+	/* Dismissed, not lost: no reason to look for it. */
+	n->had_link = n->need != 0 || n->peer_need != 0;
+	n->need &= CW_OVERLAY_NEED_TRAFFIC;
 	n->connect_ns = now_ns + cw_random_u64(&overlay->config.random) % CONNECT_FIRST_NS;
+	if (n->near) {
+		/* Its place on the ring is somebody else's now. */
+		overlay->place_wait_ns = PLACE_FIRST_NS;
+		overlay->place_ns = cw_min_u64(overlay->place_ns, now_ns + PLACE_FIRST_NS);
+	}
+	overlay->changed = true;
+	overlay->wake_ns = 0;
 	overlay->ops.node(overlay->ctx, &n->node, false, now_ns);
-	if (!any_linked(overlay))
+	if (overlay->linked == 0) {
+		overlay->probe_ns = 0;
 		for (unsigned int i = 0; i < overlay->config.bootstrap_count; i++)
 			overlay->bootstrap[i].backoff_ns = CONNECT_FIRST_NS;
+	}
+}
+
+static void take_frame(struct cw_overlay *o, struct node *n, Causeway__Overlay__Frame *frame,
+		       uint64_t now_ns)
+{
+	struct cw_node_id from = n->node.identity.node;
+
+	switch (frame->body_case) {
+	case CAUSEWAY__OVERLAY__FRAME__BODY_NODES:
+		nodes_learn(o, n, frame->nodes, now_ns);
+		break;
+	case CAUSEWAY__OVERLAY__FRAME__BODY_LEAVING:
+		n->node.draining = true;
+		o->changed = true;
+		/* It comes back by itself: no reason to knock at a door that was just closed. */
+		n->backoff_ns = CONNECT_LAST_NS;
+		break;
+	case CAUSEWAY__OVERLAY__FRAME__BODY_PAYLOAD:
+		o->ops.deliver(o->ctx, (enum cw_overlay_service)frame->payload->service, &from,
+			       frame->payload->data.data, frame->payload->data.len, now_ns);
+		break;
+	default:
+		break;
+	}
 }
 
 void cw_overlay_input(struct cw_overlay *overlay, const struct cw_node_id *from,
@@ -235,37 +200,28 @@ void cw_overlay_input(struct cw_overlay *overlay, const struct cw_node_id *from,
 
 	if (frame == NULL)
 		return;
-	if (frame->destination.len != 0 || n == NULL || !n->node.linked) {
-		causeway__overlay__frame__free_unpacked(frame, NULL);
-		return;
-	}
-	n->node.seen_ns = n->known_ns = now_ns;
-	switch (frame->body_case) {
-	case CAUSEWAY__OVERLAY__FRAME__BODY_NODES:
-		nodes_learn(overlay, from, frame->nodes, now_ns);
-		break;
-	case CAUSEWAY__OVERLAY__FRAME__BODY_LEAVING:
-		n->node.draining = true;
-		/* It comes back by itself: no reason to knock at a door that was just closed. */
-		n->backoff_ns = CONNECT_LAST_NS;
-		break;
-	case CAUSEWAY__OVERLAY__FRAME__BODY_PAYLOAD:
-		overlay->ops.deliver(overlay->ctx, (enum cw_overlay_service)frame->payload->service,
-				     from, frame->payload->data.data, frame->payload->data.len,
-				     now_ns);
-		break;
-	default:
-		break;
+	if (n != NULL && n->node.linked) {
+		n->node.seen_ns = n->known_ns = now_ns;
+		if (!n->heard_need || n->peer_need != frame->need) {
+			n->heard_need = true;
+			n->peer_need = frame->need;
+			overlay->changed = true;
+		}
+		if (frame->destination.len == 0)
+			take_frame(overlay, n, frame, now_ns);
+		else
+			route_frame(overlay, frame, from, now_ns);
 	}
 	causeway__overlay__frame__free_unpacked(frame, NULL);
 }
+
+/* -- what is known from elsewhere */
 
 void cw_overlay_endpoint(struct cw_overlay *overlay, const struct cw_endpoint *seen,
 			 uint64_t now_ns)
 {
 	struct cw_overlay_config *c = &overlay->config;
 
-	(void)now_ns;
 	for (unsigned int i = 0; i < c->endpoint_count; i++)
 		if (cw_endpoint_equal(&c->endpoints[i], seen))
 			return;
@@ -278,7 +234,8 @@ void cw_overlay_endpoint(struct cw_overlay *overlay, const struct cw_endpoint *s
 		c->endpoint_count--;
 	}
 	c->endpoints[c->endpoint_count++] = *seen;
-	overlay->tell_soon = true;
+	overlay->tell_ns = cw_min_u64(overlay->tell_ns, now_ns + TELL_SOON_NS);
+	overlay->wake_ns = 0;
 }
 
 void cw_overlay_forbid(struct cw_overlay *overlay, const struct cw_prefix4 *prefix)
@@ -300,8 +257,29 @@ void cw_overlay_remembered(struct cw_overlay *overlay, const struct cw_node_id *
 	if (cw_node_id_equal(node, &overlay->config.self))
 		return;
 	n = node_find_or_add(overlay, node, now_ns);
-	for (unsigned int i = 0; n != NULL && i < count; i++)
+	if (n == NULL)
+		return;
+	n->had_link = true;
+	for (unsigned int i = 0; i < count; i++)
 		node_add_endpoint(overlay, n, &endpoints[i]);
+	overlay->wake_ns = 0;
+}
+
+void cw_overlay_discovered(struct cw_overlay *overlay, const struct cw_endpoint *endpoint,
+			   uint64_t now_ns)
+{
+	(void)now_ns;
+	if (!endpoint_usable(overlay, endpoint))
+		return;
+	for (unsigned int i = 0; i < overlay->discovered_count; i++)
+		if (cw_endpoint_equal(&overlay->discovered[i], endpoint))
+			return;
+	if (overlay->discovered_count == DISCOVERED_MAX)
+		return;
+	overlay->discovered[overlay->discovered_count++] = *endpoint;
+	if (overlay->linked == 0)
+		overlay->probe_ns = 0;
+	overlay->wake_ns = 0;
 }
 
 void cw_overlay_leave(struct cw_overlay *overlay, uint64_t now_ns)
@@ -309,14 +287,23 @@ void cw_overlay_leave(struct cw_overlay *overlay, uint64_t now_ns)
 	Causeway__Overlay__Leaving leaving = CAUSEWAY__OVERLAY__LEAVING__INIT;
 	Causeway__Overlay__Frame frame = CAUSEWAY__OVERLAY__FRAME__INIT;
 
-	frame.body_case = CAUSEWAY__OVERLAY__FRAME__BODY_LEAVING;
-	frame.leaving = &leaving;
 	overlay->leaving = true;
-	for (unsigned int i = 0; i < CW_OVERLAY_NODES_MAX; i++)
-		if (overlay->nodes[i].used && overlay->nodes[i].node.linked)
-			overlay_send_frame(overlay, &overlay->nodes[i].node.identity.node, &frame,
-					   now_ns);
+	for (unsigned int i = 0; i < overlay->count; i++) {
+		struct node *n = overlay->nodes[i];
+
+		if (!n->node.linked)
+			continue;
+		/* Those who stood beside us must find each other. */
+		if (n->near)
+			nodes_tell(overlay, n, now_ns);
+		frame.body_case = CAUSEWAY__OVERLAY__FRAME__BODY_LEAVING;
+		frame.leaving = &leaving;
+		if (overlay_send_frame(overlay, n, &frame, now_ns) < 0)
+			cw_log(overlay->config.log, CW_LOG_DEBUG, MODULE, "leaving not told");
+	}
 }
+
+/* -- services */
 
 static int send_to_self(struct cw_overlay *o, enum cw_overlay_service service, const void *data,
 			size_t len)
@@ -336,6 +323,28 @@ static int send_to_self(struct cw_overlay *o, enum cw_overlay_service service, c
 	return 0;
 }
 
+/* Whoever is sent to again within ten seconds deserves a link. */
+static void note_sent(struct cw_overlay *o, const struct cw_node_id *to, uint64_t now_ns)
+{
+	struct sent *oldest = &o->sent[0];
+
+	for (unsigned int i = 0; i < SENT_MAX; i++) {
+		struct sent *s = &o->sent[i];
+
+		if (s->count > 0 && cw_node_id_equal(&s->to, to)) {
+			if (now_ns - s->at_ns > 10 * CW_NS_PER_S)
+				s->count = 0;
+			s->at_ns = now_ns;
+			if (++s->count >= SENT_WANTS_LINK)
+				cw_overlay_want(o, to, now_ns);
+			return;
+		}
+		if (s->at_ns < oldest->at_ns)
+			oldest = s;
+	}
+	*oldest = (struct sent){.to = *to, .count = 1, .at_ns = now_ns};
+}
+
 int cw_overlay_send(struct cw_overlay *overlay, enum cw_overlay_service service,
 		    const struct cw_node_id *to, const void *data, size_t len, uint64_t now_ns)
 {
@@ -346,29 +355,106 @@ int cw_overlay_send(struct cw_overlay *overlay, enum cw_overlay_service service,
 	if (cw_node_id_equal(to, &overlay->config.self))
 		return send_to_self(overlay, service, data, len);
 	n = node_find(overlay, to);
-	if (n == NULL || !n->node.linked)
-		return -EHOSTUNREACH;
+	if (n == NULL || !n->node.linked) {
+		note_sent(overlay, to, now_ns);
+		return signed_send(overlay, service, to, MODE_EXACT, data, len, now_ns);
+	}
+	/* What is told to all neighbours is no reason to keep one. */
+	if (service != CW_OVERLAY_REVOCATION) {
+		n->traffic_ns = now_ns;
+		if (!(n->need & CW_OVERLAY_NEED_TRAFFIC))
+			ring_need(overlay, n, CW_OVERLAY_NEED_TRAFFIC, 0, now_ns);
+	}
 	payload.service = (uint32_t)service;
 	payload.data.data = (uint8_t *)(uintptr_t)data;
 	payload.data.len = len;
 	frame.body_case = CAUSEWAY__OVERLAY__FRAME__BODY_PAYLOAD;
 	frame.payload = &payload;
-	return overlay_send_frame(overlay, to, &frame, now_ns);
+	return overlay_send_frame(overlay, n, &frame, now_ns);
+}
+
+int cw_overlay_route(struct cw_overlay *overlay, enum cw_overlay_service service,
+		     const struct cw_node_id *key, const void *data, size_t len, uint64_t now_ns)
+{
+	if (cw_overlay_nearest(overlay, key))
+		return send_to_self(overlay, service, data, len);
+	return signed_send(overlay, service, key, MODE_NEAREST, data, len, now_ns);
+}
+
+void cw_overlay_want(struct cw_overlay *overlay, const struct cw_node_id *node, uint64_t now_ns)
+{
+	struct node *n = node_find(overlay, node);
+
+	if (n == NULL) {
+		if (overlay->count >= CW_OVERLAY_NODES_MAX)
+			return;
+		n = node_find_or_add(overlay, node, now_ns);
+		if (n == NULL)
+			return;
+	}
+	n->traffic_ns = now_ns;
+	if (!(n->need & CW_OVERLAY_NEED_TRAFFIC)) {
+		ring_need(overlay, n, CW_OVERLAY_NEED_TRAFFIC, 0, now_ns);
+		n->connect_ns = now_ns;
+		n->backoff_ns = CONNECT_FIRST_NS;
+		overlay->wake_ns = 0;
+	}
+}
+
+/* -- questions */
+
+unsigned int cw_overlay_near(const struct cw_overlay *overlay, struct cw_node_id *out,
+			     unsigned int max)
+{
+	unsigned int count = overlay->near_count < max ? overlay->near_count : max;
+
+	memcpy(out, overlay->near, count * sizeof(out[0]));
+	return count;
 }
 
 const struct cw_overlay_node *cw_overlay_find(const struct cw_overlay *overlay,
 					      const struct cw_node_id *node)
 {
-	for (unsigned int i = 0; i < CW_OVERLAY_NODES_MAX; i++)
-		if (overlay->nodes[i].used &&
-		    cw_node_id_equal(&overlay->nodes[i].node.identity.node, node))
-			return &overlay->nodes[i].node;
-	return NULL;
+	const struct node *n = node_find(overlay, node);
+
+	return n != NULL ? &n->node : NULL;
+}
+
+const struct cw_identity *cw_overlay_identity(const struct cw_overlay *overlay,
+					      const struct cw_node_id *node)
+{
+	const struct node *n = node_find(overlay, node);
+
+	return n != NULL && n->node.linked ? &n->node.identity : signed_identity(overlay, node);
+}
+
+void cw_overlay_needs(const struct cw_overlay *overlay, const struct cw_node_id *node,
+		      unsigned int *ours, unsigned int *theirs)
+{
+	const struct node *n = node_find(overlay, node);
+
+	*ours = n != NULL ? n->need : 0;
+	*theirs = n != NULL ? n->peer_need : 0;
 }
 
 void cw_overlay_visit(const struct cw_overlay *overlay, cw_overlay_visit_fn visit, void *arg)
 {
-	for (unsigned int i = 0; i < CW_OVERLAY_NODES_MAX; i++)
-		if (overlay->nodes[i].used)
-			visit(arg, &overlay->nodes[i].node);
+	for (unsigned int i = 0; i < overlay->count; i++)
+		visit(arg, &overlay->nodes[i]->node);
+}
+
+void cw_overlay_info(const struct cw_overlay *overlay, struct cw_overlay_info *out)
+{
+	*out = overlay->info;
+	out->joined = overlay->placed && overlay->near_count > 0;
+	out->estimate = overlay->estimate;
+	out->links = overlay->linked;
+	out->near = overlay->near_count;
+	out->known = overlay->count;
+	for (unsigned int i = 0; i < overlay->count; i++) {
+		const struct node *n = overlay->nodes[i];
+
+		out->far += node_ready(n) && ((n->need | n->peer_need) & CW_OVERLAY_NEED_FAR);
+		out->traffic += node_ready(n) && (n->need & CW_OVERLAY_NEED_TRAFFIC);
+	}
 }

@@ -55,7 +55,10 @@ struct cw_dtls {
 /* A handshake datagram's body; on the wire behind the record header, then padding. */
 struct flight {
 	uint8_t message, with_cookie, part, parts;
-	uint64_t client_random, server_random, cookie;
+	uint8_t unused[10]; /* so that the random stands where a ClientHello has it */
+	uint64_t client_random;
+	uint8_t more[24]; /* of the random: zeros */
+	uint64_t server_random, cookie;
 	struct cw_node_id node;
 	char name[24], site[24];
 } CW_PACKED;
@@ -434,6 +437,16 @@ static const struct cw_identity *stand_in_peer(const struct cw_dtls_session *s)
 	return s->status == CW_DTLS_ESTABLISHED ? &s->peer : NULL;
 }
 
+static void stand_in_client_random(const struct cw_dtls_session *s,
+				   uint8_t out[CW_DTLS_RANDOM_BYTES])
+{
+	/* What hello_in of lib/link reads at a ClientHello's place. */
+	struct flight f = {.client_random = s->client_random};
+
+	memset(out, 0, CW_DTLS_RANDOM_BYTES);
+	memcpy(out, &f.client_random, sizeof(f.client_random));
+}
+
 static int stand_in_exporter(struct cw_dtls_session *s, const char *label, uint8_t *out, size_t len)
 {
 	uint64_t h = mix_bytes(master_of(s), label, strlen(label));
@@ -470,6 +483,7 @@ const struct cw_dtls_ops dtls_stand_in_ops = {
 	.status = stand_in_status,
 	.reason = stand_in_reason,
 	.peer = stand_in_peer,
+	.client_random = stand_in_client_random,
 	.exporter = stand_in_exporter,
 	.move = stand_in_move,
 	.data_bytes_max = stand_in_data_bytes_max,
