@@ -59,23 +59,20 @@ static int check_port(struct daemon *d, const char *name, const struct cw_port_c
 	return cw_port_kind_uses_netdev(params.kind) ? check_netdev(d, &params, facts) : 0;
 }
 
-/* Only af_packet lets a netdev be opened twice, and then something must tell the two apart. */
+/*
+ * One device cannot be both ports. af_packet would open a netdev twice, but its two sockets share a
+ * fanout group then: the kernel gives each frame to one of them, whichever it is meant for.
+ */
 static int check_pair(struct daemon *d)
 {
 	const struct cw_gateway_config *c = &d->config;
 
 	if (!c->has_lan || c->lan.device[0] == '\0' || strcmp(c->lan.device, c->wan.device) != 0)
 		return 0;
-	if (c->lan.driver != CW_PORT_AF_PACKET || c->wan.driver != CW_PORT_AF_PACKET)
-		return FAIL(
-			d,
-			"lan.device and wan.device are both \"%s\": only two af_packet ports share a device",
-			c->lan.device);
-	if (c->lan_vlan == 0)
-		return FAIL(d,
-			    "lan.device and wan.device are both \"%s\": the LAN needs a lan.vlan",
-			    c->lan.device);
-	return 0;
+	return FAIL(
+		d,
+		"lan.device and wan.device are both \"%s\": give the LAN a netdev of its own (ip link add link %s name %s.N type vlan id N)",
+		c->lan.device, c->lan.device, c->lan.device);
 }
 
 int ports_check(struct daemon *d)

@@ -27,6 +27,11 @@ refused "wrong word" 'idle: expected one of "spin", "pause", "sleep", got nap' '
 refused "syntax" 'bad.conf:[0-9]*: syntax' '$a idle = = ;' --check
 refused "missing group" 'wan: the group is missing' '/^wan = /d' --check
 refused "port that does not exist" 'netdev "nope0" does not exist' 's/device = "wan0"/device = "nope0"/' --check
+refused "one netdev for both ports" 'lan.device and wan.device are both "lan0"' 's/device = "wan0"/device = "lan0"/' --check
+refused "EAL argument that there is not" "unrecognized option '--no-such-thing'" 's/^/&/' '-- --no-such-thing'
+refused "empty path" 'control_socket: expected a string of 1 to' 's/^control_socket = .*/control_socket = "";/' --check
+refused "prefix that leads out" 'eal.file_prefix: expected letters' 's|hugepages = false|hugepages = false; file_prefix = "../../x"|' --check
+refused "lcores" 'eal.lcores nonsense' 's/hugepages = false/hugepages = false; lcores = "nonsense"/'
 refused "missing certificate" 'no.crt' 's/gw-a.crt/no.crt/' --check
 refused "certificate that is none" 'cannot read a certificate' 's/gw-a.crt/gw-a.key/' --check
 refused "namespace not in the certificate" 'does not name namespace "other"' 's/namespace = "demo"/namespace = "other"/' --check

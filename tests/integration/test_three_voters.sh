@@ -21,6 +21,7 @@ for site in a b; do
 	wait_for "gateway $site to serve" gateway_ready $site
 done
 wait_for "the witness to be a voter" bash -c '"$0" -s "$1" status --json | jq -e ".store.voters == 3 and .store.voter_here"' "$CTL" "$STATE/w.sock"
+says "three voters: any one of them may fail" ctl w status || fail "the witness does not say what hangs on the voters"
 dhclient_get a-h1
 udhcpc_get b-h1
 b1=$(address_of b-h1)
