@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* `namespace create` and `namespace show`: arguments into a request; the daemon judges what they
+/* `namespace create`, `set` and `show`: arguments into a request; the daemon judges what they
  * mean. */
 #include "ctl.h"
 
@@ -28,54 +28,98 @@ static void split_voters(const char *text, json_t *list)
 	}
 }
 
+static const struct {
+	const char *option, *key;
+	enum { TEXT, NUMBER, LIST, VOTERS } kind;
+} options[] = {
+	{"--subnet", "subnet", TEXT},
+	{"--mac-base", "mac_base", NUMBER},
+	{"--voters", "voters", VOTERS},
+	{"--lease", "lease_s", NUMBER},
+	{"--longest-lease", "lease_longest_s", NUMBER},
+	{"--mtu", "mtu", NUMBER},
+	{"--domain", "domain", TEXT},
+	{"--names", "names", TEXT},
+	{"--upstream", "upstream", LIST},
+	{"--reserve", "reserved", LIST},
+	{"--router", "router", TEXT},
+	{"--class", "class", LIST},
+	{"--option", "option", LIST},
+	{"--route", "route", LIST},
+	{"--boot-file", "boot_file", LIST},
+	{"--next-server", "next_server", LIST},
+	{"--rapid-commit", "rapid-commit", TEXT},
+	{"--authoritative", "authoritative", TEXT},
+};
+
+static json_t *list_of(json_t *args, const char *key)
+{
+	json_t *list = json_object_get(args, key);
+
+	if (list == NULL) {
+		list = json_array();
+		json_object_set_new(args, key, list);
+	}
+	return list;
+}
+
 static bool option(json_t *args, const char *name, const char *value)
 {
-	static const struct {
-		const char *option, *key;
-		bool is_number;
-	} options[] = {
-		{"--names", "names", false},
-		{"--subnet", "subnet", false},
-		{"--domain", "domain", false},
-		{"--lease", "lease_s", true},
-		{"--longest-lease", "lease_longest_s", true},
-		{"--mtu", "mtu", true},
-		{"--mac-base", "mac_base", true},
-	};
 	json_t *item;
 
-	if (strcmp(name, "--reserve") == 0) {
-		json_array_append_new(json_object_get(args, "reserved"), json_string(value));
-		return true;
-	}
-	if (strcmp(name, "--upstream") == 0) {
-		json_array_append_new(json_object_get(args, "upstream"), json_string(value));
-		return true;
-	}
-	if (strcmp(name, "--voters") == 0) {
-		split_voters(value, json_object_get(args, "voters"));
-		return true;
-	}
 	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
 		if (strcmp(options[i].option, name) != 0)
 			continue;
-		if (!options[i].is_number) {
+		switch (options[i].kind) {
+		case NUMBER:
+			if (!number(value, &item))
+				return false;
+			json_object_set_new(args, options[i].key, item);
+			break;
+		case LIST:
+			json_array_append_new(list_of(args, options[i].key), json_string(value));
+			break;
+		case VOTERS:
+			split_voters(value, list_of(args, options[i].key));
+			break;
+		default:
 			json_object_set_new(args, options[i].key, json_string(value));
-			return true;
 		}
-		if (!number(value, &item))
-			return false;
-		json_object_set_new(args, options[i].key, item);
 		return true;
 	}
 	return false;
 }
 
+/* The arguments from argv[first] on, as "--option value". @return false: said what is wrong. */
+static bool take(json_t *args, int argc, char **argv, int first)
+{
+	for (int i = first; i < argc; i += 2)
+		if (i + 1 == argc || !option(args, argv[i], argv[i + 1])) {
+			fprintf(stderr, "causewayctl: %s: unknown option, or its value is wrong\n",
+				argv[i]);
+			return false;
+		}
+	return true;
+}
+
+static int ask(struct ctl *ctl, const char *cmd, json_t *args)
+{
+	json_t *reply = NULL;
+	int rc = ctl_ask(ctl, json_pack("{s:s, s:o}", "cmd", cmd, "args", args), &reply);
+
+	if (rc != CTL_OK)
+		return rc;
+	if (ctl->json)
+		json_dumpf(json_object_get(reply, "status"), stdout, JSON_INDENT(1));
+	else
+		ctl_print_object(json_object_get(reply, "status"), 0);
+	json_decref(reply);
+	return CTL_OK;
+}
+
 static int create(struct ctl *ctl, int argc, char **argv)
 {
-	json_t *args = json_pack("{s:[], s:[], s:[]}", "reserved", "voters", "upstream"),
-	       *reply = NULL;
-	int rc;
+	json_t *args = json_object();
 
 	if (argc < 1 || argv[0][0] == '-') {
 		fputs("causewayctl: namespace create NAME --subnet A.B.C.D/LEN ...\n", stderr);
@@ -83,43 +127,42 @@ static int create(struct ctl *ctl, int argc, char **argv)
 		return CTL_USAGE;
 	}
 	json_object_set_new(args, "name", json_string(argv[0]));
-	for (int i = 1; i < argc; i += 2) {
-		if (i + 1 == argc || !option(args, argv[i], argv[i + 1])) {
-			fprintf(stderr, "causewayctl: %s: unknown option, or its value is wrong\n",
-				argv[i]);
-			json_decref(args);
-			return CTL_USAGE;
-		}
+	if (!take(args, argc, argv, 1)) {
+		json_decref(args);
+		return CTL_USAGE;
 	}
-	rc = ctl_ask(ctl, json_pack("{s:s, s:o}", "cmd", "namespace create", "args", args), &reply);
-	if (rc != CTL_OK)
-		return rc;
-	if (ctl->json)
-		json_dumpf(json_object_get(reply, "status"), stdout, JSON_INDENT(1));
-	else
-		ctl_print_object(json_object_get(reply, "status"), 0);
-	json_decref(reply);
-	return CTL_OK;
+	return ask(ctl, "namespace create", args);
+}
+
+static int set(struct ctl *ctl, int argc, char **argv)
+{
+	static const char *const fixed[] = {"subnet", "mac_base", "voters"};
+	json_t *args = json_object();
+	bool ok = argc > 0 && take(args, argc, argv, 0);
+
+	for (size_t i = 0; ok && i < sizeof(fixed) / sizeof(fixed[0]); i++)
+		if (json_object_get(args, fixed[i]) != NULL) {
+			fprintf(stderr, "causewayctl: namespace set: %s is for ever\n", fixed[i]);
+			ok = false;
+		}
+	if (!ok) {
+		if (argc == 0)
+			fputs("causewayctl: namespace set --OPTION VALUE ...\n", stderr);
+		json_decref(args);
+		return CTL_USAGE;
+	}
+	return ask(ctl, "namespace set", args);
 }
 
 int ctl_namespace(struct ctl *ctl, int argc, char **argv)
 {
-	json_t *reply = NULL;
-	int rc;
-
 	if (argc >= 1 && strcmp(argv[0], "create") == 0)
 		return create(ctl, argc - 1, argv + 1);
+	if (argc >= 1 && strcmp(argv[0], "set") == 0)
+		return set(ctl, argc - 1, argv + 1);
 	if (argc != 1 || strcmp(argv[0], "show") != 0) {
-		fputs("causewayctl: namespace create|show\n", stderr);
+		fputs("causewayctl: namespace create|set|show\n", stderr);
 		return CTL_USAGE;
 	}
-	rc = ctl_ask(ctl, json_pack("{s:s}", "cmd", "namespace show"), &reply);
-	if (rc != CTL_OK)
-		return rc;
-	if (ctl->json)
-		json_dumpf(json_object_get(reply, "status"), stdout, JSON_INDENT(1));
-	else
-		ctl_print_object(json_object_get(reply, "status"), 0);
-	json_decref(reply);
-	return CTL_OK;
+	return ask(ctl, "namespace show", json_object());
 }

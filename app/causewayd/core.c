@@ -169,6 +169,7 @@ static void fill_config(struct daemon *d, struct cw_control_config *out)
 					  .virtual_mac_slots = (uint16_t)c->virtual_mac_slots,
 					  .pool_low = c->pool_low,
 					  .pool_high = c->pool_high,
+					  .new_per_s = c->new_per_s,
 					  .routes_hint = 65536,
 					  .wan_mac = wan.mac,
 					  .wan_ip = d->wan_ip,

@@ -24,7 +24,7 @@ void etcd_hex(const void *data, size_t len, char *out)
 
 static json_t *hex_json(const void *data, size_t len)
 {
-	char text[2 * CW_NODE_ID_BYTES + 1] = "";
+	char text[2 * CW_NS_EXTRA_BYTES + 1] = "";
 
 	etcd_hex(data, len, text);
 	return json_string(text);
@@ -184,6 +184,76 @@ static bool ips_parse(const json_t *list, rte_be32_t *ips, uint8_t *count)
 	return true;
 }
 
+static json_t *boot_json(const struct cw_ns_boot *boot)
+{
+	return json_pack("{s:o, s:s}", "next_server", ip_json(boot->next_server), "file",
+			 boot->file);
+}
+
+static bool boot_parse(const json_t *json, struct cw_ns_boot *out)
+{
+	return json == NULL ||
+	       (ip_parse(json_object_get(json, "next_server"), &out->next_server) &&
+		text_parse(json_object_get(json, "file"), out->file, sizeof(out->file)));
+}
+
+static bool extra_parse(const json_t *json, uint8_t *out, size_t size, uint8_t *bytes)
+{
+	size_t len = json == NULL ? 0 : json_string_length(json) / 2;
+
+	if (len > size || (len > 0 && !hex_parse(json, out, len)) || !cw_ns_extra_valid(out, len))
+		return false;
+	*bytes = (uint8_t)len;
+	return true;
+}
+
+/* What DHCP says beyond the constants every namespace has. */
+static void add_options(json_t *json, const struct cw_namespace_record *ns)
+{
+	json_t *classes = json_array();
+
+	for (unsigned int i = 0; i < ns->class_count; i++) {
+		const struct cw_ns_class *c = &ns->classes[i];
+
+		json_array_append_new(classes,
+				      json_pack("{s:i, s:s, s:o, s:o}", "option", (int)c->option,
+						"match", c->match, "boot", boot_json(&c->boot),
+						"extra", hex_json(c->extra, c->extra_bytes)));
+	}
+	json_object_set_new(json, "rapid_commit", json_boolean(ns->rapid_commit));
+	json_object_set_new(json, "authoritative", json_boolean(ns->authoritative));
+	json_object_set_new(json, "boot", boot_json(&ns->boot));
+	json_object_set_new(json, "extra", hex_json(ns->extra, ns->extra_bytes));
+	json_object_set_new(json, "classes", classes);
+}
+
+static bool options_parse(const json_t *json, struct cw_namespace_record *out)
+{
+	const json_t *list = json_object_get(json, "classes"), *item;
+	size_t i;
+
+	out->rapid_commit = json_is_true(json_object_get(json, "rapid_commit"));
+	out->authoritative = json_is_true(json_object_get(json, "authoritative"));
+	if (json_array_size(list) > CW_NS_CLASSES_MAX ||
+	    !boot_parse(json_object_get(json, "boot"), &out->boot) ||
+	    !extra_parse(json_object_get(json, "extra"), out->extra, sizeof(out->extra),
+			 &out->extra_bytes))
+		return false;
+	json_array_foreach(list, i, item)
+	{
+		struct cw_ns_class *c = &out->classes[out->class_count++];
+
+		c->option = (uint8_t)number(item, "option");
+		if ((c->option != 60 && c->option != 77) ||
+		    !text_parse(json_object_get(item, "match"), c->match, sizeof(c->match)) ||
+		    !boot_parse(json_object_get(item, "boot"), &c->boot) ||
+		    !extra_parse(json_object_get(item, "extra"), c->extra, sizeof(c->extra),
+				 &c->extra_bytes))
+			return false;
+	}
+	return true;
+}
+
 json_t *etcd_ns_json(const struct cw_namespace_record *ns, const struct etcd_maker *maker)
 {
 	json_t *reserved = json_array(), *json;
@@ -200,6 +270,7 @@ json_t *etcd_ns_json(const struct cw_namespace_record *ns, const struct etcd_mak
 			 (int)ns->name_policy, "reserved", reserved, "ntp",
 			 ips_json(ns->ntp, ns->ntp_count), "upstream",
 			 ips_json(ns->upstream, ns->upstream_count));
+	add_options(json, ns);
 	return with_maker(json, maker);
 }
 
@@ -236,7 +307,7 @@ bool etcd_ns_parse(const json_t *json, struct cw_namespace_record *out, struct e
 		    !ip_parse(json_array_get(range, 1), &r->last))
 			return false;
 	}
-	return true;
+	return options_parse(json, out);
 }
 
 json_t *etcd_name_json(const struct cw_name_record *name, const struct etcd_maker *maker)

@@ -67,6 +67,8 @@ static const struct cw_option rows[] = {
 	 "Claim more addresses when fewer are in the pool."},
 	{"pool.high", CW_OPT_UINT, AT(pool_high), 1, 8192, "16", NULL, false,
 	 "Addresses claimed ahead for new hosts."},
+	{"pool.new_per_s", CW_OPT_UINT, AT(new_per_s), 0, 1000000, "1000", NULL, false,
+	 "New DHCP clients served per second, against somebody who empties the pool; 0: no limit."},
 	{"store", CW_OPT_CHOICE, AT(store), 0, 0, "dht", store_words, false,
 	 "Where registers live: dht; etcd (a cluster that you run anyway); or static (this process only; a lab with one gateway)."},
 	{"etcd.endpoints", CW_OPT_STRING, AT(etcd.endpoints), 0, 0, "", NULL, false,

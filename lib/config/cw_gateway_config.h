@@ -41,7 +41,7 @@ struct cw_gateway_config {
 	uint8_t idle; /* spin, pause, sleep: enum cw_idle */
 	uint64_t idle_ceiling_ns;
 	uint32_t virtual_mac_slots;
-	uint32_t pool_low, pool_high;
+	uint32_t pool_low, pool_high, new_per_s;
 	uint8_t store; /* enum cw_config_store */
 	struct {
 		char endpoints[1024];

@@ -89,6 +89,7 @@ struct cw_control_config {
 	uint16_t vlan;
 	uint16_t virtual_mac_slots;
 	unsigned int pool_low, pool_high;
+	uint32_t new_per_s; /* unknown DHCP clients served per second; 0: no limit */
 	unsigned int routes_hint;
 
 	/* The WAN side. */

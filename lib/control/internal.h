@@ -121,6 +121,11 @@ struct cw_control {
 	bool loading;		 /* revocations come from the disk: no news */
 	bool recheck;		 /* links are to be looked at again, outside of their own calls */
 	uint64_t expiry_look_ns; /* when the certificate's end is looked at next */
+	struct {
+		bool asking;
+		cw_control_reply_fn reply;
+		void *arg;
+	} ns_set;
 	struct sightings *sightings;
 	uint64_t defended_ns; /* the service address, last */
 	struct peer_facts *peers[CW_PEER_MAX];
@@ -237,11 +242,7 @@ void cw_membership_timer(struct cw_control *ctl);
 void cw_membership_ns(struct cw_control *ctl, const struct cw_namespace_record *ns);
 
 /* sightings.c: strangers on the segment. */
-enum cw_sighting_kind {
-	CW_SIGHTING_FOREIGN_DHCP,
-	CW_SIGHTING_CONFLICT,
-	CW_SIGHTING_KIND_COUNT
-};
+enum cw_sighting_kind { CW_SIGHTING_FOREIGN_DHCP, CW_SIGHTING_CONFLICT, CW_SIGHTING_KIND_COUNT };
 int cw_sightings_create(struct cw_control *ctl);
 void cw_sightings_destroy(struct cw_control *ctl);
 /* A DHCP server's message that is not ours; `ip` its IP source. */
@@ -261,6 +262,18 @@ void cw_explain_query(struct cw_control *ctl, const json_t *request, cw_control_
 		      void *arg);
 void cw_explain_cancel(struct cw_control *ctl, void *arg);
 void cw_explain_destroy(struct cw_control *ctl);
+
+/* ns_args.c, ns_options.c: arguments of causewayctl into a namespace record. NULL, or the error. */
+json_t *cw_ns_create_parse(const json_t *args, struct cw_namespace_record *ns);
+json_t *cw_ns_changes_parse(const json_t *args, struct cw_namespace_record *ns);
+json_t *cw_ns_options_parse(const json_t *args, struct cw_namespace_record *ns);
+/* The list ("none"): what there was is taken away. */
+bool cw_ns_list_is_none(const json_t *list);
+
+/* ns_set.c: causewayctl namespace set. */
+void cw_ns_set_query(struct cw_control *ctl, const json_t *request, cw_control_reply_fn reply,
+		     void *arg);
+void cw_ns_set_cancel(struct cw_control *ctl, void *arg);
 
 /* founding.c: causewayctl namespace create. */
 void cw_founding_query(struct cw_control *ctl, const json_t *request, cw_control_reply_fn reply,

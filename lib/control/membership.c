@@ -11,6 +11,8 @@
 #include <stdlib.h>
 
 #define ASK_EVERY_NS CW_NS_PER_S
+/* The record is looked at again: news of a change may be lost. */
+#define LOOK_AGAIN_NS (UINT64_C(10) * CW_NS_PER_S)
 
 static int start_engine(struct cw_control *ctl)
 {
@@ -23,6 +25,7 @@ static int start_engine(struct cw_control *ctl)
 					 .ns = ctl->ns,
 					 .pool_low = ctl->config.pool_low,
 					 .pool_high = ctl->config.pool_high,
+					 .new_per_s = ctl->config.new_per_s,
 					 .boot_id = ctl->config.boot_id};
 	int err = cw_lease_create(&ctl->lease, &config, &cw_lan_lease_ops, ctl);
 
@@ -74,7 +77,7 @@ static void on_ns(void *arg, const struct cw_store_answer *answer, uint64_t now_
 
 	ctl->now_ns = now_ns;
 	ctl->ns_asking = false;
-	ctl->ns_ask_ns = now_ns + ASK_EVERY_NS;
+	ctl->ns_ask_ns = now_ns + (ctl->have_ns ? LOOK_AGAIN_NS : ASK_EVERY_NS);
 	if (answer->result == CW_STORE_OK)
 		cw_membership_ns(ctl, &answer->ns);
 }
@@ -84,8 +87,8 @@ void cw_membership_timer(struct cw_control *ctl)
 	struct cw_store_request request = {.verb = CW_STORE_NS_GET};
 	struct cw_store_health health;
 
-	if (ctl->have_ns || ctl->ns_asking || !ctl->have_store ||
-	    ctl->config.namespace_name[0] == '\0' || ctl->now_ns < ctl->ns_ask_ns)
+	if (ctl->ns_asking || !ctl->have_store || ctl->config.namespace_name[0] == '\0' ||
+	    ctl->now_ns < ctl->ns_ask_ns)
 		return;
 	ctl->store.ops->health(ctl->store.self, &health);
 	if (!health.founded)

@@ -4,6 +4,53 @@
 
 #include <cw_dht.h>
 
+static json_t *show_options(const uint8_t *options, size_t len)
+{
+	json_t *list = json_array();
+
+	for (size_t at = 0; at + 2 <= len; at += 2u + options[at + 1]) {
+		char text[8 + 2 * UINT8_MAX];
+		int n = snprintf(text, sizeof(text), "%u=hex:", options[at]);
+
+		for (unsigned int i = 0; i < options[at + 1]; i++)
+			n += snprintf(text + n, sizeof(text) - (size_t)n, "%02x",
+				      options[at + 2 + i]);
+		json_array_append_new(list, json_string(text));
+	}
+	return list;
+}
+
+static json_t *show_boot(const struct cw_ns_boot *boot, const uint8_t *options, size_t len)
+{
+	char ip[CW_IP4_TEXT_BYTES];
+
+	return json_pack("{s:s, s:s, s:o}", "next_server",
+			 boot->next_server != 0 ? cw_ip4_format(boot->next_server, ip) : "none",
+			 "boot_file", boot->file, "options", show_options(options, len));
+}
+
+static json_t *show_dhcp(const struct cw_namespace_record *ns)
+{
+	json_t *all = show_boot(&ns->boot, ns->extra, ns->extra_bytes), *classes = json_array();
+	char router[CW_IP4_TEXT_BYTES];
+
+	for (unsigned int i = 0; i < ns->class_count; i++) {
+		const struct cw_ns_class *c = &ns->classes[i];
+		json_t *one = show_boot(&c->boot, c->extra, c->extra_bytes);
+
+		json_object_set_new(one, c->option == 60 ? "vendor" : "user",
+				    json_string(c->match));
+		json_array_append_new(classes, one);
+	}
+	json_object_set_new(
+		all, "router",
+		json_string(ns->router != 0 ? cw_ip4_format(ns->router, router) : "none"));
+	json_object_set_new(all, "rapid_commit", json_boolean(ns->rapid_commit));
+	json_object_set_new(all, "authoritative", json_boolean(ns->authoritative));
+	json_object_set_new(all, "classes", classes);
+	return all;
+}
+
 json_t *cw_show_namespace(const struct cw_namespace_record *ns)
 {
 	char ip[CW_IP4_TEXT_BYTES], service[CW_IP4_TEXT_BYTES], subnet[CW_IP4_TEXT_BYTES + 4];
@@ -22,13 +69,14 @@ json_t *cw_show_namespace(const struct cw_namespace_record *ns)
 		json_array_append_new(reserved, json_string(range));
 	}
 	snprintf(subnet, sizeof(subnet), "%s/%u", cw_ip4_format(ns->subnet.ip, ip), ns->subnet.len);
-	return json_pack("{s:s, s:s, s:s, s:i, s:i, s:i, s:s, s:s, s:o, s:o, s:I}", "name",
+	return json_pack("{s:s, s:s, s:s, s:i, s:i, s:i, s:s, s:s, s:o, s:o, s:o, s:I}", "name",
 			 ns->name, "subnet", subnet, "service_address",
 			 cw_ip4_format(cw_namespace_service_ip(ns), service), "lease_s",
 			 (int)ns->lease_s, "lease_longest_s", (int)ns->lease_longest_s, "mtu",
 			 (int)ns->mtu_bytes, "domain", ns->domain, "names",
 			 policies[ns->name_policy % CW_NAMES_POLICY_COUNT], "upstream", upstream,
-			 "reserved", reserved, "version", (json_int_t)ns->ver);
+			 "reserved", reserved, "dhcp", show_dhcp(ns), "version",
+			 (json_int_t)ns->ver);
 }
 
 /* What hangs on the voters (dht.md section 7). */
@@ -82,6 +130,9 @@ static json_t *reasons(struct cw_control *ctl, const struct cw_store_health *h,
 		json_array_append_new(list, json_string("no session: hosts are not served"));
 	if (serves && ctl->have_ns && lease->pool == 0)
 		json_array_append_new(list, json_string("pool of addresses is empty"));
+	if (serves && lease->limited_now)
+		json_array_append_new(list,
+				      json_string("new DHCP clients come faster than they may"));
 	if (!cw_neighbours_router_known(ctl))
 		json_array_append_new(list, json_string("WAN router does not answer ARP"));
 	if (ctl->peer_count == 0 && ctl->config.bootstrap_count > 0)

@@ -67,6 +67,36 @@ static void put_options(struct cw_ns_view *view, const struct cw_namespace_recor
 	put_option(view, OPT_BROADCAST, &view->broadcast, sizeof(view->broadcast));
 	put_option(view, OPT_NTP, ns->ntp, ns->ntp_count * sizeof(ns->ntp[0]));
 	put_option(view, OPT_DOMAIN_SEARCH, view->zone, view->zone_bytes);
+	if (view->option_bytes + (size_t)ns->extra_bytes <= sizeof(view->options)) {
+		memcpy(view->options + view->option_bytes, ns->extra, ns->extra_bytes);
+		view->option_bytes = (uint16_t)(view->option_bytes + ns->extra_bytes);
+	}
+}
+
+static void put_class(struct cw_ns_view_class *to, const struct cw_ns_boot *boot,
+		      const uint8_t *extra, uint8_t extra_bytes)
+{
+	_Static_assert(sizeof(to->file) == sizeof(boot->file), "one size");
+	_Static_assert(sizeof(to->options) >= CW_NS_CLASS_EXTRA_BYTES, "fits");
+	to->next_server = boot->next_server;
+	memcpy(to->file, boot->file, sizeof(to->file));
+	memcpy(to->options, extra, extra_bytes);
+	to->option_bytes = extra_bytes;
+}
+
+static void put_classes(struct cw_ns_view *view, const struct cw_namespace_record *ns)
+{
+	_Static_assert(CW_NS_VIEW_CLASSES_MAX == CW_NS_CLASSES_MAX, "one number");
+	put_class(&view->base, &ns->boot, ns->extra, 0);
+	for (unsigned int i = 0; i < ns->class_count; i++) {
+		const struct cw_ns_class *from = &ns->classes[i];
+		struct cw_ns_view_class *to = &view->classes[view->class_count++];
+
+		put_class(to, &from->boot, from->extra, from->extra_bytes);
+		to->option = from->option;
+		to->match_bytes = (uint8_t)strlen(from->match);
+		memcpy(to->match, from->match, to->match_bytes);
+	}
 }
 
 static void free_view(struct cw_rcu_head *head)
@@ -125,7 +155,9 @@ int cw_view_publish(struct cw_control *ctl)
 	view->routes = ctl->routes;
 	view->names = ctl->names;
 	set_zone(view, ns);
+	view->rapid_commit = ns->rapid_commit;
 	put_options(view, ns);
+	put_classes(view, ns);
 
 	ctl->view = view;
 	ctl->ops.publish_view(ctl->ctx, view->vlan, view);

@@ -47,10 +47,55 @@ bool cw_dhcp_host_name(const struct cw_dhcp_message *m, char out[CW_DHCP_HOST_NA
 	return true;
 }
 
+/* RFC 3004 says lengths and texts in a row; most clients send just the text. */
+static bool is_user_class(const struct cw_dhcp_view *v, const struct cw_ns_view_class *c)
+{
+	size_t at = 0;
+
+	if (v->len == c->match_bytes && memcmp(v->data, c->match, v->len) == 0)
+		return true;
+	while (at < v->len && at + 1u + v->data[at] <= v->len) {
+		if (v->data[at] == c->match_bytes &&
+		    memcmp(v->data + at + 1, c->match, c->match_bytes) == 0)
+			return true;
+		at += 1u + v->data[at];
+	}
+	return false;
+}
+
+static const struct cw_ns_view_class *class_of(const struct cw_ns_view *view,
+					       const struct cw_dhcp_message *m)
+{
+	for (unsigned int i = 0; i < view->class_count; i++) {
+		const struct cw_ns_view_class *c = &view->classes[i];
+
+		if (c->option == CW_DHCP_OPT_VENDOR_CLASS && m->vendor_class.data != NULL &&
+		    m->vendor_class.len >= c->match_bytes &&
+		    memcmp(m->vendor_class.data, c->match, c->match_bytes) == 0)
+			return c;
+		if (c->option == CW_DHCP_OPT_USER_CLASS && m->user_class.data != NULL &&
+		    is_user_class(&m->user_class, c))
+			return c;
+	}
+	return NULL;
+}
+
+static void put_boot(struct cw_dhcp_writer *w, const struct cw_ns_view *view,
+		     const struct cw_ns_view_class *c)
+{
+	rte_be32_t next =
+		c != NULL && c->next_server != 0 ? c->next_server : view->base.next_server;
+	const char *file = c != NULL && c->file[0] != '\0' ? c->file : view->base.file;
+
+	if (next != 0 || file[0] != '\0')
+		cw_dhcp_put_boot(w, next, file, "");
+}
+
 size_t cw_dhcp_reply(const struct cw_ns_view *view, const struct cw_dhcp_message *request,
 		     enum cw_dhcp_type type, rte_be32_t yiaddr, uint32_t lease_s, uint8_t *out,
 		     size_t size)
 {
+	const struct cw_ns_view_class *class = NULL;
 	struct cw_dhcp_writer w;
 
 	/* A client that says how much it takes gets no more (RFC 2132 section 9.10); 576 is
@@ -58,7 +103,13 @@ size_t cw_dhcp_reply(const struct cw_ns_view *view, const struct cw_dhcp_message
 	if (request->max_bytes >= 576 && size > request->max_bytes - 28u)
 		size = request->max_bytes - 28u;
 	cw_dhcp_reply_begin(&w, out, size, request, type, yiaddr);
+	if (type != CW_DHCP_NAK) {
+		class = class_of(view, request);
+		put_boot(&w, view, class);
+	}
 	cw_dhcp_put(&w, CW_DHCP_OPT_SERVER_ID, &view->service_ip, 4);
+	if (type == CW_DHCP_ACK && request->type == CW_DHCP_DISCOVER)
+		cw_dhcp_put(&w, CW_DHCP_OPT_RAPID_COMMIT, "", 0);
 	if (lease_s != 0) {
 		uint32_t t1 = lease_s == view->lease_s ? view->t1_s : lease_s / 2;
 		uint32_t t2 = lease_s == view->lease_s ? view->t2_s
@@ -72,8 +123,12 @@ size_t cw_dhcp_reply(const struct cw_ns_view *view, const struct cw_dhcp_message
 	if (request->client_id.data != NULL)
 		cw_dhcp_put(&w, CW_DHCP_OPT_CLIENT_ID, request->client_id.data,
 			    request->client_id.len);
+	if (class != NULL)
+		cw_dhcp_put_ready(&w, request, class->options, class->option_bytes, NULL, 0);
 	if (type != CW_DHCP_NAK)
-		cw_dhcp_put_ready(&w, request, view->options, view->option_bytes);
+		cw_dhcp_put_ready(&w, request, view->options, view->option_bytes,
+				  class != NULL ? class->options : NULL,
+				  class != NULL ? class->option_bytes : 0);
 	return cw_dhcp_reply_end(&w, request);
 }
 

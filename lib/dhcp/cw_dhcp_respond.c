@@ -28,8 +28,11 @@ static rte_be32_t asked_for(const struct cw_dhcp_message *m)
 	return m->requested_ip != 0 ? m->requested_ip : m->ciaddr;
 }
 
-static enum cw_dhcp_type reply_type(const struct cw_dhcp_message *m, const struct cw_host *host)
+static enum cw_dhcp_type reply_type(const struct cw_ns_view *view, const struct cw_dhcp_message *m,
+				    const struct cw_host *host)
 {
+	if (m->type == CW_DHCP_DISCOVER && m->rapid_commit && view->rapid_commit)
+		return host->state == CW_HOST_BOUND ? CW_DHCP_ACK : 0;
 	if (m->type == CW_DHCP_DISCOVER)
 		return host->state == CW_HOST_BOUND || host->state == CW_HOST_OFFERED
 			       ? CW_DHCP_OFFER
@@ -83,7 +86,7 @@ enum cw_dhcp_verdict cw_dhcp_respond(const struct cw_ns_view *view, uint8_t *fra
 	if (m.type == CW_DHCP_REQUEST && cw_dhcp_host_name(&m, name) &&
 	    memcmp(name, host->name, sizeof(name)) != 0)
 		return CW_DHCP_TO_CONTROL;
-	type = reply_type(&m, host);
+	type = reply_type(view, &m, host);
 	if (type == 0)
 		return CW_DHCP_TO_CONTROL;
 	if (room < offset + CW_DHCP_MIN_BYTES)

@@ -22,6 +22,8 @@ struct packed_record {
 	Causeway__Dht__Namespace ns;
 	Causeway__Dht__Range ranges[CW_NS_RESERVED_MAX], *range_at[CW_NS_RESERVED_MAX];
 	uint32_t ntp[CW_NS_SERVERS_MAX], upstream[CW_NS_SERVERS_MAX];
+	Causeway__Dht__Boot boot, class_boot[CW_NS_CLASSES_MAX];
+	Causeway__Dht__Class classes[CW_NS_CLASSES_MAX], *class_at[CW_NS_CLASSES_MAX];
 	Causeway__Dht__Name name;
 };
 
@@ -85,6 +87,36 @@ static void pack_mapping(const struct record *r, struct packed_record *p)
 	p->record.mapping = &p->mapping;
 }
 
+static void pack_boot(const struct cw_ns_boot *boot, Causeway__Dht__Boot *out)
+{
+	causeway__dht__boot__init(out);
+	out->next_server = boot->next_server;
+	out->file = (char *)(uintptr_t)boot->file;
+}
+
+/* What DHCP says beyond the constants every namespace has. */
+static void pack_ns_options(const struct cw_namespace_record *ns, struct packed_record *p)
+{
+	p->ns.rapid_commit = ns->rapid_commit;
+	p->ns.authoritative = ns->authoritative;
+	p->ns.extra = view(ns->extra, ns->extra_bytes);
+	pack_boot(&ns->boot, &p->boot);
+	p->ns.boot = &p->boot;
+	p->ns.n_classes = ns->class_count;
+	p->ns.classes = p->class_at;
+	for (unsigned int i = 0; i < ns->class_count; i++) {
+		const struct cw_ns_class *from = &ns->classes[i];
+
+		causeway__dht__class__init(&p->classes[i]);
+		p->classes[i].option = from->option;
+		p->classes[i].match = (char *)(uintptr_t)from->match;
+		p->classes[i].extra = view(from->extra, from->extra_bytes);
+		pack_boot(&from->boot, &p->class_boot[i]);
+		p->classes[i].boot = &p->class_boot[i];
+		p->class_at[i] = &p->classes[i];
+	}
+}
+
 static void pack_ns(const struct cw_namespace_record *ns, struct packed_record *p)
 {
 	causeway__dht__namespace__init(&p->ns);
@@ -112,6 +144,7 @@ static void pack_ns(const struct cw_namespace_record *ns, struct packed_record *
 	p->ns.upstream = p->upstream;
 	memcpy(p->upstream, ns->upstream, sizeof(p->upstream));
 	p->ns.name_policy = ns->name_policy;
+	pack_ns_options(ns, p);
 	p->record.value_case = CAUSEWAY__DHT__RECORD__VALUE_NS;
 	p->record.ns = &p->ns;
 }
@@ -227,6 +260,59 @@ static bool unpack_mapping(const Causeway__Dht__Mapping *in, struct record *out)
 	return true;
 }
 
+static bool unpack_boot(const Causeway__Dht__Boot *in, struct cw_ns_boot *out)
+{
+	if (in == NULL)
+		return true;
+	if (strlen(in->file) >= sizeof(out->file))
+		return false;
+	out->next_server = in->next_server;
+	memcpy(out->file, in->file, strlen(in->file) + 1);
+	return true;
+}
+
+/* Options as wire bytes: whole ones only. */
+static bool unpack_extra(const ProtobufCBinaryData *in, uint8_t *out, size_t size, uint8_t *bytes)
+{
+	if (in->len > size || !cw_ns_extra_valid(in->data, in->len))
+		return false;
+	if (in->len > 0)
+		memcpy(out, in->data, in->len);
+	*bytes = (uint8_t)in->len;
+	return true;
+}
+
+static bool unpack_ns_options(const Causeway__Dht__Namespace *in, struct cw_namespace_record *out)
+{
+	out->rapid_commit = in->rapid_commit;
+	out->authoritative = in->authoritative;
+	if (in->n_classes > CW_NS_CLASSES_MAX || !unpack_boot(in->boot, &out->boot) ||
+	    !unpack_extra(&in->extra, out->extra, sizeof(out->extra), &out->extra_bytes))
+		return false;
+	for (size_t i = 0; i < in->n_classes; i++) {
+		const Causeway__Dht__Class *c = in->classes[i];
+		struct cw_ns_class *to = &out->classes[out->class_count++];
+
+		if ((c->option != 60 && c->option != 77) || strlen(c->match) >= sizeof(to->match) ||
+		    !unpack_boot(c->boot, &to->boot) ||
+		    !unpack_extra(&c->extra, to->extra, sizeof(to->extra), &to->extra_bytes))
+			return false;
+		to->option = (uint8_t)c->option;
+		memcpy(to->match, c->match, strlen(c->match) + 1);
+	}
+	return true;
+}
+
+size_t cw_dht_ns_bytes(const struct cw_namespace_record *ns)
+{
+	struct record record = {.kind = RECORD_NS, .ns = *ns};
+	struct packed_record *p = record_pack(&record, 0, 0, NULL);
+	size_t bytes = p == NULL ? SIZE_MAX : causeway__dht__namespace__get_packed_size(&p->ns);
+
+	free(p);
+	return bytes;
+}
+
 bool ns_unpack(const Causeway__Dht__Namespace *in, struct cw_namespace_record *out)
 {
 	*out = (struct cw_namespace_record){
@@ -254,7 +340,7 @@ bool ns_unpack(const Causeway__Dht__Namespace *in, struct cw_namespace_record *o
 	for (size_t i = 0; i < in->n_upstream; i++)
 		out->upstream[out->upstream_count++] = in->upstream[i];
 	out->name_policy = (uint8_t)in->name_policy;
-	return true;
+	return unpack_ns_options(in, out);
 }
 
 static bool unpack_value(const Causeway__Dht__Record *in, struct record *out)

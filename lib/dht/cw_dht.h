@@ -109,6 +109,9 @@ void cw_dht_neighbours(struct cw_dht *dht, const struct cw_dht_peer *peers, unsi
  * different), -EIO (log). */
 CW_MUST_USE int cw_dht_found(struct cw_dht *dht, const struct cw_node_id *voters,
 			     unsigned int count, uint64_t now_ns);
+/** Bytes of a namespace record in its register; at most CW_DHT_VALUE_BYTES may be written. */
+#define CW_DHT_VALUE_BYTES 1024u
+size_t cw_dht_ns_bytes(const struct cw_namespace_record *ns);
 /** NULL while none is known. */
 const struct cw_dht_genesis *cw_dht_genesis(const struct cw_dht *dht);
 

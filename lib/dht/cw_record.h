@@ -89,6 +89,28 @@ struct cw_ip4_range {
 	rte_be32_t first, last; /* inclusive */
 };
 
+/** Where whoever boots from the net finds its next server and its file. */
+#define CW_NS_BOOT_FILE_BYTES 96u
+struct cw_ns_boot {
+	rte_be32_t next_server; /* siaddr; 0 none */
+	char file[CW_NS_BOOT_FILE_BYTES];
+};
+
+/** Further DHCP options as wire bytes: code, length, content. */
+#define CW_NS_EXTRA_BYTES	160u
+#define CW_NS_CLASS_EXTRA_BYTES 96u
+#define CW_NS_CLASS_MATCH_BYTES 40u
+#define CW_NS_CLASSES_MAX	4u
+
+/** Clients that say what they are by option 60 or 77 get other answers. */
+struct cw_ns_class {
+	uint8_t option;			     /* 60: it begins so; 77: it is so */
+	char match[CW_NS_CLASS_MATCH_BYTES]; /* with NUL */
+	struct cw_ns_boot boot;
+	uint8_t extra_bytes;
+	uint8_t extra[CW_NS_CLASS_EXTRA_BYTES];
+};
+
 struct cw_namespace_record {
 	uint64_t ver;
 	char name[CW_NS_NAME_BYTES];
@@ -100,12 +122,28 @@ struct cw_namespace_record {
 	uint16_t mac_base;	  /* nn:nn of FE:FD:nn:nn:00:ss, host order */
 	rte_be32_t router;	  /* option 3; 0: off (default, the subnet is flat) */
 	uint8_t name_policy;	  /* enum cw_name_policy */
+	bool rapid_commit;	  /* RFC 4039 for clients that ask for it */
+	bool authoritative;	  /* addresses of other subnets are answered with NAK */
+	uint8_t extra_bytes, class_count;
+	struct cw_ns_boot boot;
+	uint8_t extra[CW_NS_EXTRA_BYTES];
+	struct cw_ns_class classes[CW_NS_CLASSES_MAX];
 	uint8_t reserved_count, ntp_count, upstream_count;
 	struct cw_ip4_range reserved[CW_NS_RESERVED_MAX];
 	rte_be32_t ntp[CW_NS_SERVERS_MAX];
 	rte_be32_t
 		upstream[CW_NS_SERVERS_MAX]; /* DNS servers for every other domain; none: REFUSED */
 };
+
+/** Are these whole DHCP options, one after the other? */
+static inline bool cw_ns_extra_valid(const uint8_t *options, size_t len)
+{
+	size_t at = 0;
+
+	while (at + 2 <= len && at + 2 + options[at + 1] <= len)
+		at += 2u + options[at + 1];
+	return at == len;
+}
 
 /** The service address: lowest usable address of the subnet. */
 static inline rte_be32_t cw_namespace_service_ip(const struct cw_namespace_record *ns)

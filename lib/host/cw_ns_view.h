@@ -20,7 +20,7 @@ struct cw_route_table;
 
 /** DHCP options that are the same for every client of the namespace, ready as wire bytes (no 53,
  * 54, 51, 58, 59, 82, 61, end). */
-#define CW_NS_OPTIONS_BYTES_MAX 256u
+#define CW_NS_OPTIONS_BYTES_MAX 640u
 /** The domain in wire form: a record's text and one octet more at either end. */
 #define CW_NS_ZONE_BYTES_MAX 130u
 
@@ -28,6 +28,21 @@ struct cw_route_table;
  * section 4). */
 struct cw_ns_deadline {
 	uint64_t session_tsc; /* control: w, worker: r, both relaxed atomic */
+};
+
+/** Boot fields, and what a class of clients gets instead of the namespace's own. */
+#define CW_NS_VIEW_FILE_BYTES	 96u
+#define CW_NS_VIEW_CLASSES_MAX	 4u
+#define CW_NS_VIEW_MATCH_BYTES	 40u
+#define CW_NS_VIEW_OPTIONS_BYTES 96u
+struct cw_ns_view_class {
+	uint8_t option;	     /* 60 or 77 */
+	uint8_t match_bytes; /* 0: matches nobody */
+	uint8_t option_bytes;
+	rte_be32_t next_server;
+	char match[CW_NS_VIEW_MATCH_BYTES];
+	char file[CW_NS_VIEW_FILE_BYTES];
+	uint8_t options[CW_NS_VIEW_OPTIONS_BYTES];
 };
 
 struct cw_ns_view {
@@ -41,10 +56,14 @@ struct cw_ns_view {
 	uint16_t virtual_mac_slots;
 	uint16_t mtu_bytes;
 	uint32_t lease_s, t1_s, t2_s;
+	bool rapid_commit; /* RFC 4039 */
 	uint16_t option_bytes;
 	uint8_t options[CW_NS_OPTIONS_BYTES_MAX]; /* 1, 3, 6, 15, 26, 28, 42, 119, 121 as
 						     configured, in code order */
-	uint8_t site[8];			  /* our own site */
+	struct cw_ns_view_class base;		  /* boot fields of everybody */
+	uint8_t class_count;
+	struct cw_ns_view_class classes[CW_NS_VIEW_CLASSES_MAX];
+	uint8_t site[8]; /* our own site */
 	const struct cw_ns_deadline *deadline;
 	struct cw_host_table *hosts;
 	struct cw_route_table *routes;

@@ -71,6 +71,7 @@ struct cw_lease_config {
 	struct cw_store store;
 	struct cw_namespace_record ns; /* replaced by cw_lease_set_namespace */
 	unsigned int pool_low, pool_high;
+	uint32_t new_per_s; /* unknown clients served per second; 0: no limit */
 	uint64_t boot_id; /* same boot and same state directory lock: the predecessor's session may
 			     be ended at once */
 	enum cw_lease_mutation mutate; /* none, outside of the simulator */
@@ -132,7 +133,9 @@ struct cw_lease_status {
 	uint64_t sgen; /* 0: no session */
 	uint64_t session_deadline_ns;
 	unsigned int bound, offered, pool, stopped;
-	bool isolated; /* no quorum: serving within covers only */
+	uint64_t limited; /* clients that came too fast and were turned away, ever */
+	bool limited_now; /* within the last minute */
+	bool isolated;	  /* no quorum: serving within covers only */
 };
 typedef void (*cw_lease_visit_fn)(void *arg, const struct cw_lease_info *info);
 void cw_lease_visit(const struct cw_lease_engine *engine, cw_lease_visit_fn visit, void *arg);

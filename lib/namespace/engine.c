@@ -215,6 +215,9 @@ void cw_lease_status(const struct cw_lease_engine *e, struct cw_lease_status *ou
 {
 	*out = (struct cw_lease_status){.sgen = e->sgen,
 					.session_deadline_ns = session_deadline(e),
+					.limited = e->limited,
+					.limited_now = e->limited != 0 &&
+						       e->now_ns < e->limited_ns + LIMITED_NS,
 					.isolated = e->isolated};
 	for (const struct link *l = e->all.next; l != &e->all; l = l->next) {
 		const struct binding *b = CW_CONTAINER_OF(l, struct binding, all);

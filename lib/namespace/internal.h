@@ -46,19 +46,20 @@ enum {
 	GENERATIONS = 8, /* of our own session whose covers may still be running */
 	POOL_GROWTH = 8, /* times pool_high, when that many are asked for */
 	SPARES_TRIED = 64,
+	PORTS = 4096, /* purses of ports of entry (limit.c) */
 };
 
 #define TICK_NS	 (UINT64_C(500) * CW_NS_PER_MS)
 #define OFFER_NS (UINT64_C(20) * CW_NS_PER_S)
 /* With an empty pool, an offer nobody took for so long goes to the next one. */
-#define OFFER_LEAST_NS	 (UINT64_C(2) * CW_NS_PER_S)
-#define LOOK_EVERY_NS	 (UINT64_C(20) * CW_NS_PER_S)
-#define SETTLE_NS	 (UINT64_C(60) * CW_NS_PER_S)
-#define SETTLE_EVERY_NS	 (UINT64_C(2) * CW_NS_PER_S)
-#define ABANDONED_NS	 (UINT64_C(20) * CW_NS_PER_S)
-#define DECLINE_NS	 (UINT64_C(60) * CW_NS_PER_S)
-#define HINT_NS		 (UINT64_C(300) * CW_NS_PER_MS)
-#define PROBE_NS	 (UINT64_C(400) * CW_NS_PER_MS)
+#define OFFER_LEAST_NS	(UINT64_C(2) * CW_NS_PER_S)
+#define LOOK_EVERY_NS	(UINT64_C(20) * CW_NS_PER_S)
+#define SETTLE_NS	(UINT64_C(60) * CW_NS_PER_S)
+#define SETTLE_EVERY_NS (UINT64_C(2) * CW_NS_PER_S)
+#define ABANDONED_NS	(UINT64_C(20) * CW_NS_PER_S)
+#define DECLINE_NS	(UINT64_C(60) * CW_NS_PER_S)
+#define HINT_NS		(UINT64_C(300) * CW_NS_PER_MS)
+#define PROBE_NS	(UINT64_C(400) * CW_NS_PER_MS)
 /* The second of the two probes: far enough from the first that one burst does not drown both. */
 #define PROBE_AGAIN_NS	 (UINT64_C(200) * CW_NS_PER_MS)
 #define CONSENT_NS	 (UINT64_C(2) * CW_NS_PER_S)
@@ -72,8 +73,10 @@ enum {
 #define STALE_QUEUE_NS (UINT64_C(1) * CW_NS_PER_S)
 /* Addresses above the pool's mark go back one by one when they were not wanted for so long. */
 #define POOL_IDLE_NS (UINT64_C(60) * CW_NS_PER_S)
-#define FELLOW_NS    (UINT64_C(300) * CW_NS_PER_MS)
-#define FALLBACK_NS  (UINT64_C(1500) * CW_NS_PER_MS)
+/* Clients turned away are an alarm for so long. */
+#define LIMITED_NS  (UINT64_C(60) * CW_NS_PER_S)
+#define FELLOW_NS   (UINT64_C(300) * CW_NS_PER_MS)
+#define FALLBACK_NS (UINT64_C(1500) * CW_NS_PER_MS)
 
 /* An intrusive list: a head is a link to itself. */
 struct link {
@@ -273,6 +276,12 @@ struct refusal {
 	uint32_t count;
 };
 
+/* What may still come in this second. */
+struct purse {
+	uint32_t left;
+	uint64_t filled_ns;
+};
+
 struct cw_lease_engine {
 	struct cw_lease_config config;
 	struct cw_lease_ops ops;
@@ -313,6 +322,8 @@ struct cw_lease_engine {
 	unsigned int doubt_count, settles;
 	struct link commits, replicating, notes;
 	struct refusal refusals[REFUSAL_SLOTS];
+	struct purse segment, ports[PORTS];
+	uint64_t limited, limited_ns; /* clients turned away; the last time */
 	uint64_t call_counter;
 	bool isolated;
 
@@ -380,6 +391,11 @@ void acquire_free(struct cw_lease_engine *e);
 struct transaction *transaction_new(struct cw_lease_engine *e, const struct cw_dhcp_message *m,
 				    const struct cw_mac *ether_src, uint16_t vlan);
 void transaction_free(struct transaction *t);
+/* Two messages instead of four (RFC 4039): the client asks for it and the namespace has it. */
+static inline bool is_rapid(const struct cw_lease_engine *e, const struct transaction *t)
+{
+	return e->config.ns.rapid_commit && t->m.rapid_commit && t->m.type == CW_DHCP_DISCOVER;
+}
 void transactions_free(struct cw_lease_engine *e);
 void serve_reply(struct cw_lease_engine *e, const struct transaction *t, enum cw_dhcp_type type,
 		 rte_be32_t yiaddr, uint32_t lease_s);
@@ -387,7 +403,8 @@ void serve_reply(struct cw_lease_engine *e, const struct transaction *t, enum cw
 uint32_t refusal_count(struct cw_lease_engine *e, const struct transaction *t, uint64_t salt);
 
 /* offer.c */
-void offer_make(struct cw_lease_engine *e, struct transaction *t, const struct identity *who);
+/* An OFFER, or for RFC 4039 a commit. @return true when the exchange goes on with the commit. */
+bool offer_make(struct cw_lease_engine *e, struct transaction *t, const struct identity *who);
 struct offer *offer_find(const struct cw_lease_engine *e, const struct cw_client_hash *hash);
 void offer_remove(struct cw_lease_engine *e, struct offer *o);
 void offer_tick(struct cw_lease_engine *e);
@@ -403,6 +420,9 @@ uint64_t commit_tick(struct cw_lease_engine *e);
 void commit_drop(struct cw_lease_engine *e, struct commit *c);
 /* The client register follows: a hint for other sites. */
 void commit_hint(struct cw_lease_engine *e, const struct binding *b);
+
+/* limit.c */
+bool limit_allows(struct cw_lease_engine *e, const struct transaction *t);
 
 /* names.c */
 void names_tick(struct cw_lease_engine *e, struct binding *b);

@@ -79,7 +79,7 @@ static struct binding *pick(struct cw_lease_engine *e, const struct transaction 
 	return take_back(e);
 }
 
-void offer_make(struct cw_lease_engine *e, struct transaction *t, const struct identity *who)
+bool offer_make(struct cw_lease_engine *e, struct transaction *t, const struct identity *who)
 {
 	struct offer *o = offer_find(e, &who->hash);
 	struct binding *b;
@@ -91,6 +91,8 @@ void offer_make(struct cw_lease_engine *e, struct transaction *t, const struct i
 		o = NULL;
 	}
 	if (o == NULL) {
+		if (!limit_allows(e, t))
+			return false;
 		b = pick(e, t);
 		o = b != NULL ? calloc(1, sizeof(*o)) : NULL;
 		if (o == NULL) {
@@ -100,7 +102,7 @@ void offer_make(struct cw_lease_engine *e, struct transaction *t, const struct i
 				       e->pool_claims);
 			e->pool_warned_ns = e->now_ns + WARN_EVERY_NS;
 			e->offers_lately++;
-			return;
+			return false;
 		}
 		*o = (struct offer){.b = b, .who = *who};
 		b->offer = o;
@@ -118,7 +120,14 @@ void offer_make(struct cw_lease_engine *e, struct transaction *t, const struct i
 	memset(b->name, 0, sizeof(b->name)); /* that of whoever it was offered to before */
 	take_name(e, b, &t->m);
 	binding_show(e, b);
+	if (is_rapid(e, t)) {
+		struct identity taker = o->who;
+
+		commit_first(e, b, &taker, t);
+		return true;
+	}
 	serve_reply(e, t, CW_DHCP_OFFER, b->ip, session_grant_s(e, b));
+	return false;
 }
 
 void offer_tick(struct cw_lease_engine *e)

@@ -36,7 +36,9 @@ static void candidate_done(struct cw_lease_engine *e, void *arg, rte_be32_t ip, 
 	if (v == V_OK && b != NULL && is_of_transaction(b, t)) {
 		b->vlan = t->vlan;
 		take_name(e, b, &t->m);
-		if (session_grant_s(e, b) != 0)
+		if (session_grant_s(e, b) != 0 && is_rapid(e, t))
+			commit_ack(e, b, t);
+		else if (session_grant_s(e, b) != 0)
 			serve_reply(e, t, CW_DHCP_OFFER, ip, session_grant_s(e, b));
 		transaction_free(t);
 		return;
@@ -58,8 +60,8 @@ static void next_candidate(struct cw_lease_engine *e, struct transaction *t)
 	unsigned int at = t->candidate++;
 
 	if (at == t->candidate_count) {
-		offer_make(e, t, identity_in(t, t->has_twin && t->why == V_REFUSED));
-		transaction_free(t);
+		if (!offer_make(e, t, identity_in(t, t->has_twin && t->why == V_REFUSED)))
+			transaction_free(t);
 		return;
 	}
 	acquire(e, t->candidates[at].ip, identity_in(t, t->candidates[at].twin), &t->m.chaddr,
@@ -117,12 +119,15 @@ static void hinted(void *arg, const struct cw_store_answer *answer, uint64_t now
 static bool offer_own(struct cw_lease_engine *e, struct transaction *t,
 		      const struct cw_client_hash *hash)
 {
-	const struct binding *b = binding_of_client(e, hash);
+	struct binding *b = binding_of_client(e, hash);
 	uint32_t lease_s = b == NULL ? 0 : session_grant_s(e, b);
 
 	if (lease_s == 0)
 		return false;
-	serve_reply(e, t, CW_DHCP_OFFER, b->ip, lease_s);
+	if (is_rapid(e, t) && b->commit == NULL && (b->durable || b->written))
+		commit_ack(e, b, t);
+	else
+		serve_reply(e, t, CW_DHCP_OFFER, b->ip, lease_s);
 	transaction_free(t);
 	return true;
 }
@@ -234,6 +239,11 @@ static void request(struct cw_lease_engine *e, struct transaction *t)
 	if (b != NULL && request_own(e, t, b))
 		return;
 	if (!address_usable(e, t->ip)) {
+		/* It comes from another network: where nobody else serves this segment, it is told
+		 * so (RFC 2131 section 4.3.2), else it is somebody else's client. */
+		if (e->config.ns.authoritative && t->m.server_id == 0 && session_live(e) &&
+		    !cw_prefix4_contains(&e->config.ns.subnet, t->ip))
+			serve_reply(e, t, CW_DHCP_NAK, 0, 0);
 		transaction_free(t);
 		return;
 	}

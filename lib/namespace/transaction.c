@@ -84,9 +84,9 @@ struct transaction *transaction_new(struct cw_lease_engine *e, const struct cw_d
 	t->m = *m;
 	t->ether_src = *ether_src;
 	t->vlan = vlan;
-	t->m.vendor_class = t->m.user_class = (struct cw_dhcp_view){0};
 	if (!keep(t, &t->m.client_id, &at) || !keep(t, &t->m.host_name, &at) ||
-	    !keep(t, &t->m.parameters, &at) || !keep(t, &t->m.relay_info, &at)) {
+	    !keep(t, &t->m.parameters, &at) || !keep(t, &t->m.relay_info, &at) ||
+	    !keep(t, &t->m.vendor_class, &at) || !keep(t, &t->m.user_class, &at)) {
 		t->next = e->free_transactions;
 		e->free_transactions = t;
 		return NULL;

@@ -138,9 +138,11 @@ void cw_dhcp_put_boot(struct cw_dhcp_writer *w, rte_be32_t next_server, const ch
 /** Longer than 255 octets: in pieces (RFC 3396). All or nothing. */
 void cw_dhcp_put(struct cw_dhcp_writer *w, uint8_t code, const void *data, size_t len);
 void cw_dhcp_put_u32(struct cw_dhcp_writer *w, uint8_t code, uint32_t value);
-/** Options ready as code, length, content; those the client did not ask for are left out. */
+/** Options ready as code, length, content; those the client did not ask for are left out, and those
+ * whose code is among @p instead (same form, may be NULL). */
 void cw_dhcp_put_ready(struct cw_dhcp_writer *w, const struct cw_dhcp_message *to,
-		       const uint8_t *options, size_t len);
+		       const uint8_t *options, size_t len, const uint8_t *instead,
+		       size_t instead_len);
 /** Relay information echoed last (RFC 3046 section 2.2), end, padding to 300 bytes. @return length,
  * 0 if it did not fit. */
 size_t cw_dhcp_reply_end(struct cw_dhcp_writer *w, const struct cw_dhcp_message *to);

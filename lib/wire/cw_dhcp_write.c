@@ -124,13 +124,22 @@ void cw_dhcp_put_u32(struct cw_dhcp_writer *w, uint8_t code, uint32_t value)
 	cw_dhcp_put(w, code, &wire, sizeof(wire));
 }
 
+static bool has_code(const uint8_t *options, size_t len, uint8_t code)
+{
+	for (size_t at = 0; at + 2 <= len; at += 2u + options[at + 1])
+		if (options[at] == code)
+			return true;
+	return false;
+}
+
 void cw_dhcp_put_ready(struct cw_dhcp_writer *w, const struct cw_dhcp_message *to,
-		       const uint8_t *options, size_t len)
+		       const uint8_t *options, size_t len, const uint8_t *instead,
+		       size_t instead_len)
 {
 	size_t at = 0;
 
 	while (at + 2 <= len && at + 2 + options[at + 1] <= len) {
-		if (cw_dhcp_wants(to, options[at]))
+		if (cw_dhcp_wants(to, options[at]) && !has_code(instead, instead_len, options[at]))
 			cw_dhcp_put(w, options[at], options + at + 2, options[at + 1]);
 		at += 2u + options[at + 1];
 	}

@@ -10,7 +10,7 @@
 
 /* A field that is added to a register must be added to its JSON too, and then here. */
 _Static_assert(sizeof(struct cw_mapping) == 296, "every field of a mapping stands in its JSON");
-_Static_assert(sizeof(struct cw_namespace_record) == 392, "... of a namespace ...");
+_Static_assert(sizeof(struct cw_namespace_record) == 1632, "... of a namespace ...");
 _Static_assert(sizeof(struct cw_name_record) == 32, "... of a name ...");
 
 static const struct etcd_maker maker = {.rid = "0123456789abcdef0123456789abcdef",
@@ -73,6 +73,17 @@ static void test_a_namespace_comes_back_as_it_was(void)
 	ns.reserved[0] = (struct cw_ip4_range){rte_cpu_to_be_32(5), rte_cpu_to_be_32(9)};
 	ns.ntp[0] = rte_cpu_to_be_32(0x01020304);
 	ns.upstream[0] = rte_cpu_to_be_32(0x08080808);
+	ns.rapid_commit = ns.authoritative = true;
+	ns.boot.next_server = rte_cpu_to_be_32(0x0a800007);
+	strcpy(ns.boot.file, "pxelinux.0");
+	ns.extra_bytes = 6;
+	memcpy(ns.extra, "\x42\x04tftp", 6);
+	ns.class_count = 1;
+	ns.classes[0].option = 60;
+	strcpy(ns.classes[0].match, "PXEClient:Arch:00007");
+	strcpy(ns.classes[0].boot.file, "grub.efi");
+	ns.classes[0].extra_bytes = 3;
+	memcpy(ns.classes[0].extra, "\x2b\x01\x09", 3);
 	json = etcd_ns_json(&ns, &maker);
 	CU_ASSERT_TRUE(etcd_ns_parse(json, &out, &by));
 	CU_ASSERT_EQUAL(memcmp(&ns, &out, sizeof(ns)), 0);
