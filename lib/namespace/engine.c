@@ -118,8 +118,10 @@ uint64_t cw_lease_timer(struct cw_lease_engine *e, uint64_t now_ns)
 		}
 	}
 	if (session_live(e)) {
+		bool more = pool_turn(e);
+
 		upkeep_turn(e);
-		if (!link_empty(&e->ready) ||
+		if (more || !link_empty(&e->ready) ||
 		    (!link_empty(&e->stale) && e->reclaims < RECLAIMS_MAX))
 			return now_ns + CW_NS_PER_MS;
 	}

@@ -26,7 +26,7 @@ enum {
 	CONSENT_BUCKETS = 256,
 	/* Claims under way at once: after a restart or a new generation; pool refill. */
 	RECLAIMS_MAX = 128,
-	POOL_CLAIMS_MAX = 64,
+	POOL_CLAIMS_MAX = 1024,
 	LOOKS_MAX = 256,
 	GARPS_MAX = 64,
 	CONSENTS_MAX = 1024,
@@ -40,11 +40,12 @@ enum {
 	/* Records looked at again per second at most: a site of 65,536 hosts sees each every 131 s.
 	 */
 	LOOKS_PER_S = 500,
-	/* Bindings served per turn of the control core: some hundred microseconds. */
-	READY_PER_TURN = 512,
+	/* Bindings served per turn of the control core: half a millisecond. */
+	READY_PER_TURN = 128,
 	WHEEL_SLOTS = 1024,
 	GENERATIONS = 8, /* of our own session whose covers may still be running */
 	POOL_GROWTH = 8, /* times pool_high, when that many are asked for */
+	POOL_GROWN_MAX = 4096,
 	SPARES_TRIED = 64,
 	PORTS = 4096, /* purses of ports of entry (limit.c) */
 };
@@ -304,7 +305,8 @@ struct cw_lease_engine {
 	uint64_t wheel_ns;
 	unsigned int count, spare_count, pool_claims, reclaims, writes, looks, garps;
 	unsigned int names_asking;
-	unsigned int pool_target, offers_lately;
+	unsigned int pool_target, pool_budget, offers_lately;
+	bool pool_filling;
 	uint64_t offers_since_ns, pool_warned_ns;
 
 	struct lines own, fellows;
@@ -436,6 +438,7 @@ void upkeep_turn(struct cw_lease_engine *e);
 void upkeep_sign_off(struct cw_lease_engine *e, struct binding *b);
 void upkeep_recalled(struct cw_lease_engine *e, struct binding *b);
 void pool_tick(struct cw_lease_engine *e);
+bool pool_turn(struct cw_lease_engine *e);
 void settle_doubt(struct cw_lease_engine *e, rte_be32_t ip, bool former);
 bool settle_doubted(struct cw_lease_engine *e, rte_be32_t ip);
 void settle_tick(struct cw_lease_engine *e);

@@ -17,8 +17,11 @@ static void pooled(struct cw_lease_engine *e, void *arg, rte_be32_t ip, enum ver
 {
 	(void)arg;
 	(void)ip;
-	(void)v;
 	e->pool_claims--;
+	/* While half of what is tried succeeds, filling goes on as fast as answers come; in a
+	 * crowded subnet it falls to a few tries per tick. */
+	if (v == V_OK && e->pool_budget < POOL_CLAIMS_MAX)
+		e->pool_budget += 2;
 }
 
 static rte_be32_t random_address(struct cw_lease_engine *e)
@@ -34,6 +37,10 @@ static void aim(struct cw_lease_engine *e)
 {
 	unsigned int most = e->config.pool_high * POOL_GROWTH;
 
+	if (most > POOL_GROWN_MAX)
+		most = POOL_GROWN_MAX;
+	if (most < e->config.pool_high)
+		most = e->config.pool_high;
 	if (e->now_ns - e->offers_since_ns < LATELY_NS && e->offers_lately * 2 <= e->pool_target)
 		return;
 	e->pool_target = e->offers_lately * 2;
@@ -47,18 +54,25 @@ static void aim(struct cw_lease_engine *e)
 	}
 }
 
+static bool wants_more(const struct cw_lease_engine *e)
+{
+	return e->spare_count + e->pool_claims < e->pool_target &&
+	       e->count + e->pool_claims < BINDINGS_MAX - RECLAIMS_MAX &&
+	       e->pool_claims < POOL_CLAIMS_MAX && e->pool_budget > 0;
+}
+
 static void fill(struct cw_lease_engine *e)
 {
 	unsigned int tries = TRIES;
 
-	while (e->spare_count + e->pool_claims < e->pool_target &&
-	       e->pool_claims < POOL_CLAIMS_MAX && tries-- > 0) {
+	while (wants_more(e) && tries-- > 0) {
 		rte_be32_t ip = random_address(e);
 
 		if (!address_usable(e, ip) || binding_find(e, ip) != NULL ||
 		    acquire_under_way(e, ip) || settle_doubted(e, ip))
 			continue;
 		e->pool_claims++;
+		e->pool_budget--;
 		acquire(e, ip, NULL, NULL, false, 0, pooled, NULL);
 	}
 }
@@ -79,13 +93,22 @@ static void drain(struct cw_lease_engine *e)
 
 void pool_tick(struct cw_lease_engine *e)
 {
+	aim(e);
+	if (e->pool_budget < TRIES)
+		e->pool_budget = TRIES;
+	drain(e);
+}
+
+/* @return true when there is more to do at once. */
+bool pool_turn(struct cw_lease_engine *e)
+{
 	unsigned int low = e->config.pool_low;
 
-	aim(e);
 	if (e->pool_target > e->config.pool_high)
 		low = e->pool_target / 2;
-	if (e->spare_count < low)
-		fill(e);
-	else
-		drain(e);
+	if (e->spare_count >= low && !e->pool_filling)
+		return false;
+	fill(e);
+	e->pool_filling = e->spare_count + e->pool_claims < e->pool_target;
+	return e->pool_filling && wants_more(e);
 }
