@@ -69,6 +69,8 @@ struct daemon {
 	struct log_sink log;
 
 	int lock_fd;
+	pid_t keeper; /* 0: none */
+	int keeper_fd;
 	char file_prefix[64];
 	char run_dir[RUN_DIR_BYTES]; /* EAL's, removed at the end; "": none yet */
 	bool eal_up;
@@ -169,6 +171,13 @@ uint64_t identity_unix_s(void *ctx);
 void identity_revoked(void *ctx);
 void identity_load_revocations(struct daemon *d);
 void identity_save_revocations(struct daemon *d);
+int privileges_check(struct daemon *d);
+int privileges_open(struct daemon *d);
+int keeper_open(struct daemon *d);
+void keeper_close(struct daemon *d);
+/* What an earlier life or this one left behind, for who may remove it. */
+void ports_give_back(struct daemon *d);
+void eal_remove_run_dir(struct daemon *d);
 int eal_check(struct daemon *d);
 int eal_open(struct daemon *d);
 void eal_close(struct daemon *d);

@@ -21,6 +21,9 @@
 #include <rte_log.h>
 
 #define ARGS_MAX 48
+/* A keeper of a daemon that died needs some milliseconds. */
+#define KEEPER_TURNS   60u
+#define KEEPER_TURN_US 50000u
 
 int state_open(struct daemon *d)
 {
@@ -31,6 +34,13 @@ int state_open(struct daemon *d)
 	if (rc < 0)
 		return FAIL(d, "node.state_dir %s: %s", dir, strerror(-rc));
 	d->lock_fd = cw_os_lock_dir(dir, &holder);
+	/* Its daemon is gone, but what is left to tidy up (privileges.c) is not through yet. */
+	for (unsigned int i = 0; d->lock_fd == -EAGAIN && i < KEEPER_TURNS && holder > 0 &&
+				 kill((pid_t)holder, 0) < 0 && errno == ESRCH;
+	     i++) {
+		usleep(KEEPER_TURN_US);
+		d->lock_fd = cw_os_lock_dir(dir, &holder);
+	}
 	if (d->lock_fd == -EAGAIN)
 		return FAIL(d, "node.state_dir %s: another causewayd uses it (pid %ld)", dir,
 			    holder);
@@ -98,6 +108,19 @@ static void remove_run_dir(const char *dir)
 	}
 	closedir(list);
 	rmdir(dir);
+}
+
+static void name_run_dir(struct daemon *d)
+{
+	make_prefix(d);
+	snprintf(d->run_dir, sizeof(d->run_dir), "%s/dpdk/%s", run_root(), d->file_prefix);
+}
+
+void eal_remove_run_dir(struct daemon *d)
+{
+	if (d->run_dir[0] == '\0')
+		name_run_dir(d);
+	remove_run_dir(d->run_dir);
 }
 
 /* Free hugepages of all sizes; EAL itself only says that it cannot get memory. */
@@ -295,8 +318,7 @@ int eal_open(struct daemon *d)
 {
 	struct arguments a;
 
-	make_prefix(d);
-	snprintf(d->run_dir, sizeof(d->run_dir), "%s/dpdk/%s", run_root(), d->file_prefix);
+	name_run_dir(d);
 	if (is_in_use(d->run_dir))
 		return FAIL(d, "eal.file_prefix %s: another DPDK process uses it", d->file_prefix);
 	remove_run_dir(d->run_dir);
@@ -323,6 +345,6 @@ void eal_close(struct daemon *d)
 	if (d->eal_up)
 		rte_eal_cleanup();
 	if (d->run_dir[0] != '\0')
-		remove_run_dir(d->run_dir);
+		eal_remove_run_dir(d);
 	log_leave_dpdk(d);
 }

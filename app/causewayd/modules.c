@@ -14,7 +14,9 @@ static const struct module modules[] = {
 	{"hugepages", eal_check, NULL, true},
 	{"identity", identity_open, identity_close, true},
 	{"store", store_check, NULL, true},
+	{"users", privileges_check, NULL, true},
 	{"state directory", state_open, state_close, false},
+	{"keeper", keeper_open, keeper_close, false},
 	{"EAL", eal_open, eal_close, false},
 	{"ports", ports_open, ports_close, false},
 	{"workers", workers_open, workers_close, false},
@@ -22,6 +24,7 @@ static const struct module modules[] = {
 	{"core", core_open, core_close, false},
 	{"control socket", socket_open, socket_close, false},
 	{"lcores", workers_start, workers_stop, false},
+	{"privileges", privileges_open, NULL, false},
 };
 
 int modules_open(struct daemon *d, bool check)

@@ -187,6 +187,14 @@ void ports_close(struct daemon *d)
 		cw_os_netdev_give_back(journal);
 }
 
+void ports_give_back(struct daemon *d)
+{
+	char journal[512];
+
+	journal_path(d, journal, sizeof(journal));
+	cw_os_netdev_give_back(journal);
+}
+
 void ports_watch(struct daemon *d)
 {
 	struct cw_port *ports[] = {d->lan, d->wan};

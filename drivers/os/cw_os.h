@@ -94,4 +94,18 @@ CW_MUST_USE int cw_os_netdev_take(const char *netdev, const char *journal);
 /** Undo what the journal tells of, and remove it. Nothing without one. After the port is closed. */
 void cw_os_netdev_give_back(const char *journal);
 
+/** A user that is not root, with its own group or the one named. @return 0 or -ENOENT. */
+CW_MUST_USE int cw_os_find_user(const char *user, const char *group, uint32_t *uid, uint32_t *gid);
+/** @return 0 or -ENOENT. */
+CW_MUST_USE int cw_os_find_group(const char *group, uint32_t *gid);
+/** Give a directory and the plain files in it to a user. @return 0 or -errno. */
+CW_MUST_USE int cw_os_own_dir(const char *path, uint32_t uid, uint32_t gid);
+/** Become this user for good, in all threads; every capability goes. @return 0 or -errno. */
+CW_MUST_USE int cw_os_become(uint32_t uid, uint32_t gid);
+/** No core dump, no debugger, nobody reads our memory through /proc. */
+void cw_os_no_dumps(void);
+/** From here on the kernel does for us only what a gateway needs (seccomp), in all threads.
+ * @return 0 or -errno. */
+CW_MUST_USE int cw_os_confine(void);
+
 #endif /* CW_OS_H */

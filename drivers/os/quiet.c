@@ -99,25 +99,33 @@ static int set_promiscuous(const char *netdev, bool on)
 	return rc;
 }
 
+static bool may(int rc)
+{
+	return rc != -EACCES && rc != -EPERM;
+}
+
 void cw_os_netdev_give_back(const char *journal)
 {
 	char *text = cw_os_read_file(journal, JOURNAL_BYTES_MAX, NULL), name[IFNAMSIZ];
 	unsigned long long boot;
 	int arp_ignore, promiscuous;
+	bool allowed = true;
 
 	/* Of another boot: then those settings are gone with it. */
 	if (text != NULL &&
 	    sscanf(text, "boot %llx netdev %15s arp_ignore %d promiscuous %d", &boot, name,
 		   &arp_ignore, &promiscuous) == 4 &&
-	    boot == cw_os_boot_id()) {
+	    boot == cw_os_boot_id() && strchr(name, '/') == NULL) {
 		/* The netdev may be gone by now: then there is nothing to give back. */
 		if (arp_ignore >= 0)
-			(void)write_arp_ignore(name, arp_ignore);
+			allowed = may(write_arp_ignore(name, arp_ignore));
 		if (promiscuous == 0)
-			(void)set_promiscuous(name, false);
+			allowed &= may(set_promiscuous(name, false));
 	}
 	free(text);
-	unlink(journal);
+	/* Who may not leaves it to who may. */
+	if (allowed)
+		unlink(journal);
 }
 
 int cw_os_netdev_take(const char *netdev, const char *journal)

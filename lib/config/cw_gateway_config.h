@@ -51,6 +51,8 @@ struct cw_gateway_config {
 	} etcd;
 	uint8_t crypto; /* auto, ipsec_mb, openssl */
 	char control_socket[CW_CONFIG_PATH_BYTES];
+	char control_group[64], user[64], group[64];
+	bool seccomp;
 	uint8_t log_level;
 	char log_file[CW_CONFIG_PATH_BYTES];
 	char lease_log[CW_CONFIG_PATH_BYTES];
@@ -59,6 +61,7 @@ struct cw_gateway_config {
 	char eal_file_prefix[64];
 	char eal_lcores[CW_CONFIG_PATH_BYTES];
 	char debug_esp_key_log[CW_CONFIG_PATH_BYTES];
+	bool debug_core_dumps;
 	uint64_t debug_sa_rekey_ns, debug_link_renew_ns;
 };
 

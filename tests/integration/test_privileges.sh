@@ -1,0 +1,82 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-3-Clause
+# A gateway that became nobody: no capability and the filter in every thread, and all it is ever asked to do still works; what only
+# root can do at the end is done, after a stop and after a crash.
+. "$(dirname "$0")/begin.sh"
+
+two_sites
+make_pki a b
+# A user who is not root cannot read the operator's directory: certificates go where a gateway has them.
+mkdir -p "$STATE/etc" && chmod 755 "$STATE" "$STATE/etc"
+install -o nobody -g nogroup -m 600 "$STATE"/pki/gw-?.key "$STATE/etc"
+install -m 644 "$STATE"/pki/*.crt "$STATE/etc"
+for site in a b; do
+	write_config $site "$([ $site = a ] || echo '"198.51.100.2:7845"')" "
+		user = \"nobody\"; group = \"nogroup\"; control_group = \"daemon\";"
+	sed -i "s|$STATE/pki/|$STATE/etc/|" "$STATE/$site.conf"
+done
+sed -i "s|user = \"nobody\"|user = \"no-such-user\"|" "$STATE/a.conf"
+says 'user "no-such-user"' ip netns exec "$PREFIX-a-gw" "$CAUSEWAYD" -c "$STATE/a.conf" --check || fail "an unknown user"
+sed -i "s|user = \"no-such-user\"|user = \"nobody\"|" "$STATE/a.conf"
+before=$(in_ns a-gw cat /proc/sys/net/ipv4/conf/lan0/arp_ignore)
+for site in a b; do start_gateway $site; done
+ctl a namespace create demo --subnet 10.128.0.0/16 --lease 3600 >/dev/null
+for site in a b; do wait_for "gateway $site to serve" gateway_ready $site; done
+
+echo "== every thread is nobody, without capabilities, behind the filter"
+daemon_of() { cat "$STATE/$1.pid"; }
+check_threads() {
+	local pid n=0 status
+	pid=$(daemon_of "$1")
+	for status in /proc/"$pid"/task/*/status; do
+		awk -v uid="$(id -u nobody)" '
+			/^Uid:/ { bad += $2 != uid || $3 != uid || $4 != uid || $5 != uid }
+			/^Groups:/ { bad += NF > 1 }
+			/^Cap(Prm|Eff|Inh|Amb):/ { bad += $2 !~ /^0+$/ }
+			/^NoNewPrivs:/ { bad += $2 != 1 }
+			/^Seccomp:/ { bad += $2 != 2 }
+			END { exit bad > 0 }' "$status" || { grep -E "^(Name|Uid|Groups|Cap|NoNew|Seccomp)" "$status"; return 1; }
+		n=$((n + 1))
+	done
+	[ $n -ge 4 ] && echo "$n threads"
+}
+for site in a b; do check_threads $site || fail "a thread of $site kept something"; done
+pid=$(daemon_of a)
+[ "$(stat -c %u /proc/"$pid"/mem)" = 0 ] || fail "the process can be dumped"
+tr '\0' ' ' </proc/"$pid"/cmdline | grep -qiE "pass|secret|BEGIN" && fail "a secret in argv"
+[ "$(stat -c %a:%U:%G "$STATE/a.sock")" = 660:nobody:daemon ] || fail "control socket: $(stat -c %a:%U:%G "$STATE/a.sock")"
+setpriv --reuid=games --regid=games --clear-groups "$CTL" -s "$STATE/a.sock" status >/dev/null 2>&1 && fail "anybody may use the socket"
+setpriv --reuid=games --regid=daemon --clear-groups "$CTL" -s "$STATE/a.sock" status >/dev/null || fail "the group may not use the socket"
+
+echo "== it still does its work"
+for site in a b; do dhclient_get $site-h1; done
+target=$(address_of b-h1)
+wait_for "ping" in_ns a-h1 ping -c 3 -i 0.2 -W 1 "$target"
+for what in hosts leases routes peers drops workers revocations; do ctl a show $what >/dev/null || fail "show $what"; done
+pki renew "$STATE/pki/gw-b.crt" --days 20 >/dev/null
+install -m 644 "$STATE/pki/gw-b.crt" "$STATE/etc"
+kill -HUP "$(daemon_of b)"
+wait_for "a reload" grep -q "certificate and CA bundle taken over" "$STATE/b.log"
+pki issue --name gone --out "$STATE/pki" >/dev/null
+pki revoke gone --out "$STATE/gone.rev" >/dev/null
+ctl b revoke "$STATE/gone.rev" >/dev/null || fail "revoke"
+for site in a b; do wait_for "the set of revocations on the disk of $site" test -s "$STATE/$site/revocations"; done
+udhcpc_get a-h2 || fail "a new host after all that"
+wait_for "ping again" in_ns a-h1 ping -c 1 -W 1 "$target"
+[ "$(stat -c %U "$STATE"/a/log | sort -u)" = nobody ] || fail "the log's owner"
+check_threads b || fail "a thread got something back"
+
+echo "== what only root can undo is undone"
+gave_back() { [ "$(in_ns a-gw cat /proc/sys/net/ipv4/conf/lan0/arp_ignore)" = "$before" ]; }
+gave_back && fail "arp_ignore was not set"
+run_dirs() { ls -d /var/run/dpdk/causeway-* 2>/dev/null | wc -l; }
+stop_gateway a KILL
+wait_for "the keeper after a crash" gave_back
+start_gateway a
+wait_for "gateway a to serve again" gateway_ready a
+wait_for "ping after a crash" in_ns a-h1 ping -c 1 -W 1 "$target"
+stop_gateway a
+gave_back || fail "arp_ignore after a clean stop"
+[ ! -e "$STATE/a.sock" ] || fail "the socket is still there"
+grep -q '"stopped"' "$STATE/a.log" || fail "no clean stop"
+echo "all of it holds"
