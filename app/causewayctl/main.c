@@ -26,7 +26,7 @@ static void usage(FILE *to)
 	      "  namespace create NAME --subnet A.B.C.D/LEN [--mac-base N] [OPTIONS]\n"
 	      "            [--voters NODE[,NODE,NODE]]   found the network if there is none\n"
 	      "  namespace set OPTIONS                   change the record, on all gateways\n"
-	      "            --lease S, --longest-lease S, --mtu N, --reserve A[-B]...\n"
+	      "            --lease S, --longest-lease S, --mtu N, --reserve A[-B]..., --host MAC=A...\n"
 	      "            --domain D, --upstream A..., --names numbered|refused|off\n"
 	      "            --router A, --route PREFIX,ROUTER..., --option [CLASS/]CODE=TYPE:VALUE...\n"
 	      "            --class NAME=vendor|user:TEXT..., --boot-file [CLASS/]F, --next-server [CLASS/]A\n"

@@ -42,6 +42,7 @@ static const struct {
 	{"--names", "names", TEXT},
 	{"--upstream", "upstream", LIST},
 	{"--reserve", "reserved", LIST},
+	{"--host", "host", LIST},
 	{"--router", "router", TEXT},
 	{"--class", "class", LIST},
 	{"--option", "option", LIST},

@@ -207,6 +207,34 @@ static bool extra_parse(const json_t *json, uint8_t *out, size_t size, uint8_t *
 	return true;
 }
 
+static json_t *hosts_json(const struct cw_namespace_record *ns)
+{
+	json_t *hosts = json_array();
+
+	for (unsigned int i = 0; i < ns->host_count; i++)
+		json_array_append_new(hosts, json_pack("[o, o]", hex_json(ns->hosts[i].mac.b, 6),
+						       ip_json(ns->hosts[i].ip)));
+	return hosts;
+}
+
+static bool hosts_parse(const json_t *list, struct cw_namespace_record *out)
+{
+	const json_t *item;
+	size_t i;
+
+	if (json_array_size(list) > CW_NS_HOSTS_MAX)
+		return false;
+	json_array_foreach(list, i, item)
+	{
+		struct cw_ns_host *h = &out->hosts[out->host_count++];
+
+		if (!hex_parse(json_array_get(item, 0), h->mac.b, 6) ||
+		    !ip_parse(json_array_get(item, 1), &h->ip))
+			return false;
+	}
+	return true;
+}
+
 /* What DHCP says beyond the constants every namespace has. */
 static void add_options(json_t *json, const struct cw_namespace_record *ns)
 {
@@ -225,6 +253,7 @@ static void add_options(json_t *json, const struct cw_namespace_record *ns)
 	json_object_set_new(json, "boot", boot_json(&ns->boot));
 	json_object_set_new(json, "extra", hex_json(ns->extra, ns->extra_bytes));
 	json_object_set_new(json, "classes", classes);
+	json_object_set_new(json, "hosts", hosts_json(ns));
 }
 
 static bool options_parse(const json_t *json, struct cw_namespace_record *out)
@@ -234,6 +263,8 @@ static bool options_parse(const json_t *json, struct cw_namespace_record *out)
 
 	out->rapid_commit = json_is_true(json_object_get(json, "rapid_commit"));
 	out->authoritative = json_is_true(json_object_get(json, "authoritative"));
+	if (!hosts_parse(json_object_get(json, "hosts"), out))
+		return false;
 	if (json_array_size(list) > CW_NS_CLASSES_MAX ||
 	    !boot_parse(json_object_get(json, "boot"), &out->boot) ||
 	    !extra_parse(json_object_get(json, "extra"), out->extra, sizeof(out->extra),

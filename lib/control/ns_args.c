@@ -149,6 +149,46 @@ static bool subnet_usable(const struct cw_prefix4 *subnet)
 	return first != 0 && first != 127 && first < 224;
 }
 
+/* "MAC=ADDRESS": kept for that machine, whichever site it is at. */
+static json_t *parse_hosts(const json_t *args, struct cw_namespace_record *ns)
+{
+	const json_t *list = json_object_get(args, "host"), *item;
+	size_t i;
+
+	if (json_array_size(list) > 0) {
+		ns->host_count = 0;
+		memset(ns->hosts, 0, sizeof(ns->hosts));
+	}
+	if (cw_ns_list_is_none(list))
+		return NULL;
+	json_array_foreach(list, i, item)
+	{
+		const char *text = json_string_value(item);
+		struct cw_ns_host *h = &ns->hosts[ns->host_count];
+		char mac[CW_MAC_TEXT_BYTES] = "";
+
+		if (ns->host_count == CW_NS_HOSTS_MAX)
+			return cw_query_error("usage", "--host: more than %u hosts",
+					      CW_NS_HOSTS_MAX);
+		if (text != NULL && strlen(text) > CW_MAC_TEXT_BYTES)
+			memcpy(mac, text, CW_MAC_TEXT_BYTES - 1);
+		if (text == NULL || strlen(text) <= CW_MAC_TEXT_BYTES ||
+		    text[CW_MAC_TEXT_BYTES - 1] != '=' || cw_mac_parse(mac, &h->mac) < 0 ||
+		    cw_ip4_parse(text + CW_MAC_TEXT_BYTES, &h->ip) < 0)
+			return cw_query_error("usage", "--host: expected MAC=ADDRESS, got %s",
+					      text != NULL ? text : "something else");
+		if (!cw_prefix4_contains(&ns->subnet, h->ip) ||
+		    h->ip == cw_namespace_service_ip(ns))
+			return cw_query_error("usage", "--host: %s is no host of the subnet",
+					      text + CW_MAC_TEXT_BYTES);
+		for (unsigned int k = 0; k < ns->host_count; k++)
+			if (ns->hosts[k].ip == h->ip || cw_mac_equal(&ns->hosts[k].mac, &h->mac))
+				return cw_query_error("usage", "--host: %s is there twice", text);
+		ns->host_count++;
+	}
+	return NULL;
+}
+
 static json_t *parse_times(const json_t *args, struct cw_namespace_record *ns)
 {
 	json_int_t lease, longest, mtu, fallback;
@@ -198,6 +238,8 @@ json_t *cw_ns_changes_parse(const json_t *args, struct cw_namespace_record *ns)
 		error = parse_dns(args, ns);
 	if (error == NULL)
 		error = parse_reserved(args, ns);
+	if (error == NULL)
+		error = parse_hosts(args, ns);
 	if (error == NULL)
 		error = cw_ns_options_parse(args, ns);
 	if (error == NULL && strcmp(router, "none") == 0)

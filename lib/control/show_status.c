@@ -32,6 +32,7 @@ static json_t *show_boot(const struct cw_ns_boot *boot, const uint8_t *options, 
 static json_t *show_dhcp(const struct cw_namespace_record *ns)
 {
 	json_t *all = show_boot(&ns->boot, ns->extra, ns->extra_bytes), *classes = json_array();
+	json_t *hosts = json_array();
 	char router[CW_IP4_TEXT_BYTES];
 
 	for (unsigned int i = 0; i < ns->class_count; i++) {
@@ -42,6 +43,14 @@ static json_t *show_dhcp(const struct cw_namespace_record *ns)
 				    json_string(c->match));
 		json_array_append_new(classes, one);
 	}
+	for (unsigned int i = 0; i < ns->host_count; i++) {
+		char mac[CW_MAC_TEXT_BYTES], ip[CW_IP4_TEXT_BYTES];
+
+		json_array_append_new(hosts,
+				      json_sprintf("%s=%s", cw_mac_format(&ns->hosts[i].mac, mac),
+						   cw_ip4_format(ns->hosts[i].ip, ip)));
+	}
+	json_object_set_new(all, "hosts", hosts);
 	json_object_set_new(
 		all, "router",
 		json_string(ns->router != 0 ? cw_ip4_format(ns->router, router) : "none"));

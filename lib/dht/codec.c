@@ -7,6 +7,9 @@
 
 #include <stdlib.h>
 
+/* A host with an address of its own, on the wire: MAC, address. */
+#define CW_NS_HOST_BYTES 10u
+
 /* A record's message with everything that is not the record's own, in one allocation; the record
  * must outlive it. */
 struct packed_record {
@@ -22,6 +25,7 @@ struct packed_record {
 	Causeway__Dht__Namespace ns;
 	Causeway__Dht__Range ranges[CW_NS_RESERVED_MAX], *range_at[CW_NS_RESERVED_MAX];
 	uint32_t ntp[CW_NS_SERVERS_MAX], upstream[CW_NS_SERVERS_MAX];
+	uint8_t hosts[CW_NS_HOSTS_MAX * CW_NS_HOST_BYTES];
 	Causeway__Dht__Boot boot, class_boot[CW_NS_CLASSES_MAX];
 	Causeway__Dht__Class classes[CW_NS_CLASSES_MAX], *class_at[CW_NS_CLASSES_MAX];
 	Causeway__Dht__Name name;
@@ -100,6 +104,11 @@ static void pack_ns_options(const struct cw_namespace_record *ns, struct packed_
 	p->ns.rapid_commit = ns->rapid_commit;
 	p->ns.authoritative = ns->authoritative;
 	p->ns.extra = view(ns->extra, ns->extra_bytes);
+	for (unsigned int i = 0; i < ns->host_count; i++) {
+		memcpy(p->hosts + (size_t)i * CW_NS_HOST_BYTES, ns->hosts[i].mac.b, 6);
+		memcpy(p->hosts + (size_t)i * CW_NS_HOST_BYTES + 6, &ns->hosts[i].ip, 4);
+	}
+	p->ns.hosts = view(p->hosts, ns->host_count * (size_t)CW_NS_HOST_BYTES);
 	pack_boot(&ns->boot, &p->boot);
 	p->ns.boot = &p->boot;
 	p->ns.n_classes = ns->class_count;
@@ -286,6 +295,13 @@ static bool unpack_ns_options(const Causeway__Dht__Namespace *in, struct cw_name
 {
 	out->rapid_commit = in->rapid_commit;
 	out->authoritative = in->authoritative;
+	if (in->hosts.len > sizeof(out->hosts) || in->hosts.len % CW_NS_HOST_BYTES != 0 ||
+	    in->hosts.len / CW_NS_HOST_BYTES > CW_NS_HOSTS_MAX)
+		return false;
+	for (size_t at = 0; at < in->hosts.len; at += CW_NS_HOST_BYTES) {
+		memcpy(out->hosts[out->host_count].mac.b, in->hosts.data + at, 6);
+		memcpy(&out->hosts[out->host_count++].ip, in->hosts.data + at + 6, 4);
+	}
 	if (in->n_classes > CW_NS_CLASSES_MAX || !unpack_boot(in->boot, &out->boot) ||
 	    !unpack_extra(&in->extra, out->extra, sizeof(out->extra), &out->extra_bytes))
 		return false;

@@ -111,6 +111,13 @@ struct cw_ns_class {
 	uint8_t extra[CW_NS_CLASS_EXTRA_BYTES];
 };
 
+/** An address that is kept for one machine, by its hardware address. */
+#define CW_NS_HOSTS_MAX 32u
+struct cw_ns_host {
+	struct cw_mac mac;
+	rte_be32_t ip;
+};
+
 struct cw_namespace_record {
 	uint64_t ver;
 	char name[CW_NS_NAME_BYTES];
@@ -124,7 +131,8 @@ struct cw_namespace_record {
 	uint8_t name_policy;	  /* enum cw_name_policy */
 	bool rapid_commit;	  /* RFC 4039 for clients that ask for it */
 	bool authoritative;	  /* addresses of other subnets are answered with NAK */
-	uint8_t extra_bytes, class_count;
+	uint8_t extra_bytes, class_count, host_count;
+	struct cw_ns_host hosts[CW_NS_HOSTS_MAX];
 	struct cw_ns_boot boot;
 	uint8_t extra[CW_NS_EXTRA_BYTES];
 	struct cw_ns_class classes[CW_NS_CLASSES_MAX];

@@ -36,6 +36,16 @@ bool identity_has_twin(const struct cw_client *client, const struct cw_mac *mac)
 	return true;
 }
 
+rte_be32_t address_kept_for(const struct cw_lease_engine *e, const struct transaction *t)
+{
+	const struct cw_namespace_record *ns = &e->config.ns;
+
+	for (unsigned int i = 0; t->m.hlen == 6 && i < ns->host_count; i++)
+		if (cw_mac_equal(&ns->hosts[i].mac, &t->m.chaddr))
+			return ns->hosts[i].ip;
+	return 0;
+}
+
 bool address_usable(const struct cw_lease_engine *e, rte_be32_t ip)
 {
 	const struct cw_namespace_record *ns = &e->config.ns;
@@ -45,6 +55,9 @@ bool address_usable(const struct cw_lease_engine *e, rte_be32_t ip)
 	    ip == cw_namespace_service_ip(ns) ||
 	    ip == (ns->subnet.ip | ~cw_prefix4_mask(ns->subnet.len)))
 		return false;
+	for (unsigned int i = 0; i < ns->host_count; i++)
+		if (ns->hosts[i].ip == ip)
+			return false; /* kept for one machine */
 	for (unsigned int i = 0; i < ns->reserved_count; i++)
 		if (h >= rte_be_to_cpu_32(ns->reserved[i].first) &&
 		    h <= rte_be_to_cpu_32(ns->reserved[i].last))

@@ -372,7 +372,10 @@ void note_drop(struct note *note);
 void identity_of(const struct cw_lease_engine *e, const struct cw_client *client,
 		 const struct cw_mac *twin, struct identity *out);
 bool identity_has_twin(const struct cw_client *client, const struct cw_mac *mac);
+/* May anybody have it? Not if it is reserved, or kept for one machine. */
 bool address_usable(const struct cw_lease_engine *e, rte_be32_t ip);
+/* The address that the namespace keeps for this machine; 0: none. */
+rte_be32_t address_kept_for(const struct cw_lease_engine *e, const struct transaction *t);
 uint32_t hash_ip(rte_be32_t ip, uint32_t buckets);
 uint32_t hash_client(const struct cw_client_hash *hash, uint32_t buckets);
 bool same_hash(const struct cw_client_hash *a, const struct cw_client_hash *b);

@@ -65,15 +65,17 @@ static struct binding *take_back(struct cw_lease_engine *e)
 
 static struct binding *pick(struct cw_lease_engine *e, const struct transaction *t)
 {
-	struct binding *b = binding_find(e, t->m.requested_ip);
+	rte_be32_t kept = address_kept_for(e, t);
+	struct binding *b = binding_find(e, kept != 0 ? kept : t->m.requested_ip);
 	unsigned int tried = 0;
 
-	if (b != NULL && !link_empty(&b->spare) && session_grant_s(e, b) != 0)
+	if (b != NULL && !link_empty(&b->spare) && session_grant_s(e, b) != 0 &&
+	    (b->ip == kept || address_usable(e, b->ip)))
 		return b;
 	for (struct link *l = e->spare.next; l != &e->spare && tried++ < SPARES_TRIED;
 	     l = l->next) {
 		b = CW_CONTAINER_OF(l, struct binding, spare);
-		if (session_grant_s(e, b) != 0)
+		if (session_grant_s(e, b) != 0 && address_usable(e, b->ip))
 			return b;
 	}
 	return take_back(e);

@@ -71,7 +71,8 @@ static void next_candidate(struct cw_lease_engine *e, struct transaction *t)
 static void add_candidate(struct cw_lease_engine *e, struct transaction *t, rte_be32_t ip,
 			  bool twin)
 {
-	if (!address_usable(e, ip) || t->candidate_count == CANDIDATES_MAX)
+	if ((!address_usable(e, ip) && ip != address_kept_for(e, t)) ||
+	    t->candidate_count == CANDIDATES_MAX)
 		return;
 	for (unsigned int i = 0; i < t->candidate_count; i++)
 		if (t->candidates[i].ip == ip && t->candidates[i].twin == twin)
@@ -141,6 +142,8 @@ static void discover(struct cw_lease_engine *e, struct transaction *t)
 	if ((t->has_twin && offer_own(e, t, &t->twin.hash)) || offer_own(e, t, &t->who.hash))
 		return;
 	t->why = V_OK;
+	if (address_kept_for(e, t) != 0)
+		add_candidate(e, t, address_kept_for(e, t), false);
 	if (t->has_twin)
 		add_logged(e, t, true);
 	add_logged(e, t, false);
@@ -238,7 +241,7 @@ static void request(struct cw_lease_engine *e, struct transaction *t)
 	b = binding_find(e, t->ip);
 	if (b != NULL && request_own(e, t, b))
 		return;
-	if (!address_usable(e, t->ip)) {
+	if (!address_usable(e, t->ip) && t->ip != address_kept_for(e, t)) {
 		/* It comes from another network: where nobody else serves this segment, it is told
 		 * so (RFC 2131 section 4.3.2), else it is somebody else's client. */
 		if (e->config.ns.authoritative && t->m.server_id == 0 && session_live(e) &&

@@ -110,6 +110,15 @@ is "$(dhcp a-h2 02:00:00:00:00:0a discover wants=1,26 | field '.options | has("r
 ctl a namespace set --option 53=u8:1 >/dev/null 2>&1 && fail "option 53 is not the operator's"
 ctl a namespace set --subnet 10.0.0.0/8 >/dev/null 2>&1 && fail "the subnet is for ever"
 
+echo "== an address kept for one machine, at either site"
+ctl a namespace set --host 02:00:00:00:08:01=10.128.255.8 --host 02:00:00:00:08:02=10.128.9.9 >/dev/null
+kept() { dhcp b-h2 02:00:00:00:08:02 discover tries=1 | jq -e '.yiaddr == "10.128.9.9"' >/dev/null; }
+wait_for "the change at site b" kept
+is "$(dhcp b-h2 02:00:00:00:08:02 request ask=10.128.9.9 server=10.128.0.1 | field '.type + " " + .yiaddr')" "ACK 10.128.9.9" "kept at site b"
+is "$(dhcp a-h2 02:00:00:00:08:01 discover | field .yiaddr)" 10.128.255.8 "kept within a reserved range"
+is "$(dhcp a-h2 02:00:00:00:08:03 request ask=10.128.255.8 tries=2)" silence "somebody else asks for a kept address"
+ctl a namespace set --host 02:00:00:00:08:01=10.129.0.1 >/dev/null 2>&1 && fail "an address outside the subnet"
+
 echo "== two messages instead of four"
 is "$(dhcp a-h2 02:00:00:00:04:01 discover rapid=1 | field .type)" OFFER "rapid commit while it is off"
 ctl a namespace set --rapid-commit on --authoritative on >/dev/null

@@ -10,7 +10,7 @@
 
 /* A field that is added to a register must be added to its JSON too, and then here. */
 _Static_assert(sizeof(struct cw_mapping) == 296, "every field of a mapping stands in its JSON");
-_Static_assert(sizeof(struct cw_namespace_record) == 1632, "... of a namespace ...");
+_Static_assert(sizeof(struct cw_namespace_record) == 2016, "... of a namespace ...");
 _Static_assert(sizeof(struct cw_name_record) == 32, "... of a name ...");
 
 static const struct etcd_maker maker = {.rid = "0123456789abcdef0123456789abcdef",
@@ -74,6 +74,8 @@ static void test_a_namespace_comes_back_as_it_was(void)
 	ns.ntp[0] = rte_cpu_to_be_32(0x01020304);
 	ns.upstream[0] = rte_cpu_to_be_32(0x08080808);
 	ns.rapid_commit = ns.authoritative = true;
+	ns.host_count = 1;
+	ns.hosts[0] = (struct cw_ns_host){.mac = {{2, 0, 0, 0, 0, 9}}, .ip = 77};
 	ns.boot.next_server = rte_cpu_to_be_32(0x0a800007);
 	strcpy(ns.boot.file, "pxelinux.0");
 	ns.extra_bytes = 6;
