@@ -187,7 +187,8 @@ void ports_close(struct daemon *d);
 /* A port whose other end came back is connected again. @return -1 with d->error set. */
 int ports_reconnect(struct daemon *d);
 /* Links that came or went since the last time; and all counters: both into the log. */
-void ports_watch(struct daemon *d);
+/* @return -1 with d->error set when one is gone for good. */
+int ports_watch(struct daemon *d);
 void ports_log(struct daemon *d);
 int workers_open(struct daemon *d);
 int workers_start(struct daemon *d);

@@ -194,9 +194,10 @@ static int look(struct daemon *d, struct loop *loop, uint64_t now_ns)
 			       "the CPU's clock and the kernel's went apart (suspended?): deadlines are made anew");
 			cw_control_woke(d->control, now_ns);
 		}
-		ports_watch(d);
 		writer_cut(d);
-		rc = ports_reconnect(d);
+		rc = ports_watch(d);
+		if (rc == 0)
+			rc = ports_reconnect(d);
 		if (rc < 0)
 			cw_log(&d->log.log, CW_LOG_ERROR, "port", "%s", d->error);
 	}

@@ -195,7 +195,7 @@ void ports_give_back(struct daemon *d)
 	cw_os_netdev_give_back(journal);
 }
 
-void ports_watch(struct daemon *d)
+int ports_watch(struct daemon *d)
 {
 	struct cw_port *ports[] = {d->lan, d->wan};
 	static const char *const names[] = {"lan", "wan"};
@@ -206,12 +206,19 @@ void ports_watch(struct daemon *d)
 		if (ports[i] == NULL)
 			continue;
 		cw_port_stats(ports[i], &stats);
+		if (stats.gone)
+			return FAIL(
+				d,
+				"%s.device: the netdev is gone: stopping, to be started again with it",
+				names[i]);
 		if (stats.link_up == !d->link_down[i])
 			continue;
 		d->link_down[i] = !stats.link_up;
 		cw_log(&d->log.log, stats.link_up ? CW_LOG_NOTICE : CW_LOG_WARN, "port",
 		       "%s: link is %s", names[i], stats.link_up ? "up" : "down");
 	}
+	cw_control_port_links(d->control, !d->link_down[0], !d->link_down[1]);
+	return 0;
 }
 
 int ports_reconnect(struct daemon *d)

@@ -37,6 +37,7 @@ struct cw_port {
 	char device[256]; /* what the configuration names */
 	char options[256];
 	uint16_t ethdev;
+	unsigned int ifindex;	 /* of the netdev; 0 none */
 	uint64_t other_end;	 /* whom it was connected to: see kinds.c */
 	uint64_t other_end_seen; /* when last looked */
 	bool added, configured, started;
@@ -185,18 +186,20 @@ static int configure(struct cw_port *port, const struct cw_port_params *p, char 
 	return set_mtu(port, p, err, err_size);
 }
 
-static bool netdev_is_promiscuous(const char *netdev)
+/* @return IFF_ flags; 0 when there is no such netdev. */
+static unsigned int netdev_flags(const char *netdev)
 {
 	struct ifreq req = {0};
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	bool is;
+	unsigned int flags = 0;
 
 	if (fd < 0)
-		return false;
+		return 0;
 	snprintf(req.ifr_name, sizeof(req.ifr_name), "%s", netdev);
-	is = ioctl(fd, SIOCGIFFLAGS, &req) == 0 && (req.ifr_flags & IFF_PROMISC);
+	if (ioctl(fd, SIOCGIFFLAGS, &req) == 0)
+		flags = (unsigned short)req.ifr_flags;
 	close(fd);
-	return is;
+	return flags;
 }
 
 int cw_port_open(struct cw_port **out, const struct cw_port_params *params, char *err,
@@ -212,6 +215,7 @@ int cw_port_open(struct cw_port **out, const struct cw_port_params *params, char
 	snprintf(port->role, sizeof(port->role), "%s", params->name);
 	snprintf(port->device, sizeof(port->device), "%s", params->device);
 	snprintf(port->options, sizeof(port->options), "%s", params->options);
+	port->ifindex = port->kind->uses_netdev ? if_nametoindex(params->device) : 0;
 	if (port->kind->prepare != NULL)
 		port->kind->prepare(params);
 	rc = find_device(port, params, err, err_size);
@@ -222,7 +226,8 @@ int cw_port_open(struct cw_port **out, const struct cw_port_params *params, char
 		return rc;
 	}
 	if (params->promiscuous) {
-		bool already = port->kind->uses_netdev && netdev_is_promiscuous(params->device);
+		bool already =
+			port->kind->uses_netdev && (netdev_flags(params->device) & IFF_PROMISC);
 
 		/* Drivers without that notion take every frame. */
 		port->made_promiscuous = rte_eth_promiscuous_enable(port->ethdev) == 0 && !already;
@@ -315,6 +320,9 @@ void cw_port_stats(const struct cw_port *port, struct cw_port_stats *out)
 	if (rte_eth_stats_get(port->ethdev, &s) < 0 ||
 	    rte_eth_link_get_nowait(port->ethdev, &link) < 0)
 		memset(&link, 0, sizeof(link));
+	/* Drivers over a netdev say always up. */
+	if (port->ifindex != 0 && !(netdev_flags(port->device) & IFF_RUNNING))
+		link.link_status = RTE_ETH_LINK_DOWN;
 	*out = (struct cw_port_stats){.rx_packets = s.ipackets,
 				      .rx_bytes = s.ibytes,
 				      .tx_packets = s.opackets,
@@ -323,6 +331,8 @@ void cw_port_stats(const struct cw_port *port, struct cw_port_stats *out)
 				      .rx_no_buffer = s.rx_nombuf,
 				      .rx_errors = s.ierrors,
 				      .tx_errors = s.oerrors,
+				      .gone = port->ifindex != 0 &&
+					      if_nametoindex(port->device) != port->ifindex,
 				      .link_up = link.link_status == RTE_ETH_LINK_UP};
 }
 

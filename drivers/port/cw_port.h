@@ -56,6 +56,7 @@ struct cw_port_stats {
 	uint64_t rx_no_buffer; /* the mempool was empty */
 	uint64_t rx_errors, tx_errors;
 	bool link_up;
+	bool gone; /* its netdev was removed, or made anew: nothing will come from it any more */
 };
 
 /** @return -1 for an unknown word. */

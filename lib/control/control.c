@@ -347,6 +347,12 @@ void cw_control_woke(struct cw_control *ctl, uint64_t now_ns)
 		cw_lease_woke(ctl->lease, now_ns);
 }
 
+void cw_control_port_links(struct cw_control *ctl, bool lan_up, bool wan_up)
+{
+	ctl->lan_down = !lan_up;
+	ctl->wan_down = !wan_up;
+}
+
 bool cw_control_shutdown(struct cw_control *ctl, uint64_t now_ns)
 {
 	now_ns = enter(ctl, now_ns);

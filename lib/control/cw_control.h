@@ -145,6 +145,8 @@ void cw_control_punt(struct cw_control *ctl, const struct cw_punt_meta *meta, co
 		     size_t len, uint64_t now_ns);
 /** Do what is due. @return next deadline. */
 uint64_t cw_control_timer(struct cw_control *ctl, uint64_t now_ns);
+/** Whether the ports' links are up, for the status. */
+void cw_control_port_links(struct cw_control *ctl, bool lan_up, bool wan_up);
 /** We were stopped (SIGSTOP, suspend): what waited in queues is void, deadlines first. */
 void cw_control_woke(struct cw_control *ctl, uint64_t now_ns);
 

@@ -92,6 +92,7 @@ struct cw_control {
 		now_ns; /* now_ns: of the call being served, for ops that come without one */
 	uint64_t housekeeping_ns;
 	bool stopping, leaving;
+	bool lan_down, wan_down; /* the links, as the daemon sees them */
 
 	struct cw_links *links;
 	struct cw_overlay *overlay;

@@ -142,6 +142,10 @@ static json_t *reasons(struct cw_control *ctl, const struct cw_store_health *h,
 	if (serves && lease->limited_now)
 		json_array_append_new(list,
 				      json_string("new DHCP clients come faster than they may"));
+	if (ctl->wan_down)
+		json_array_append_new(list, json_string("WAN link is down"));
+	if (serves && ctl->lan_down)
+		json_array_append_new(list, json_string("LAN link is down"));
 	if (!cw_neighbours_router_known(ctl))
 		json_array_append_new(list, json_string("WAN router does not answer ARP"));
 	if (ctl->peer_count == 0 && ctl->config.bootstrap_count > 0)
