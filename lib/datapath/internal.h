@@ -139,16 +139,6 @@ static inline const struct cw_peer *peer_at(const struct cw_worker *w, uint16_t 
 					      : NULL;
 }
 
-/* The first lines of a key schedule that a packet needs; the hardware's prefetcher finds the rest.
- */
-static inline void prefetch_session(const uint8_t *session)
-{
-	rte_prefetch0(session);
-	rte_prefetch0(session + 64);
-	rte_prefetch0(session + 128);
-	rte_prefetch0(session + 192);
-}
-
 /* port.c */
 void stage_rx(struct cw_worker *w, enum cw_stats_side side, struct lane *out);
 void port_send(struct cw_worker *w, enum cw_stats_side side, struct rte_mbuf *m);

@@ -45,7 +45,6 @@ static void find(struct cw_worker *w, struct lane *l)
 			continue;
 		}
 		rte_prefetch0(&sa->replay.words[sa->replay.highest / 64 % CW_REPLAY_WORDS]);
-		prefetch_session(sa->session);
 		l->pkt[kept++] = m;
 	}
 	l->n = (uint16_t)kept;

@@ -28,10 +28,8 @@ static uint16_t encap(struct cw_worker *w, struct lane *l)
 		struct cw_sa_out *sa = pick(w, f, m);
 		enum cw_drop why = CW_DROP_NO_SA;
 
-		if (CW_LIKELY(sa != NULL)) {
-			prefetch_session(sa->session);
+		if (CW_LIKELY(sa != NULL))
 			why = cw_tunnel_encap(m, f->eth_bytes, f->to, sa, job);
-		}
 		if (CW_UNLIKELY(why != CW_DROP_NONE)) {
 			drop(w, m, why);
 			continue;
