@@ -579,7 +579,7 @@ static void test_nothing_is_lost_from_the_pool(void)
 
 static int start(char *prefix, size_t size)
 {
-	char *eal[] = {(char *)"datapath",
+	char *eal[] = {(char *)"stages",
 		       (char *)"--no-huge",
 		       (char *)"-m",
 		       (char *)"64",
@@ -590,7 +590,7 @@ static int start(char *prefix, size_t size)
 		       (char *)"--lcores=0@(0-1)",
 		       (char *)"--log-level=3"};
 
-	snprintf(prefix, size, "--file-prefix=cwdp%ld", (long)getpid());
+	snprintf(prefix, size, "--file-prefix=cwst%ld", (long)getpid());
 	if (rte_eal_init(CW_ARRAY_SIZE(eal), eal) < 0)
 		return -1;
 	cw_rcu_thread_register();
@@ -641,7 +641,7 @@ static CU_TestInfo tests[] = {
 
 int main(void)
 {
-	CU_SuiteInfo suites[] = {CW_SUITE("data path", tests), CU_SUITE_INFO_NULL};
+	CU_SuiteInfo suites[] = {CW_SUITE("stages", tests), CU_SUITE_INFO_NULL};
 	char prefix[64];
 	int rc;
 
