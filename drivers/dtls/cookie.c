@@ -19,7 +19,7 @@ static void write_endpoint(const struct cw_endpoint *ep, bool with_port,
 	out[0] = ep->family;
 	if (with_port)
 		memcpy(out + 1, &ep->port, 2);
-	if (ep->family == CW_FAMILY_IPV6)
+	if (ep->family != CW_FAMILY_IPV4)
 		memcpy(out + 3, ep->ip6, 16);
 	else
 		memcpy(out + 3, &ep->ip4, 4);

@@ -63,7 +63,7 @@
 	_(ADMIT_SOURCE, "inner source does not belong to the sealing peer's site")                 \
 	_(ADMIT_GEN, "sender's generation of the mapping is stale")                                \
 	_(NOT_HERE, "inner destination is no host of this site")                                   \
-	_(RELAY_CHANNEL, "relay channel that is not bound")                                        \
+	_(RELAY_CHANNEL, "relay channel that is malformed, or carries no control traffic")          \
 	/* punt, inject, ports */                                                                  \
 	_(PUNT_FULL, "punt ring to control is full")                                               \
 	_(PUNT_LIMIT, "punt rate limit of this kind reached")                                      \

@@ -67,6 +67,10 @@ const char *cw_endpoint_format(const struct cw_endpoint *ep, char buf[CW_ENDPOIN
 				       i ? ":" : "", ep->ip6[i] << 8 | ep->ip6[i + 1]);
 		snprintf(buf + at, CW_ENDPOINT_TEXT_BYTES - (size_t)at, "]:%u", port);
 		break;
+	case CW_FAMILY_RELAY:
+		snprintf(buf, CW_ENDPOINT_TEXT_BYTES, "relay %02x%02x%02x%02x#%x", ep->ip6[0],
+			 ep->ip6[1], ep->ip6[2], ep->ip6[3], port);
+		break;
 	default:
 		snprintf(buf, CW_ENDPOINT_TEXT_BYTES, "none");
 	}

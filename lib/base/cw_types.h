@@ -50,6 +50,9 @@ enum cw_family {
 	CW_FAMILY_NONE = 0,
 	CW_FAMILY_IPV4 = 4,
 	CW_FAMILY_IPV6 = 6, /* room in messages and structs; the underlay speaks IPv4 today */
+	/* Through a relay, inside one gateway only: ip6 the leading 16 bytes of the relay's node
+	   ID, port the channel's number. Never on the wire. */
+	CW_FAMILY_RELAY = 64,
 };
 
 /** An underlay address and UDP port. */
@@ -101,17 +104,17 @@ static inline bool cw_endpoint_equal(const struct cw_endpoint *a, const struct c
 {
 	if (a->family != b->family || a->port != b->port)
 		return false;
-	return a->family == CW_FAMILY_IPV6 ? memcmp(a->ip6, b->ip6, sizeof(a->ip6)) == 0
+	return a->family != CW_FAMILY_IPV4 ? memcmp(a->ip6, b->ip6, sizeof(a->ip6)) == 0
 					   : a->ip4 == b->ip4;
 }
 
-/** An endpoint in one word, to be compared in one load. Exact for IPv4; IPv6 addresses are folded.
+/** An endpoint in one word, to be compared in one load. Exact for IPv4; others are folded.
  */
 static inline uint64_t cw_endpoint_key(const struct cw_endpoint *ep)
 {
 	uint64_t half[2];
 
-	if (ep->family != CW_FAMILY_IPV6)
+	if (ep->family == CW_FAMILY_IPV4 || ep->family == CW_FAMILY_NONE)
 		return (uint64_t)ep->family << 48 | (uint64_t)ep->port << 32 | ep->ip4;
 	memcpy(half, ep->ip6, sizeof(half));
 	return (half[0] * UINT64_C(0x9E3779B97F4A7C15) ^ half[1]) + ep->port;

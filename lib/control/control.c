@@ -271,7 +271,10 @@ void cw_control_snapshot(struct cw_control *ctl,
 void cw_control_send_datagram(struct cw_control *ctl, const struct cw_endpoint *to,
 			      const void *data, size_t len)
 {
-	cw_neighbours_send(ctl, to, data, len);
+	if (ctl->links != NULL)
+		cw_links_output(ctl->links, to, data, len);
+	else
+		cw_neighbours_send(ctl, to, data, len);
 }
 
 /* -- steps */

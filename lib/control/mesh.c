@@ -39,6 +39,10 @@ static void set_path(struct cw_control *ctl, uint16_t index, const struct cw_end
 	const struct cw_mac *mac;
 
 	peer->path = *path;
+	peer->next_hop_ip = 0;
+	/* Over a relay only control traffic goes: hosts' packets wait for a direct path. */
+	if (path->family != CW_FAMILY_IPV4)
+		return;
 	peer->next_hop_ip = cw_neighbours_next_hop(ctl, path->ip4);
 	mac = cw_neighbours_find(ctl, peer->next_hop_ip);
 	if (mac != NULL)
@@ -127,6 +131,7 @@ static void link_moved(void *ctx, const struct cw_node_id *node, const struct cw
 		cw_log(ctl->config.log, CW_LOG_ERROR, CW_CONTROL_MODULE,
 		       "no memory to move a peer's path");
 	set_path(ctl, index, path);
+	cw_overlay_moved(ctl->overlay, node, path, now_ns);
 }
 
 static void link_message(void *ctx, const struct cw_node_id *from, const uint8_t *data, size_t len,
@@ -212,6 +217,15 @@ static void reflexive(void *ctx, const struct cw_endpoint *seen, uint64_t now_ns
 	cw_overlay_endpoint(ctl->overlay, seen, now_ns);
 }
 
+static void relayed(void *ctx, const struct cw_node_id *node, const struct cw_endpoint *path,
+		    uint64_t now_ns)
+{
+	struct cw_control *ctl = ctx;
+
+	if (ctl->overlay != NULL)
+		cw_overlay_relayed(ctl->overlay, node, path, now_ns);
+}
+
 static void refused(void *ctx, const struct cw_endpoint *from, const char *why, uint64_t now_ns)
 {
 	struct cw_control *ctl = ctx;
@@ -279,6 +293,14 @@ static int overlay_send(void *ctx, const struct cw_node_id *to, const void *data
 	struct cw_control *ctl = ctx;
 
 	return cw_links_send(ctl->links, to, data, len, now_ns);
+}
+
+static int overlay_relay(void *ctx, const struct cw_node_id *relay, const struct cw_node_id *peer,
+			 uint64_t now_ns)
+{
+	struct cw_control *ctl = ctx;
+
+	return cw_links_relay(ctl->links, relay, peer, now_ns);
 }
 
 static void overlay_close(void *ctx, const struct cw_node_id *node, uint64_t now_ns)
@@ -411,11 +433,13 @@ int cw_mesh_create(struct cw_control *ctl)
 						    .sa_retire = sa_retire,
 						    .reflexive = reflexive,
 						    .refused = refused,
+						    .relayed = relayed,
 						    .objection = objection,
 						    .wants_sas = wants_sas,
 						    .twin = twin};
 	static const struct cw_overlay_ops overlay_ops = {.connect = overlay_connect,
 							  .send = overlay_send,
+							  .relay = overlay_relay,
 							  .close = overlay_close,
 							  .classify = overlay_classify,
 							  .busy = overlay_busy,

@@ -133,10 +133,27 @@ static void route_row(void *arg, const struct cw_route *route)
 									  route->expires_tsc)))));
 }
 
+#define NEEDS_TEXT_BYTES 64u
+
+/* Why the link is kept: our reasons or the other end's. */
+static const char *needs_text(struct cw_control *ctl, const struct cw_node_id *node, char *out)
+{
+	static const char *const words[] = {"near", "far", "traffic", "join"};
+	unsigned int ours, theirs, at = 0;
+
+	cw_overlay_needs(ctl->overlay, node, &ours, &theirs);
+	out[0] = '\0';
+	for (unsigned int i = 0; i < CW_ARRAY_SIZE(words); i++)
+		if ((ours | theirs) & 1u << i)
+			at += (unsigned int)snprintf(out + at, NEEDS_TEXT_BYTES - at, "%s%s",
+						     at > 0 ? " " : "", words[i]);
+	return out;
+}
+
 static void peer_row(void *arg, const struct cw_link_info *link)
 {
 	struct page *p = arg;
-	char path[CW_ENDPOINT_TEXT_BYTES];
+	char path[CW_ENDPOINT_TEXT_BYTES], needs[NEEDS_TEXT_BYTES];
 	struct cw_peer_info info = {0};
 	uint16_t index = cw_peer_find(p->ctl->config.peers, &link->identity.node);
 
@@ -147,11 +164,14 @@ static void peer_row(void *arg, const struct cw_link_info *link)
 	json_array_append_new(
 		p->rows,
 		json_pack(
-			"{s:s, s:o, s:s, s:s, s:s, s:f, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}",
+			"{s:s, s:o, s:s, s:s, s:s, s:s, s:f, s:f, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}",
 			"name", link->identity.name, "node", text_node(&link->identity.node),
-			"site", link->identity.site, "path", "direct", "endpoint",
+			"site", link->identity.site, "path",
+			link->path.family == CW_FAMILY_RELAY ? "relayed" : "direct", "why",
+			needs_text(p->ctl, &link->identity.node, needs), "endpoint",
 			cw_endpoint_format(&link->path, path), "rtt_ms",
-			(double)link->rtt_ns / (double)CW_NS_PER_MS, "member",
+			(double)link->rtt_ns / (double)CW_NS_PER_MS, "loss_percent",
+			link->pings > 0 ? 100.0 * link->pings_lost / link->pings : 0.0, "member",
 			cw_control_is_member(p->ctl, &link->identity), "usable", info.usable,
 			"sa_generation", (json_int_t)link->sa_generation, "rekeys",
 			(json_int_t)link->rekeys, "renewals", (json_int_t)link->renewals,
@@ -279,7 +299,7 @@ static const struct {
 	{"names", names, "[\"name\",\"ip\",\"where\",\"fresh_s\"]"},
 	{"routes", routes, "[\"ip\",\"kind\",\"node\",\"gen\",\"fresh_s\"]"},
 	{"peers", peers,
-	 "[\"name\",\"node\",\"site\",\"path\",\"endpoint\",\"rtt_ms\",\"member\",\"usable\",\"sa_generation\",\"renewals\","
+	 "[\"name\",\"node\",\"site\",\"path\",\"why\",\"endpoint\",\"rtt_ms\",\"loss_percent\",\"member\",\"usable\",\"sa_generation\",\"renewals\","
 	 "\"tx_packets\",\"tx_bytes\",\"rx_packets\",\"rx_bytes\",\"age_s\",\"expires\"]"},
 	{"revocations", revocations, "[\"node\",\"reason\",\"since\",\"until\",\"ca\"]"},
 	{"foreign-dhcp", foreign_dhcp,

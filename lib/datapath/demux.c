@@ -12,6 +12,8 @@
  */
 #include "internal.h"
 
+#include <cw_channel.h>
+
 #include <cw_dns.h>
 
 static void punt_datagram(struct cw_worker *w, struct rte_mbuf *m, enum cw_punt_kind kind,
@@ -63,6 +65,27 @@ static void take_upstream(struct cw_worker *w, struct rte_mbuf *m, const struct 
 		      (uint16_t)(cw_be_to_cpu_16(udp.bytes) - CW_UDP_BYTES));
 }
 
+/*
+ * A relay's channel. What two nodes say to each other over it, control takes and forwards: it knows
+ * which channel belongs to which link. Hosts' packets are not carried over channels yet.
+ */
+static void take_channel(struct cw_worker *w, struct rte_mbuf *m, size_t at, uint16_t bytes)
+{
+	const uint8_t *data = rte_pktmbuf_mtod_offset(m, const uint8_t *, at);
+	struct cw_channel channel;
+	enum cw_wan_kind kind;
+
+	if (cw_channel_parse(data, bytes, &channel) != CW_DROP_NONE) {
+		drop(w, m, CW_DROP_RELAY_CHANNEL);
+		return;
+	}
+	kind = cw_wan_classify(data + CW_CHANNEL_BYTES, channel.bytes);
+	if (kind == CW_WAN_DTLS || kind == CW_WAN_STUN)
+		punt_datagram(w, m, CW_PUNT_DTLS, at, bytes);
+	else
+		drop(w, m, CW_DROP_RELAY_CHANNEL);
+}
+
 static void demux_udp(struct cw_worker *w, struct rte_mbuf *m, const struct cw_ip4_header *ip,
 		      size_t at)
 {
@@ -107,8 +130,8 @@ static void demux_udp(struct cw_worker *w, struct rte_mbuf *m, const struct cw_i
 		else
 			punt_datagram(w, m, data[at] <= 3 ? CW_PUNT_STUN : CW_PUNT_DTLS, at, bytes);
 		return;
-	case CW_WAN_CHANNEL: /* no relay channel is bound: relaying comes with the ring */
-		drop(w, m, CW_DROP_RELAY_CHANNEL);
+	case CW_WAN_CHANNEL:
+		take_channel(w, m, at, bytes);
 		return;
 	case CW_WAN_KEEPALIVE:
 		drop(w, m, CW_DROP_WAN_KEEPALIVE);

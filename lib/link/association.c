@@ -22,7 +22,7 @@ void endpoint_pack(const struct cw_endpoint *ep, uint8_t out[19])
 	memset(out, 0, 19);
 	out[0] = ep->family;
 	memcpy(out + 1, &ep->port, 2);
-	if (ep->family == CW_FAMILY_IPV6)
+	if (ep->family != CW_FAMILY_IPV4)
 		memcpy(out + 3, ep->ip6, 16);
 	else
 		memcpy(out + 3, &ep->ip4, 4);
@@ -182,7 +182,8 @@ static void on_hello(struct association *a, const Causeway__Link__Hello *hello, 
 		become_link(a, now_ns);
 		if (a->dead)
 			return;
-		if (endpoint_unpack(hello->seen.data, hello->seen.len, &seen))
+		if (a->path.family != CW_FAMILY_RELAY &&
+		    endpoint_unpack(hello->seen.data, hello->seen.len, &seen))
 			a->links->ops.reflexive(a->links->ctx, &seen, now_ns);
 	}
 	/* Say that it was heard, as long as the other side may not know. */
@@ -204,52 +205,79 @@ static void answer_ping(struct association *a, const Causeway__Link__Ping *ping)
 		cw_log(a->links->config.log, CW_LOG_DEBUG, MODULE, "pong not sent");
 }
 
-void association_challenge(struct association *a, const struct cw_endpoint *seen, uint64_t now_ns)
+/* Only these datagrams go there; the path moves when the answer has come back from one. */
+static void send_challenge(struct association *a, const struct cw_endpoint *endpoints,
+			   unsigned int count, uint64_t now_ns)
 {
 	struct cw_links *links = a->links;
 	Causeway__Link__Challenge challenge = CAUSEWAY__LINK__CHALLENGE__INIT;
 	Causeway__Link__Frame frame = CAUSEWAY__LINK__FRAME__INIT;
-	struct cw_endpoint old = a->path;
 
-	if (!a->is_link || (a->challenge_ns != 0 && now_ns - a->challenge_ns < CHALLENGE_EVERY_NS))
-		return;
-	a->challenged = *seen;
 	a->challenge_ns = now_ns;
 	a->challenge_token = cw_random_u64(&links->config.random) | 1;
 	challenge.token = a->challenge_token;
 	frame.body_case = CAUSEWAY__LINK__FRAME__BODY_CHALLENGE;
 	frame.challenge = &challenge;
-	/* Only this one datagram goes there; the path moves when the answer has come back from it.
-	 */
-	links->config.dtls->move(a->session, seen);
-	if (association_send(a, &frame) < 0)
-		a->challenge_token = 0;
-	links->config.dtls->move(a->session, &old);
+	for (unsigned int i = 0; i < count; i++) {
+		a->challenged = endpoints[i];
+		links->config.dtls->move(a->session, &endpoints[i]);
+		if (association_send(a, &frame) < 0)
+			a->challenge_token = 0;
+	}
+	links->config.dtls->move(a->session, &a->path);
+}
+
+void association_challenge(struct association *a, const struct cw_endpoint *seen, uint64_t now_ns)
+{
+	/* Nobody goes back to a relay whose direct path is alive. */
+	if (seen->family == CW_FAMILY_RELAY && !keepalive_silent(a, now_ns))
+		return;
+	if (!a->is_link || (a->challenge_ns != 0 && now_ns - a->challenge_ns < CHALLENGE_EVERY_NS))
+		return;
+	send_challenge(a, seen, 1, now_ns);
+}
+
+void association_probe(struct association *a, const struct cw_endpoint *endpoints,
+		       unsigned int count, uint64_t now_ns)
+{
+	if (a->is_link && (a->challenge_ns == 0 || now_ns - a->challenge_ns >= CHALLENGE_EVERY_NS))
+		send_challenge(a, endpoints, count, now_ns);
 }
 
 static void on_response(struct association *a, const struct cw_endpoint *from,
 			const Causeway__Link__Response *response, uint64_t now_ns)
 {
-	if (a->challenge_token == 0 || response->token != a->challenge_token ||
-	    !cw_endpoint_equal(from, &a->challenged))
+	if (a->challenge_token == 0 || response->token != a->challenge_token)
 		return;
+	if (!cw_endpoint_equal(from, &a->challenged)) {
+		/* It hears us and is there, but whether it hears us there is to be seen. */
+		if (from->family != CW_FAMILY_RELAY && !cw_endpoint_equal(from, &a->path))
+			send_challenge(a, from, 1, now_ns);
+		return;
+	}
 	a->challenge_token = 0;
+	a->previous = a->path;
 	association_rebucket(a, &a->challenged);
 	a->links->config.dtls->move(a->session, &a->challenged);
 	if (a->is_link)
 		a->links->ops.moved(a->links->ctx, &a->identity.node, &a->path, now_ns);
 }
 
-static void answer_challenge(struct association *a, const Causeway__Link__Challenge *challenge)
+/* To where it came from: that is the path it asks about. */
+static void answer_challenge(struct association *a, const struct cw_endpoint *from,
+			     const Causeway__Link__Challenge *challenge)
 {
+	const struct cw_dtls_ops *dtls = a->links->config.dtls;
 	Causeway__Link__Response response = CAUSEWAY__LINK__RESPONSE__INIT;
 	Causeway__Link__Frame frame = CAUSEWAY__LINK__FRAME__INIT;
 
 	response.token = challenge->token;
 	frame.body_case = CAUSEWAY__LINK__FRAME__BODY_RESPONSE;
 	frame.response = &response;
+	dtls->move(a->session, from);
 	if (association_send(a, &frame) < 0)
 		cw_log(a->links->config.log, CW_LOG_DEBUG, MODULE, "response not sent");
+	dtls->move(a->session, &a->path);
 }
 
 static void on_frame(struct association *a, const struct cw_endpoint *from,
@@ -266,13 +294,19 @@ static void on_frame(struct association *a, const struct cw_endpoint *from,
 		keepalive_pong(a, frame->pong->token, now_ns);
 		break;
 	case CAUSEWAY__LINK__FRAME__BODY_CHALLENGE:
-		answer_challenge(a, frame->challenge);
+		answer_challenge(a, from, frame->challenge);
 		break;
 	case CAUSEWAY__LINK__FRAME__BODY_RESPONSE:
 		on_response(a, from, frame->response, now_ns);
 		break;
 	case CAUSEWAY__LINK__FRAME__BODY_RENEW:
 		renew_wanted(a, now_ns);
+		break;
+	case CAUSEWAY__LINK__FRAME__BODY_RELAY_ASK:
+	case CAUSEWAY__LINK__FRAME__BODY_RELAY_BIND:
+	case CAUSEWAY__LINK__FRAME__BODY_RELAY_DROP:
+		if (a->is_link)
+			relay_frame(a, frame, now_ns);
 		break;
 	case CAUSEWAY__LINK__FRAME__BODY_PIECE:
 		if (a->is_link || a->retired)

@@ -40,6 +40,19 @@ static struct attempt *slot(struct cw_links *links)
 	return grown;
 }
 
+/* A relayed link wants a direct path: the next of these endpoints is challenged. When the other end
+ * does the same, both NATs open. */
+static bool probe_direct(struct cw_links *links, const struct cw_node_id *node,
+			 const struct cw_endpoint *endpoints, unsigned int count, uint64_t now_ns)
+{
+	struct association *a = link_find(links, node);
+
+	if (a == NULL || a->path.family != CW_FAMILY_RELAY)
+		return false;
+	association_probe(a, endpoints, count, now_ns);
+	return true;
+}
+
 /* Linked, or shaking hands and getting on with it? */
 static bool somebody_at(const struct cw_links *links, const struct cw_endpoint *at, uint64_t now_ns)
 {
@@ -50,6 +63,28 @@ static bool somebody_at(const struct cw_links *links, const struct cw_endpoint *
 	return a->client || now_ns - a->began_ns < STALLED_NS;
 }
 
+/* @return how many handshakes were begun. */
+static unsigned int begin_all(struct cw_links *links, const struct cw_endpoint *endpoints,
+			      unsigned int count, uint64_t now_ns)
+{
+	unsigned int begun = 0;
+
+	for (unsigned int i = 0; i < count; i++) {
+		struct cw_dtls_session *session;
+
+		if (somebody_at(links, &endpoints[i], now_ns))
+			continue;
+		session = links->config.dtls->connect(links->config.engine, &endpoints[i], now_ns);
+		if (session == NULL)
+			continue;
+		if (association_add(links, session, &endpoints[i], true, now_ns) == NULL)
+			links->config.dtls->close(session);
+		else
+			begun++;
+	}
+	return begun;
+}
+
 int cw_links_connect(struct cw_links *links, const struct cw_node_id *node,
 		     const struct cw_endpoint *endpoints, unsigned int count, uint64_t now_ns)
 {
@@ -57,12 +92,14 @@ int cw_links_connect(struct cw_links *links, const struct cw_node_id *node,
 
 	if (count == 0 || count > CW_LINK_ENDPOINTS_MAX)
 		return -EINVAL;
+	if (node != NULL && probe_direct(links, node, endpoints, count, now_ns))
+		return 0;
 	if (node != NULL &&
 	    (link_find(links, node) != NULL || cw_node_id_equal(node, &links->config.self)))
 		return -EALREADY;
 	for (unsigned int i = 0; i < links->attempts_size; i++)
 		if (same_target(&links->attempts[i], node, endpoints))
-			return -EALREADY;
+			return begin_all(links, endpoints, count, now_ns) > 0 ? 0 : -EALREADY;
 	free_slot = slot(links);
 	if (free_slot == NULL)
 		return -ENOSPC;
@@ -73,16 +110,7 @@ int cw_links_connect(struct cw_links *links, const struct cw_node_id *node,
 	if (node != NULL)
 		free_slot->node = *node;
 	memcpy(free_slot->endpoints, endpoints, count * sizeof(endpoints[0]));
-	for (unsigned int i = 0; i < count; i++) {
-		struct cw_dtls_session *session;
-
-		if (somebody_at(links, &endpoints[i], now_ns))
-			continue;
-		session = links->config.dtls->connect(links->config.engine, &endpoints[i], now_ns);
-		if (session != NULL &&
-		    association_add(links, session, &endpoints[i], true, now_ns) == NULL)
-			links->config.dtls->close(session);
-	}
+	begin_all(links, endpoints, count, now_ns);
 	return 0;
 }
 

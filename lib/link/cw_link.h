@@ -63,6 +63,17 @@ struct cw_link_sa {
 	uint8_t key[CW_LINK_SA_KEY_BYTES]; /* zeroed by lib/link after the op returned */
 };
 
+/** A relay channel (RFC 8656): a number on one link. Either we forward it, or a peer is behind it.
+ */
+struct cw_link_channel {
+	struct cw_node_id link; /* on whose link */
+	uint16_t number;
+	bool forward;
+	struct cw_node_id other; /* forward: the link it goes to; else the peer behind it */
+	uint16_t other_number;	 /* forward: its number there */
+	uint64_t used_ns;
+};
+
 struct cw_link_ops {
 	/** One UDP payload to an underlay endpoint. */
 	void (*send)(void *ctx, const struct cw_endpoint *to, const void *data, size_t len);
@@ -99,6 +110,12 @@ struct cw_link_ops {
 	/** Whether traffic is to flow: are SAs wanted with this node? May be NULL: with all. Asked
 	 * when the link comes up; both ends must want them. */
 	bool (*wants_sas)(void *ctx, const struct cw_identity *peer);
+	/** A relay joined us with a node: @p path can be connected to like an endpoint. May be
+	 * NULL. */
+	void (*relayed)(void *ctx, const struct cw_node_id *node, const struct cw_endpoint *path,
+			uint64_t now_ns);
+	/** Channels came or went (cw_links_channels). May be NULL. */
+	void (*channels)(void *ctx, uint64_t now_ns);
 	/** Two nodes with one identity: @p node answers from both endpoints, or it is our own ID
 	 * and not us. May be NULL. */
 	void (*twin)(void *ctx, const struct cw_node_id *node, const struct cw_endpoint *one,
@@ -178,6 +195,21 @@ bool cw_links_classify(struct cw_links *links, const struct cw_node_id *node,
  * death is noticed within 2 s. */
 void cw_links_busy(struct cw_links *links, const struct cw_node_id *node, uint64_t now_ns);
 void cw_links_load(const struct cw_links *links, struct cw_links_load *out);
+
+/** Ask a linked node to relay between us and @p peer, to which it must be linked. `relayed` tells.
+ * @return 0, -ENOTCONN. */
+CW_MUST_USE int cw_links_relay(struct cw_links *links, const struct cw_node_id *relay,
+			       const struct cw_node_id *peer, uint64_t now_ns);
+/** A datagram of the DTLS engine: to its endpoint, or through the relay that the endpoint names. */
+void cw_links_output(struct cw_links *links, const struct cw_endpoint *to, const void *data,
+		     size_t len);
+/** Workers saw traffic on this channel. */
+void cw_links_used(struct cw_links *links, const struct cw_node_id *link, uint16_t number,
+		   uint64_t now_ns);
+/** @param from where its datagrams come from, @param to where they go, or whose they are */
+typedef void (*cw_links_channel_fn)(void *arg, const struct cw_link_channel *channel,
+				    const struct cw_endpoint *from, const struct cw_endpoint *to);
+void cw_links_channels(const struct cw_links *links, cw_links_channel_fn visit, void *arg);
 
 /** Send a message over the link. @return 0, -ENOTCONN, -EMSGSIZE. */
 CW_MUST_USE int cw_links_send(struct cw_links *links, const struct cw_node_id *to, const void *data,

@@ -21,6 +21,9 @@ enum {
 	/* Records from endpoints without an association that are tried on the links that fell
 	   silent, a second: each try costs an AEAD check per silent link. */
 	STRANGERS_PER_S = 16,
+	/* Relay channels in all and, as the relay, on one link. */
+	CHANNELS_MAX = 4096,
+	CHANNELS_PER_LINK_MAX = 128,
 	/* Messages being put together per link. */
 	REASSEMBLIES_MAX = 4,
 	PIECES_MAX = 64,
@@ -41,7 +44,7 @@ enum {
 #define REASSEMBLY_NS  (UINT64_C(5) * CW_NS_PER_S)
 #define STUN_EVERY_NS  (UINT64_C(60) * CW_NS_PER_S)
 /* A hello without any answer for so long is said again when the other end shows up. */
-#define HELLO_STALE_NS (UINT64_C(200) * CW_NS_PER_MS)
+#define HELLO_STALE_NS (UINT64_C(100) * CW_NS_PER_MS)
 /* A handshake of the other end that got nowhere for so long does not keep us from trying. */
 #define STALLED_NS	   (UINT64_C(1) * CW_NS_PER_S)
 #define CHALLENGE_EVERY_NS (UINT64_C(500) * CW_NS_PER_MS)
@@ -142,7 +145,7 @@ struct association {
 	uint32_t rekeys;
 
 	/* roaming */
-	struct cw_endpoint challenged;
+	struct cw_endpoint challenged, previous; /* previous: records may still come from there */
 	uint64_t challenge_token, challenge_ns;
 };
 
@@ -166,6 +169,9 @@ struct cw_links {
 	unsigned int count, size, handshakes_in;
 	struct attempt *attempts; /* a slot is free while not used */
 	unsigned int attempts_size;
+	struct cw_link_channel *channels;
+	unsigned int channel_count, channel_size;
+	uint64_t channels_ns;
 	uint64_t wake_ns; /* no timer of any association is due before */
 	uint64_t strangers_ns;
 	unsigned int strangers;
@@ -193,6 +199,9 @@ void links_sweep(struct cw_links *links);
 /* association.c */
 void association_input(struct association *a, const struct cw_endpoint *from, const uint8_t *data,
 		       size_t len, uint64_t now_ns);
+/* The same question to several: which of them is it? */
+void association_probe(struct association *a, const struct cw_endpoint *endpoints,
+		       unsigned int count, uint64_t now_ns);
 /* Ask a new endpoint of the peer whether it really is there. */
 void association_challenge(struct association *a, const struct cw_endpoint *seen, uint64_t now_ns);
 uint64_t association_timer(struct association *a, uint64_t now_ns);
@@ -221,6 +230,16 @@ void keepalive_pong(struct association *a, uint64_t token, uint64_t now_ns);
 bool keepalive_timer(struct association *a, uint64_t now_ns, uint64_t *next);
 /* Has been silent for so long that it may have moved. */
 bool keepalive_silent(const struct association *a, uint64_t now_ns);
+
+/* relay.c */
+void relay_frame(struct association *a, const Causeway__Link__Frame *frame, uint64_t now_ns);
+void relay_input(struct cw_links *links, const struct cw_endpoint *from, const uint8_t *data,
+		 size_t len, uint64_t now_ns);
+void relay_link_down(struct cw_links *links, const struct cw_node_id *node, uint64_t now_ns);
+uint64_t relay_timer(struct cw_links *links, uint64_t now_ns);
+/* links.c: by its first byte. */
+void links_datagram(struct cw_links *links, const struct cw_endpoint *from, const uint8_t *data,
+		    size_t len, uint64_t now_ns);
 
 /* sa.c */
 void sa_begin(struct association *a, uint64_t now_ns);

@@ -155,6 +155,7 @@ void association_end(struct association *a, enum cw_link_down_reason why, uint64
 	if (a->is_link) {
 		sa_end(a, now_ns);
 		link_leave(a);
+		relay_link_down(links, &a->identity.node, now_ns);
 		links->ops.down(links->ctx, &a->identity.node, why, now_ns);
 	}
 }
@@ -213,6 +214,7 @@ void cw_links_destroy(struct cw_links *links)
 	links_sweep(links);
 	free(links->all);
 	free(links->attempts);
+	free(links->channels);
 	free(links);
 }
 
@@ -312,7 +314,11 @@ static void stranger(struct cw_links *links, const struct cw_endpoint *from, con
 		bool asked = a->challenge_token != 0 && cw_endpoint_equal(&a->challenged, from);
 		uint64_t heard_ns = a->heard_ns;
 
-		if (!a->is_link || (!asked && !keepalive_silent(a, now_ns)))
+		bool moved = cw_endpoint_equal(&a->previous, from);
+
+		/* A relayed one may be opening a direct path. */
+		if (!a->is_link || (!asked && !moved && a->path.family != CW_FAMILY_RELAY &&
+				    !keepalive_silent(a, now_ns)))
 			continue;
 		association_input(a, from, data, len, now_ns);
 		if (a->dead || a->heard_ns != heard_ns)
@@ -346,7 +352,7 @@ static void dtls_input(struct cw_links *links, const struct cw_endpoint *from, c
 		stranger(links, from, data, len, now_ns);
 }
 
-void cw_links_input(struct cw_links *links, const struct cw_endpoint *from, const uint8_t *data,
+void links_datagram(struct cw_links *links, const struct cw_endpoint *from, const uint8_t *data,
 		    size_t len, uint64_t now_ns)
 {
 	switch (cw_wan_classify(data, len)) {
@@ -356,15 +362,25 @@ void cw_links_input(struct cw_links *links, const struct cw_endpoint *from, cons
 	case CW_WAN_DTLS:
 		dtls_input(links, from, data, len, now_ns);
 		break;
+	case CW_WAN_CHANNEL:
+		relay_input(links, from, data, len, now_ns);
+		break;
 	default:
 		break;
 	}
+}
+
+void cw_links_input(struct cw_links *links, const struct cw_endpoint *from, const uint8_t *data,
+		    size_t len, uint64_t now_ns)
+{
+	links_datagram(links, from, data, len, now_ns);
 	links_sweep(links);
 }
 
 uint64_t cw_links_timer(struct cw_links *links, uint64_t now_ns)
 {
-	uint64_t next, attempts_ns = attempts_timer(links, now_ns);
+	uint64_t next,
+		attempts_ns = cw_min_u64(attempts_timer(links, now_ns), relay_timer(links, now_ns));
 
 	if (now_ns < links->wake_ns)
 		return cw_min_u64(attempts_ns, links->wake_ns);

@@ -14,9 +14,11 @@ void stun_ask(struct association *a, uint64_t now_ns)
 	uint8_t message[CW_STUN_BYTES_MAX];
 
 	a->stun_ns = now_ns + STUN_EVERY_NS;
+	if (a->path.family == CW_FAMILY_RELAY)
+		return; /* it would tell the relay's view of nothing */
 	links->config.random.fill(links->config.random.ctx, a->stun_transaction,
 				  sizeof(a->stun_transaction));
-	links->ops.send(links->ctx, &a->path, message,
+	cw_links_output(links, &a->path, message,
 			cw_stun_write_request(message, a->stun_transaction));
 }
 
@@ -30,7 +32,7 @@ void stun_input(struct cw_links *links, const struct cw_endpoint *from, const ui
 	if (cw_stun_parse(data, len, &m) < 0 || m.method != 1)
 		return;
 	if (m.class == CW_STUN_REQUEST && m.unknown_required == 0) {
-		links->ops.send(links->ctx, from, message,
+		cw_links_output(links, from, message,
 				cw_stun_write_response(message, m.transaction, from));
 		return;
 	}

@@ -30,15 +30,29 @@ static uint64_t back_off(uint64_t *backoff_ns, uint64_t last_ns)
 	return wait;
 }
 
+/* Nodes that could relay to us: linked directly. */
+static unsigned int list_relays(const struct cw_overlay *o, ProtobufCBinaryData *list)
+{
+	unsigned int count = 0;
+
+	for (unsigned int i = 0; i < o->count && count < RELAYS_MAX; i++)
+		if (node_ready(o->nodes[i]) && !o->nodes[i]->relayed)
+			list[count++] = id_pack(&o->nodes[i]->node.identity.node);
+	return count;
+}
+
 int connect_to_send(struct cw_overlay *o, const struct cw_node_id *to, enum mode mode,
 		    enum kind kind, uint64_t token, const struct cw_node_id *via, uint64_t now_ns)
 {
 	Causeway__Overlay__ConnectTo connect_to = CAUSEWAY__OVERLAY__CONNECT_TO__INIT;
 	Causeway__Overlay__Frame frame = CAUSEWAY__OVERLAY__FRAME__INIT;
+	ProtobufCBinaryData relays[RELAYS_MAX];
 	struct told_node self;
 
 	tell_self(o, &self);
 	connect_to.node = &self.node;
+	connect_to.relays = relays;
+	connect_to.n_relays = list_relays(o, relays);
 	connect_to.kind = kind;
 	connect_to.token = token;
 	if (via != NULL)
@@ -75,13 +89,34 @@ static void place_anyhow(struct cw_overlay *o, uint64_t now_ns)
 	}
 }
 
+static bool could_relay(const struct cw_overlay *o, const struct cw_node_id *id)
+{
+	const struct node *n = node_find(o, id);
+
+	return n != NULL && node_ready(n) && !n->relayed;
+}
+
+static void ask_relay(struct cw_overlay *o, struct node *n, uint64_t now_ns)
+{
+	const struct cw_node_id *relay = could_relay(o, &n->relay) ? &n->relay : &n->teller;
+
+	if (o->ops.relay != NULL && could_relay(o, relay) &&
+	    o->ops.relay(o->ctx, relay, &n->node.identity.node, now_ns) == 0)
+		n->asked_relay = true;
+}
+
 void connect_node(struct cw_overlay *o, struct node *n, enum kind kind, uint64_t now_ns)
 {
 	struct cw_node_id id = n->node.identity.node;
 	const struct node *teller = node_find(o, &n->teller);
 	uint64_t last = now_ns - n->known_ns > STALE_NS ? CONNECT_LAST_STALE_NS : CONNECT_LAST_NS;
 
+	if (n->relayed)
+		last = CONNECT_LAST_STALE_NS; /* it works; a direct path would be better */
 	n->connect_ns = now_ns + back_off(&n->backoff_ns, last) + random_ns(o, CONNECT_FIRST_NS);
+	/* Nobody answered directly: both ends may be behind NATs that no opening helps. */
+	if (n->tries++ > 0 && !n->node.linked)
+		ask_relay(o, n, now_ns);
 	if (n->node.endpoint_count > 0)
 		o->ops.connect(o->ctx, &id, n->node.endpoints, n->node.endpoint_count, now_ns);
 	if (o->linked > 0 &&
@@ -96,6 +131,7 @@ static void answer(struct cw_overlay *o, const Causeway__Overlay__ConnectTo *ask
 		   const struct cw_node_id *to, uint64_t now_ns)
 {
 	struct told_node self, near[2 * CW_OVERLAY_NEAR];
+	ProtobufCBinaryData relays[RELAYS_MAX];
 	Causeway__Overlay__Node *list[2 * CW_OVERLAY_NEAR];
 	Causeway__Overlay__ConnectTo reply = CAUSEWAY__OVERLAY__CONNECT_TO__INIT;
 	Causeway__Overlay__Frame frame = CAUSEWAY__OVERLAY__FRAME__INIT;
@@ -107,6 +143,8 @@ static void answer(struct cw_overlay *o, const Causeway__Overlay__ConnectTo *ask
 	reply.kind = asked->kind;
 	reply.token = asked->token;
 	reply.reply = true;
+	reply.relays = relays;
+	reply.n_relays = list_relays(o, relays);
 	reply.near = list;
 	reply.n_near = tell_near(o, to, near, list);
 	frame.body_case = CAUSEWAY__OVERLAY__FRAME__BODY_CONNECT_TO;
@@ -138,6 +176,32 @@ static void take_reply(struct cw_overlay *o, struct node *n,
 	}
 }
 
+/* Whoever both are linked to directly stands between them if need be; without one, a link to the
+ * first that the other end names is made. */
+static void choose_relay(struct cw_overlay *o, struct node *n,
+			 const Causeway__Overlay__ConnectTo *c, uint64_t now_ns)
+{
+	struct cw_node_id id, first = {0};
+	size_t count = c->n_relays < RELAYS_MAX ? c->n_relays : RELAYS_MAX;
+	size_t start = cw_random_u64(&o->config.random) % RELAYS_MAX;
+
+	for (size_t i = 0; i < count; i++) {
+		if (!id_unpack(&c->relays[(start + i) % count], &id) ||
+		    cw_node_id_equal(&id, &o->config.self))
+			continue;
+		if (could_relay(o, &id)) {
+			n->relay = id;
+			return;
+		}
+		if (cw_node_id_is_zero(&first))
+			first = id;
+	}
+	if (n->tries > 1 && !cw_node_id_is_zero(&first)) {
+		n->relay = first;
+		cw_overlay_want(o, &first, now_ns);
+	}
+}
+
 void connect_to_input(struct cw_overlay *o, const Causeway__Overlay__Frame *frame, uint64_t now_ns)
 {
 	const Causeway__Overlay__ConnectTo *c = frame->connect_to;
@@ -164,7 +228,12 @@ void connect_to_input(struct cw_overlay *o, const Causeway__Overlay__Frame *fram
 	else
 		take_reply(o, n, c, now_ns);
 	n = node_find(o, &source);
-	if (n == NULL || n->node.linked || n->node.endpoint_count == 0)
+	if (n == NULL || (n->node.linked && !n->relayed))
+		return;
+	if (!n->node.linked)
+		choose_relay(o, n, c, now_ns);
+	n = node_find(o, &source);
+	if (n == NULL || n->node.endpoint_count == 0)
 		return;
 	n->connect_ns = cw_max_u64(n->connect_ns, now_ns + CONNECT_FIRST_NS);
 	o->ops.connect(o->ctx, &source, n->node.endpoints, n->node.endpoint_count, now_ns);
@@ -258,8 +327,14 @@ static uint64_t wanted(struct cw_overlay *o, uint64_t now_ns)
 		struct node *n = o->nodes[i];
 		bool traffic = n->need & CW_OVERLAY_NEED_TRAFFIC;
 
-		if (n->node.linked || !traffic)
+		if (n->node.linked ? !n->relayed : !traffic)
 			continue;
+		if (n->node.linked) {
+			if (now_ns >= n->connect_ns)
+				connect_node(o, n, KIND_TRAFFIC, now_ns);
+			next = cw_min_u64(next, n->connect_ns);
+			continue;
+		}
 		if (now_ns - n->traffic_ns >= o->config.traffic_idle_ns) {
 			n->need &= ~(unsigned int)CW_OVERLAY_NEED_TRAFFIC;
 			continue;

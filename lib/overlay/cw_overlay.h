@@ -24,7 +24,7 @@ struct cw_overlay;
 /** Services that share the overlay; numbers are on the wire. */
 enum cw_overlay_service {
 	CW_OVERLAY_DHT = 1,
-	CW_OVERLAY_LEASE = 2, /* consents, not-here, fellows (lib/namespace) */
+	CW_OVERLAY_LEASE = 2,	   /* consents, not-here, fellows (lib/namespace) */
 	CW_OVERLAY_REVOCATION = 8, /* identities taken back (lib/identity) */
 	CW_OVERLAY_SERVICE_COUNT = 16
 };
@@ -71,6 +71,9 @@ struct cw_overlay_ops {
 	int (*send)(void *ctx, const struct cw_node_id *to, const void *data, size_t len,
 		    uint64_t now_ns);
 	void (*close)(void *ctx, const struct cw_node_id *node, uint64_t now_ns);
+	/** cw_links_relay; cw_overlay_relayed comes when it works. May be NULL. */
+	int (*relay)(void *ctx, const struct cw_node_id *relay, const struct cw_node_id *peer,
+		     uint64_t now_ns);
 	/** What this link is for. */
 	void (*classify)(void *ctx, const struct cw_node_id *node, enum cw_overlay_class class,
 			 uint64_t now_ns);
@@ -128,7 +131,7 @@ struct cw_overlay_config {
 struct cw_overlay_info {
 	bool joined;
 	uint64_t estimate; /* of the ring's size */
-	unsigned int links, near, far, traffic, known;
+	unsigned int links, near, far, traffic, relayed, known;
 	uint64_t routed_in, hops_in; /* of messages that ended here */
 	uint64_t forwarded, unreachable, expired;
 	uint64_t signatures_made, signatures_checked, signatures_bad;
@@ -147,6 +150,12 @@ void cw_overlay_link_down(struct cw_overlay *overlay, const struct cw_node_id *n
 			  uint64_t now_ns);
 void cw_overlay_input(struct cw_overlay *overlay, const struct cw_node_id *from,
 		      const uint8_t *data, size_t len, uint64_t now_ns);
+/** The path of a link moved: from a relay to direct, or to another endpoint. */
+void cw_overlay_moved(struct cw_overlay *overlay, const struct cw_node_id *node,
+		      const struct cw_endpoint *path, uint64_t now_ns);
+/** A relay joined us with a node: this path can be connected to. */
+void cw_overlay_relayed(struct cw_overlay *overlay, const struct cw_node_id *node,
+			const struct cw_endpoint *path, uint64_t now_ns);
 /** Our own reflexive endpoint was learnt: tell the others. */
 void cw_overlay_endpoint(struct cw_overlay *overlay, const struct cw_endpoint *seen,
 			 uint64_t now_ns);

@@ -27,6 +27,8 @@ enum {
 	/* Sources whose certificates are kept, and destinations believed to have ours. */
 	SIGNERS_MAX = 48,
 	TOLD_CERTIFICATE_MAX = 64,
+	/* Nodes that a ConnectTo names as possible relays. */
+	RELAYS_MAX = 12,
 	/* ConnectTo messages that are acted on in a second. */
 	CONNECT_TO_PER_S = 64,
 	/* Destinations that are counted, to see who deserves a link, and how many messages say so.
@@ -68,7 +70,11 @@ struct node {
 	struct cw_overlay_node node;
 	unsigned int need, said_need, peer_need; /* enum cw_overlay_need */
 	bool heard_need, had_link, near;
+	bool relayed;	    /* its path leads through a relay */
+	bool asked_relay;   /* we want one */
+	unsigned int tries; /* since it was linked last */
 	enum cw_overlay_class class;
+	struct cw_node_id relay;  /* who could relay to it; zero: the teller may */
 	struct cw_node_id teller; /* who is linked to it, as far as we heard */
 	uint64_t connect_ns, backoff_ns;
 	uint64_t known_ns; /* last time anybody spoke of it as reachable */

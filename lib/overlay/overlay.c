@@ -122,6 +122,10 @@ void cw_overlay_link_up(struct cw_overlay *overlay, const struct cw_identity *id
 	n->peer_need = 0;
 	n->heard_need = false;
 	n->had_link = true;
+	n->relayed = path->family == CW_FAMILY_RELAY;
+	n->asked_relay = false;
+	n->tries = 0;
+	n->connect_ns = now_ns + CONNECT_FIRST_NS;
 	n->class = CW_OVERLAY_CLASS_NEAR;
 	if (!overlay->placed)
 		n->need |= CW_OVERLAY_NEED_JOIN;
@@ -152,6 +156,10 @@ void cw_overlay_link_down(struct cw_overlay *overlay, const struct cw_node_id *n
 	/* Dismissed, not lost: no reason to look for it. */
 	n->had_link = n->need != 0 || n->peer_need != 0;
 	n->need &= CW_OVERLAY_NEED_TRAFFIC;
+	n->backoff_ns = n->node.draining ? CONNECT_LAST_NS : CONNECT_FIRST_NS;
+	/* A relay will be needed again: no time for another try without. */
+	n->tries = n->relayed;
+	n->relayed = false;
 	n->connect_ns = now_ns + cw_random_u64(&overlay->config.random) % CONNECT_FIRST_NS;
 	if (n->near) {
 		/* Its place on the ring is somebody else's now. */
@@ -166,6 +174,30 @@ void cw_overlay_link_down(struct cw_overlay *overlay, const struct cw_node_id *n
 		for (unsigned int i = 0; i < overlay->config.bootstrap_count; i++)
 			overlay->bootstrap[i].backoff_ns = CONNECT_FIRST_NS;
 	}
+}
+
+void cw_overlay_moved(struct cw_overlay *overlay, const struct cw_node_id *node,
+		      const struct cw_endpoint *path, uint64_t now_ns)
+{
+	struct node *n = node_find(overlay, node);
+
+	(void)now_ns;
+	if (n == NULL || !n->node.linked)
+		return;
+	n->relayed = path->family == CW_FAMILY_RELAY;
+	node_add_endpoint(overlay, n, path);
+}
+
+void cw_overlay_relayed(struct cw_overlay *overlay, const struct cw_node_id *node,
+			const struct cw_endpoint *path, uint64_t now_ns)
+{
+	struct node *n = node_find(overlay, node);
+
+	/* The other end asked: its hello comes. */
+	if (n == NULL || n->node.linked || !n->asked_relay)
+		return;
+	n->asked_relay = false;
+	overlay->ops.connect(overlay->ctx, node, path, 1, now_ns);
 }
 
 static void take_frame(struct cw_overlay *o, struct node *n, Causeway__Overlay__Frame *frame,
@@ -455,6 +487,7 @@ void cw_overlay_info(const struct cw_overlay *overlay, struct cw_overlay_info *o
 		const struct node *n = overlay->nodes[i];
 
 		out->far += node_ready(n) && ((n->need | n->peer_need) & CW_OVERLAY_NEED_FAR);
+		out->relayed += node_ready(n) && n->relayed;
 		out->traffic += node_ready(n) && (n->need & CW_OVERLAY_NEED_TRAFFIC);
 	}
 }

@@ -31,4 +31,13 @@ static inline enum cw_drop cw_channel_parse(const uint8_t *data, size_t len, str
 	return CW_DROP_NONE;
 }
 
+/** Write the header in front of @p bytes of data. */
+static inline void cw_channel_write(uint8_t *out, uint16_t number, uint16_t bytes)
+{
+	out[0] = (uint8_t)(number >> 8);
+	out[1] = (uint8_t)number;
+	out[2] = (uint8_t)(bytes >> 8);
+	out[3] = (uint8_t)bytes;
+}
+
 #endif /* CW_CHANNEL_H */

@@ -147,6 +147,24 @@ static void op_send(void *ctx, const struct cw_endpoint *to, const void *data, s
 	under_send(h->world->under, h->index, to, data, len);
 }
 
+/* What the DTLS engine sends, which may go through a relay. */
+static void op_output(void *ctx, const struct cw_endpoint *to, const void *data, size_t len)
+{
+	struct overlay_host *h = ctx;
+
+	if (h->links != NULL)
+		cw_links_output(h->links, to, data, len);
+}
+
+static void op_relayed(void *ctx, const struct cw_node_id *node, const struct cw_endpoint *path,
+		       uint64_t now_ns)
+{
+	struct overlay_host *h = ctx;
+
+	if (h->overlay != NULL)
+		cw_overlay_relayed(h->overlay, node, path, now_ns);
+}
+
 static void op_up(void *ctx, const struct cw_identity *identity, const struct cw_endpoint *path,
 		  uint64_t now_ns)
 {
@@ -169,10 +187,10 @@ static void op_down(void *ctx, const struct cw_node_id *node, enum cw_link_down_
 static void op_moved(void *ctx, const struct cw_node_id *node, const struct cw_endpoint *path,
 		     uint64_t now_ns)
 {
-	(void)ctx;
-	(void)node;
-	(void)path;
-	(void)now_ns;
+	struct overlay_host *h = ctx;
+
+	if (h->overlay != NULL)
+		cw_overlay_moved(h->overlay, node, path, now_ns);
 }
 
 static void op_message(void *ctx, const struct cw_node_id *from, const uint8_t *data, size_t len,
@@ -268,6 +286,14 @@ static int op_overlay_send(void *ctx, const struct cw_node_id *to, const void *d
 	return cw_links_send(h->links, to, data, len, now_ns);
 }
 
+static int op_relay(void *ctx, const struct cw_node_id *relay, const struct cw_node_id *peer,
+		    uint64_t now_ns)
+{
+	struct overlay_host *h = ctx;
+
+	return cw_links_relay(h->links, relay, peer, now_ns);
+}
+
 static void op_close(void *ctx, const struct cw_node_id *node, uint64_t now_ns)
 {
 	struct overlay_host *h = ctx;
@@ -340,9 +366,11 @@ static const struct cw_link_ops link_ops = {.send = op_send,
 					    .sa_install = op_sa_install,
 					    .sa_retire = op_sa_retire,
 					    .reflexive = op_reflexive,
-					    .refused = op_refused};
+					    .refused = op_refused,
+					    .relayed = op_relayed};
 static const struct cw_overlay_ops overlay_ops = {.connect = op_connect,
 						  .send = op_overlay_send,
+						  .relay = op_relay,
 						  .close = op_close,
 						  .classify = op_classify,
 						  .busy = op_busy,
@@ -370,7 +398,7 @@ void overlay_start(struct overlay_host *h)
 					    .name = h->name,
 					    .site = "",
 					    .random = {.fill = fill, .ctx = w},
-					    .send = op_send,
+					    .send = op_output,
 					    .send_ctx = h};
 	struct cw_link_config link = {.self = h->id,
 				      .workers = 1,
@@ -491,6 +519,12 @@ uint64_t overlay_heap_bytes(const struct overlay_world *w)
 
 	(void)w;
 	return info.uordblks + info.hblkhd;
+}
+
+void overlay_want(struct overlay_host *from, const struct overlay_host *to)
+{
+	cw_overlay_want(from->overlay, &to->id, clock_of(from));
+	wake(from);
 }
 
 /* -- letters */

@@ -76,6 +76,8 @@ void overlay_take_down(struct overlay_world *w);
 void overlay_start(struct overlay_host *h);
 /* crash: nobody hears a goodbye. */
 void overlay_stop(struct overlay_host *h, bool crash);
+/* Hosts' traffic wants to go there. */
+void overlay_want(struct overlay_host *from, const struct overlay_host *to);
 /* A lookup, or a message to some node. @return 1 when it was sent. */
 unsigned int overlay_ask(struct overlay_world *w, struct overlay_host *from);
 /* Somebody inside sends what is not its own: altered, repeated, made up. */
