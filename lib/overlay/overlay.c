@@ -216,6 +216,10 @@ static void take_frame(struct cw_overlay *o, struct node *n, Causeway__Overlay__
 		n->backoff_ns = CONNECT_LAST_NS;
 		break;
 	case CAUSEWAY__OVERLAY__FRAME__BODY_PAYLOAD:
+		/* A later version's services are nobody's here. */
+		if (frame->payload->service == 0 ||
+		    frame->payload->service >= CW_OVERLAY_SERVICE_COUNT)
+			break;
 		o->ops.deliver(o->ctx, (enum cw_overlay_service)frame->payload->service, &from,
 			       frame->payload->data.data, frame->payload->data.len, now_ns);
 		break;

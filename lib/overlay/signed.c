@@ -279,6 +279,8 @@ void signed_input(struct cw_overlay *o, const Causeway__Overlay__Signed *m, uint
 	s->used_ns = now_ns;
 	if (o->ops.objection != NULL && o->ops.objection(o->ctx, &s->identity) != NULL)
 		return;
+	if (m->service == 0 || m->service >= CW_OVERLAY_SERVICE_COUNT)
+		return;
 	o->ops.deliver(o->ctx, (enum cw_overlay_service)m->service, &source, m->data.data,
 		       m->data.len, now_ns);
 }
