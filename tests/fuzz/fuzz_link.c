@@ -14,16 +14,13 @@
 
 #include <cw_link.h>
 
+#include "open_dtls.h"
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define NODES	  4u
+#define NODES	  OPEN_DTLS_NODES
 #define SPIS_MAX  4096u
 #define STEPS_MAX 64u
-
-struct cw_dtls_session {
-	enum cw_dtls_status status;
-	struct cw_identity peer;
-};
 
 struct spi {
 	bool out, installed;
@@ -38,141 +35,10 @@ struct world {
 	uint64_t dice;
 };
 
-static struct world *world; /* of the run: the DTLS stand-in has no context of its own */
-
 static unsigned int number_of(const struct cw_node_id *node)
 {
 	CW_ASSERT(node->b[0] < NODES);
 	return node->b[0];
-}
-
-static struct cw_dtls_session *session(const struct cw_endpoint *at, enum cw_dtls_status status)
-{
-	struct cw_dtls_session *s = calloc(1, sizeof(*s));
-
-	CW_ASSERT(s != NULL);
-	s->status = status;
-	s->peer.node.b[0] = (uint8_t)(at->ip4 % NODES);
-	return s;
-}
-
-static struct cw_dtls_session *dtls_accept(struct cw_dtls *engine, const struct cw_endpoint *from,
-					   const uint8_t *data, size_t len, uint64_t now_ns)
-{
-	(void)engine;
-	(void)now_ns;
-	return len > 1 && data[0] == 22 ? session(from, CW_DTLS_ESTABLISHED) : NULL;
-}
-
-static struct cw_dtls_session *dtls_connect(struct cw_dtls *engine, const struct cw_endpoint *to,
-					    uint64_t now_ns)
-{
-	(void)engine;
-	(void)now_ns;
-	return session(to, CW_DTLS_HANDSHAKE);
-}
-
-static size_t dtls_input(struct cw_dtls_session *s, const uint8_t *data, size_t len, uint8_t *out,
-			 size_t out_size, uint64_t now_ns)
-{
-	(void)now_ns;
-	if (data == NULL || len < 2)
-		return 0;
-	if (data[0] == 22 && s->status == CW_DTLS_HANDSHAKE)
-		s->status = CW_DTLS_ESTABLISHED;
-	if (data[0] == 21)
-		s->status = data[1] & 1 ? CW_DTLS_CLOSED : CW_DTLS_FAILED;
-	if (data[0] != 23 || s->status != CW_DTLS_ESTABLISHED || len - 1 > out_size)
-		return 0;
-	memcpy(out, data + 1, len - 1);
-	return len - 1;
-}
-
-static int dtls_write(struct cw_dtls_session *s, const void *data, size_t len)
-{
-	(void)data;
-	return s->status != CW_DTLS_ESTABLISHED ? -ENOTCONN : len > 1300 ? -EMSGSIZE : 0;
-}
-
-static uint64_t dtls_timer(struct cw_dtls_session *s, uint64_t now_ns)
-{
-	(void)s;
-	(void)now_ns;
-	return CW_NEVER;
-}
-
-static enum cw_dtls_status dtls_status(const struct cw_dtls_session *s)
-{
-	return s->status;
-}
-
-static const char *dtls_reason(const struct cw_dtls_session *s)
-{
-	return s->status == CW_DTLS_FAILED ? "as the input says" : "";
-}
-
-static const struct cw_identity *dtls_peer(const struct cw_dtls_session *s)
-{
-	return s->status == CW_DTLS_ESTABLISHED ? &s->peer : NULL;
-}
-
-static void dtls_client_random(const struct cw_dtls_session *s, uint8_t out[CW_DTLS_RANDOM_BYTES])
-{
-	(void)s;
-	memset(out, 5, CW_DTLS_RANDOM_BYTES);
-}
-
-static int dtls_exporter(struct cw_dtls_session *s, const char *label, uint8_t *out, size_t len)
-{
-	(void)s;
-	(void)label;
-	memset(out, 3, len);
-	return 0;
-}
-
-static void dtls_move(struct cw_dtls_session *s, const struct cw_endpoint *to)
-{
-	(void)s;
-	(void)to;
-}
-
-static size_t dtls_data_bytes_max(const struct cw_dtls_session *s)
-{
-	(void)s;
-	return 1300;
-}
-
-static void dtls_close(struct cw_dtls_session *s)
-{
-	free(s);
-}
-
-static const struct cw_dtls_ops dtls = {.accept = dtls_accept,
-					.connect = dtls_connect,
-					.input = dtls_input,
-					.write = dtls_write,
-					.timer = dtls_timer,
-					.status = dtls_status,
-					.reason = dtls_reason,
-					.peer = dtls_peer,
-					.client_random = dtls_client_random,
-					.exporter = dtls_exporter,
-					.move = dtls_move,
-					.data_bytes_max = dtls_data_bytes_max,
-					.close = dtls_close};
-
-static int hkdf_expand(const uint8_t prk[32], const uint8_t *info, size_t info_len, uint8_t *out,
-		       size_t len)
-{
-	(void)info;
-	(void)info_len;
-	memset(out, prk[0], len);
-	return 0;
-}
-
-static void cleanse(void *data, size_t len)
-{
-	memset(data, 0, len);
 }
 
 static void fill(void *ctx, void *buf, size_t len)
@@ -361,13 +227,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const struct cw_log log;
 	uint64_t now_ns = CW_NS_PER_S;
-	struct cw_link_config config = {.workers = 2, .log = &log, .dtls = &dtls};
+	struct cw_link_config config = {.workers = 2, .log = &log, .dtls = &open_dtls};
+	struct world *world = calloc(1, sizeof(*world));
 	struct cw_links *links;
 
-	world = calloc(1, sizeof(*world));
 	CW_ASSERT(world != NULL);
 	config.random = (struct cw_random_ops){.fill = fill, .ctx = world};
-	config.kdf = (struct cw_kdf_ops){hkdf_expand, cleanse};
+	config.kdf = open_kdf;
 	CW_ASSERT(cw_links_create(&links, &config, &ops, world) == 0);
 	for (unsigned int step = 0; size >= 3 && step < STEPS_MAX; step++) {
 		size_t len = data[2];
