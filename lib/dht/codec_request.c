@@ -19,6 +19,8 @@ void send_request(struct cw_dht *dht, const struct cw_node_id *to, const struct 
 	Causeway__Dht__Request m = CAUSEWAY__DHT__REQUEST__INIT;
 	Causeway__Dht__Frame frame = CAUSEWAY__DHT__FRAME__INIT;
 	ProtobufCBinaryData consents[CW_STORE_CONSENTS_MAX], clients[CW_STORE_CLIENTS_MAX];
+	/* The packed form points into it until the frame is out. */
+	struct record record = {.kind = RECORD_NS};
 	struct packed_record *ns = NULL;
 	Causeway__Dht__Rid rid;
 
@@ -48,8 +50,7 @@ void send_request(struct cw_dht *dht, const struct cw_node_id *to, const struct 
 	m.ns_scope = dht->config.ns_name;
 	m.host_name = (char *)(uintptr_t)q->host_name;
 	if (q->verb == CW_STORE_NS_PUT) {
-		struct record record = {.kind = RECORD_NS, .ns = q->ns};
-
+		record.ns = q->ns;
 		ns = record_pack(&record, 0, 0, NULL);
 		if (ns == NULL)
 			return;
