@@ -76,6 +76,7 @@ static const char *const calls[] = {
 	"fstatfs",
 	"statfs",
 	/* waiting */
+	"epoll_create", /* EAL's interrupt thread, whenever its sources change */
 	"epoll_create1",
 	"epoll_ctl",
 	"epoll_wait",
@@ -101,6 +102,7 @@ static const char *const calls[] = {
 	"bind",
 	"listen",
 	"accept4",
+	"accept", /* DPDK's memif server */
 	"connect",
 	"getsockname",
 	"getpeername",

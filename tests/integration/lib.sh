@@ -242,7 +242,7 @@ tear_down() {
 		kill -KILL "$pid" 2>/dev/null || true
 	done
 	for ns in $(ip netns list 2>/dev/null | awk '{ print $1 }'); do
-		case $ns in "$PREFIX"-*) ip netns pids "$ns" | xargs -r kill -KILL 2>/dev/null; ip netns del "$ns" ;; esac
+		case $ns in "$PREFIX"-*) ip netns pids "$ns" | xargs -r kill -KILL 2>/dev/null || true; ip netns del "$ns" ;; esac
 	done
 	[ -n "${KEEP_STATE:-}" ] || rm -rf "$STATE"
 }
