@@ -11,7 +11,11 @@
 
 #define LATELY_NS (UINT64_C(5) * CW_NS_PER_S)
 
-enum { TRIES = 64 };
+enum {
+	TRIES = 64,
+	/* Claims per tick that need no success before them. */
+	BUDGET_LEAST = 16,
+};
 
 static void pooled(struct cw_lease_engine *e, void *arg, rte_be32_t ip, enum verdict v)
 {
@@ -75,6 +79,8 @@ static void fill(struct cw_lease_engine *e)
 		e->pool_budget--;
 		acquire(e, ip, NULL, NULL, false, 0, pooled, NULL);
 	}
+	if (tries > TRIES) /* so few are left that looking on is no use before the next tick */
+		e->pool_budget = 0;
 }
 
 /* One at a time: the longest unwanted one. */
@@ -94,8 +100,8 @@ static void drain(struct cw_lease_engine *e)
 void pool_tick(struct cw_lease_engine *e)
 {
 	aim(e);
-	if (e->pool_budget < TRIES)
-		e->pool_budget = TRIES;
+	if (e->pool_budget < BUDGET_LEAST)
+		e->pool_budget = BUDGET_LEAST;
 	drain(e);
 }
 
