@@ -137,22 +137,24 @@ static const struct script scripts[] = {
 		   {78, ON, 0, 0},
 		   {80, OFF, 0, 0},
 		   {193, ON, 1, 0}}},
-	/* The longest lease at the end of the session, in a slow ACK, to a slow host that counts
-	 * from the ACK and then sleeps; the next one asks as soon as it may. */
+	/* The longest lease at the end of the session, in an ACK nearly as slow as a LAN may be, to
+	 * a slow host that counts from the ACK and then sleeps; the next one asks as soon as it
+	 * may.
+	 */
 	{.name = "nomargin",
 	 .sites = {1, 1},
 	 .clients = {1, 2},
 	 .at = {0, 1},
 	 .end_s = 230,
-	 .wires = {{WIRE_LAN | CW_DHCP_ACK, 50, 62, 6, 0, 0}},
+	 .wires = {{WIRE_LAN | CW_DHCP_ACK, 50, 62, 9.9, 0, 0}},
 	 .steps = {{8, SLOWEST, 0, 0},
 		   {8, SLOW, 0, 0},
 		   {8, ON, 0, 0},
 		   {31, DEAF, 0, 0},
 		   {56, OFF, 0, 0},
 		   {57, ON, 0, 0},
-		   {65, OFF, 0, 0},
-		   {182, ON, 1, 0}}},
+		   {69, OFF, 0, 0},
+		   {187.4, ON, 1, 0}}},
 	/* The host releases, regrets it at once and gets its address again. The RELEASE, slower,
 	 * waits while g0 is stopped, until the last ACK seems old enough. */
 	{.name = "stalequeue",
