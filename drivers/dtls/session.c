@@ -7,9 +7,10 @@
  * association and the next one is made.
  *
  * A plaintext alert is not authenticated, so while a handshake is in progress one from anybody
- * would end it: alert records of epoch 0 are not shown to OpenSSL then; a peer that really gave up
- * is found by the timer. Invariant: ESTABLISHED means a verified chain to our CA, an identity that
- * does not contradict itself, and Extended Master Secret.
+ * would end it, and a sealed record that is too short ends even an established association: neither
+ * is shown to OpenSSL. A peer that really gave up is found by the timer. Invariant: ESTABLISHED
+ * means a verified chain to our CA, an identity that does not contradict itself, and Extended
+ * Master Secret.
  */
 #include "internal.h"
 
@@ -19,7 +20,8 @@
 
 #include <openssl/err.h>
 
-#define RECORD_ALERT 21
+#define RECORD_ALERT	    21
+#define RECORD_HEADER_BYTES 13u
 
 static void fail(struct cw_dtls_session *s, const char *why)
 {
@@ -180,10 +182,34 @@ static struct cw_dtls_session *dtls_connect(struct cw_dtls *engine, const struct
 	return s;
 }
 
-/* An alert nobody signed: record type 21 in epoch 0. */
-static bool is_plain_alert(const uint8_t *data, size_t len)
+/* Nonce and tag of the suites we allow: what is shorter cannot be a sealed record. */
+static size_t sealed_bytes_min(const struct cw_dtls_session *s)
 {
-	return len >= 13 && data[0] == RECORD_ALERT && data[3] == 0 && data[4] == 0;
+	const SSL_CIPHER *cipher = SSL_get_current_cipher(s->ssl);
+
+	return cipher != NULL && SSL_CIPHER_get_cipher_nid(cipher) == NID_chacha20_poly1305 ? 16
+											    : 24;
+}
+
+/*
+ * Whether a datagram may be shown to OpenSSL. Anybody can send one from the peer's address, and two
+ * kinds of record that nobody signed would end the association: an alert in the clear, and a sealed
+ * record shorter than nonce and tag, which libssl takes for an error of its own.
+ */
+static bool is_harmless(const struct cw_dtls_session *s, const uint8_t *data, size_t len)
+{
+	while (len >= RECORD_HEADER_BYTES) {
+		bool clear = data[3] == 0 && data[4] == 0;
+		size_t bytes = (size_t)data[11] << 8 | data[12];
+
+		if (clear ? data[0] == RECORD_ALERT : bytes < sealed_bytes_min(s))
+			return false;
+		if (bytes > len - RECORD_HEADER_BYTES)
+			return false;
+		data += RECORD_HEADER_BYTES + bytes;
+		len -= RECORD_HEADER_BYTES + bytes;
+	}
+	return len == 0;
 }
 
 static size_t dtls_input(struct cw_dtls_session *s, const uint8_t *data, size_t len, uint8_t *out,
@@ -193,7 +219,7 @@ static size_t dtls_input(struct cw_dtls_session *s, const uint8_t *data, size_t 
 
 	(void)now_ns;
 	if (data != NULL) {
-		if (is_plain_alert(data, len))
+		if (!is_harmless(s, data, len))
 			return 0;
 		s->io->in = data;
 		s->io->in_len = len;

@@ -33,6 +33,7 @@ enum cw_punt_kind {
 	/* From the WAN. STUN and DTLS: data starts at the UDP payload, `from` is set. */
 	CW_PUNT_STUN,
 	CW_PUNT_DTLS,
+	CW_PUNT_HELLO, /* a DTLS ClientHello: anybody can send one, from any address */
 	CW_PUNT_WAN_ARP,  /* Ethernet header on; only where we own the port's address */
 	CW_PUNT_WAN_ICMP, /* Ethernet header on; echo request to us, or an error about our datagrams
 			   */

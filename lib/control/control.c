@@ -299,6 +299,7 @@ void cw_control_punt(struct cw_control *ctl, const struct cw_punt_meta *meta, co
 	switch (meta->kind) {
 	case CW_PUNT_STUN:
 	case CW_PUNT_DTLS:
+	case CW_PUNT_HELLO:
 		cw_links_input(ctl->links, &meta->from, data, len, now_ns);
 		break;
 	case CW_PUNT_WAN_ARP:

@@ -86,6 +86,14 @@ static void take_channel(struct cw_worker *w, struct rte_mbuf *m, size_t at, uin
 		drop(w, m, CW_DROP_RELAY_CHANNEL);
 }
 
+/* A flood of hellos has a purse of its own: what links say to each other is heard beside it. */
+static enum cw_punt_kind kind_of(const uint8_t *data, uint16_t bytes)
+{
+	if (data[0] <= 3)
+		return CW_PUNT_STUN;
+	return cw_wan_is_client_hello(data, bytes) ? CW_PUNT_HELLO : CW_PUNT_DTLS;
+}
+
 static void demux_udp(struct cw_worker *w, struct rte_mbuf *m, const struct cw_ip4_header *ip,
 		      size_t at)
 {
@@ -128,7 +136,7 @@ static void demux_udp(struct cw_worker *w, struct rte_mbuf *m, const struct cw_i
 		if (cw_udp_parse(ip, data + at - CW_UDP_BYTES, len, &udp) != CW_DROP_NONE)
 			drop(w, m, CW_DROP_UDP_CHECKSUM);
 		else
-			punt_datagram(w, m, data[at] <= 3 ? CW_PUNT_STUN : CW_PUNT_DTLS, at, bytes);
+			punt_datagram(w, m, kind_of(data + at, bytes), at, bytes);
 		return;
 	case CW_WAN_CHANNEL:
 		take_channel(w, m, at, bytes);

@@ -218,12 +218,6 @@ void cw_links_destroy(struct cw_links *links)
 	free(links);
 }
 
-static bool is_client_hello(const uint8_t *data, size_t len)
-{
-	return len > 13 && data[0] == RECORD_HANDSHAKE && data[3] == 0 && data[4] == 0 &&
-	       data[13] == CLIENT_HELLO;
-}
-
 /*
  * Both ends opened at once: whose hello has the lower random stays the client. That both ends see,
  * whatever they know of each other and whatever NATs do to their addresses.
@@ -332,7 +326,7 @@ static void dtls_input(struct cw_links *links, const struct cw_endpoint *from, c
 	struct association *a, *next;
 	bool known = false;
 
-	if (is_client_hello(data, len)) {
+	if (cw_wan_is_client_hello(data, len)) {
 		hello_in(links, from, data, len, now_ns);
 		return;
 	}

@@ -63,4 +63,11 @@ void cw_udp_write_ip4(uint8_t *data, uint8_t tos, uint16_t id, uint16_t fragment
 		      rte_be32_t dst_ip, rte_be16_t src_port, rte_be16_t dst_port,
 		      uint16_t payload_bytes);
 
+/** A DTLS record in the clear that begins with a ClientHello (RFC 6347 sections 4.1, 4.2.2). */
+static inline bool cw_wan_is_client_hello(const uint8_t *payload, size_t len)
+{
+	return len > 13 && payload[0] == 22 && payload[3] == 0 && payload[4] == 0 &&
+	       payload[13] == 1;
+}
+
 #endif /* CW_UDP_H */

@@ -21,12 +21,12 @@ done
 id=$(openssl x509 -in "$pki/gw-a.crt" -pubkey -noout | openssl pkey -pubin -outform DER | sha256sum | cut -c 1-40)
 "$CTL" pki show "$pki/gw-a.crt" --json | jq -e --arg id "$id" '.node == $id and .site == "site-a" and .namespaces == ["demo"] and .roles == ["gateway"]' >/dev/null || fail "pki show"
 rc=0
-"$CTL" pki issue --dir "$pki" --name gw-a >/dev/null 2>&1 || rc=$?
+pki issue --name gw-a >/dev/null 2>&1 || rc=$?
 [ $rc = 1 ] || fail "an existing key was overwritten (exit $rc)"
 
 echo "== another CA"
-"$CTL" pki init --dir "$STATE/pki2" >/dev/null
-"$CTL" pki issue --dir "$STATE/pki2" --name gw-b --site site-b --namespace demo >/dev/null
+pki init --dir "$STATE/pki2" >/dev/null
+pki issue --dir "$STATE/pki2" --name gw-b --site site-b --namespace demo >/dev/null
 write_config a ""
 write_config b '"198.51.100.2:7845"'
 sed -i "s|$pki/|$STATE/pki2/|" "$STATE/b.conf"

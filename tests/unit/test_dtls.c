@@ -189,6 +189,43 @@ static void test_a_forged_alert_does_not_end_a_handshake(void)
 	close_end(&b);
 }
 
+static void test_no_record_from_a_stranger_ends_an_association(void)
+{
+	static const uint8_t types[] = {20, 21, 22, 23, 24, 63};
+	uint8_t record[2 * 13 + 64] = {0}, out[256];
+	struct end a, b;
+
+	open_end(&a, "node-a", "ca1", 1);
+	open_end(&b, "node-b", "ca1", 2);
+	shake(&a, &b);
+	for (unsigned int type = 0; type < sizeof(types); type++)
+		for (unsigned int epoch = 0; epoch < 3; epoch++)
+			for (uint8_t n = 0; n <= 64; n++) {
+				size_t len = 13u + n;
+
+				memset(record, 0, sizeof(record));
+				memcpy(record,
+				       (uint8_t[]){types[type], 0xfe, 0xfd, 0, (uint8_t)epoch}, 5);
+				record[9] = 0xff;
+				record[12] = n;
+				dtls->input(a.session, record, len, out, sizeof(out), 0);
+				/* Its length is a lie, and behind a good one. */
+				record[12] = (uint8_t)(n + 1);
+				dtls->input(a.session, record, len, out, sizeof(out), 0);
+				memmove(record + 13, record, sizeof(record) - 13);
+				record[12] = 0;
+				dtls->input(a.session, record, len + 13, out, sizeof(out), 0);
+				CU_ASSERT_EQUAL_FATAL(dtls->status(a.session), CW_DTLS_ESTABLISHED);
+			}
+	b.out.count = 0;
+	CU_ASSERT_EQUAL(dtls->write(b.session, "still", 5), 0);
+	CU_ASSERT_EQUAL(dtls->input(a.session, b.out.queue[0].data, b.out.queue[0].len, out,
+				    sizeof(out), 0),
+			5);
+	close_end(&a);
+	close_end(&b);
+}
+
 /* Hello, cookie, hello again, from port `port` of a's address. @return whether b began a handshake.
  */
 static bool knock(struct end *a, struct end *b, uint16_t port, uint64_t now_ns)
@@ -325,6 +362,8 @@ int main(void)
 		 test_hellos_from_forged_addresses_leave_nothing},
 		{"a forged alert does not end a handshake",
 		 test_a_forged_alert_does_not_end_a_handshake},
+		{"no record from a stranger ends an association",
+		 test_no_record_from_a_stranger_ends_an_association},
 		{"one address cannot use up the handshakes of all",
 		 test_one_address_cannot_use_up_the_handshakes_of_all},
 		{"an old cookie is worth nothing", test_an_old_cookie_is_worth_nothing},

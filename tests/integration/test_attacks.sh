@@ -1,0 +1,137 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-3-Clause
+# What outsiders, hosts and old recordings try: replay, spoofed addresses outside and inside, forged resets, downgrade, ARP and DHCP
+# lies, expired and foreign certificates, a flood of hellos. Traffic goes on, and each ends under its own name.
+. "$(dirname "$0")/begin.sh"
+for tool in tcpdump openssl jq; do command -v $tool >/dev/null || { echo "needs $tool"; exit 77; }; done
+raw() { local ns=$1; shift; in_ns "$ns" /usr/bin/python3 "$TOP/tests/integration/raw.py" "$@"; }
+
+serving_sites
+for site in a b; do dhclient_get $site-h1; done
+udhcpc_get a-h2
+a1=$(address_of a-h1) a2=$(address_of a-h2) b1=$(address_of b-h1)
+across() { in_ns a-h1 ping -c 5 -i 0.05 -W 2 -q "$b1" | grep -q " 0% packet loss"; }
+wait_for "first ping" across
+drops() { ctl "$1" show drops --json | jq "[.[] | select(.reason == \"$2\") | .packets] | add // 0"; }
+dropped_more() { [ "$(drops "$1" "$2")" -gt "$3" ]; }
+# ends_as SITE REASON COMMAND...: it is dropped there under that name, and traffic goes on.
+ends_as() {
+	local site=$1 reason=$2 before
+	shift 2
+	before=$(drops $site $reason)
+	"$@"
+	wait_for "$reason at $site" dropped_more $site $reason "$before"
+	across || fail "no traffic after $*"
+}
+still_linked() {
+	[ "$(grep -c "link up" "$STATE/a.log")" = 1 ] && ! grep -q "link down" "$STATE/a.log" && across
+}
+router=$(in_ns wan cat /sys/class/net/wan-a/address)
+wan_a=$(in_ns a-gw cat /sys/class/net/wan0/address)
+h1=$(in_ns a-h1 cat /sys/class/net/eth0/address) h2=$(in_ns a-h2 cat /sys/class/net/eth0/address)
+
+echo "== recordings played again: ESP, and the handshake's and the link's records"
+in_ns wan tcpdump -i wan-a -w "$STATE/esp.pcap" -U -c 40 --immediate-mode dst 198.51.100.2 and udp port 7845 2>"$STATE/tcpdump.log" &
+wait_for "the recording" grep -q "listening on" "$STATE/tcpdump.log"
+in_ns a-h1 ping -c 50 -i 0.02 -q "$b1" >/dev/null
+wait_for "the end of the recording" bash -c "[ \$(stat -c %s '$STATE/esp.pcap') -gt 3000 ]"
+sleep 0.5
+ends_as a ESP_REPLAY raw wan replay wan-a "$STATE/esp.pcap"
+still_linked || fail "a replay moved something"
+
+echo "== forged from the peer's own endpoint: ESP, alert, close, hello, handshake garbage"
+spi=$(/usr/bin/python3 -c "
+import struct, sys
+d, at = open('$STATE/esp.pcap', 'rb').read(), 24
+while at + 16 <= len(d):
+    n = struct.unpack_from('<I', d, at + 8)[0]
+    f = d[at + 16:at + 16 + n]
+    if len(f) > 80 and 128 <= f[42] < 255: print(f[42:46].hex()); sys.exit()
+    at += 16 + n")
+ends_as a ESP_AUTH raw wan udp wan-a "$wan_a" 203.0.113.2 198.51.100.2 7845 7845 "${spi}00ffffff0000000000ffffff$(printf '00%.0s' {1..64})"
+for record in 15fefd000000000000000900020228 15fefd000100000000ffff00120000000000000000000000000000000000000000 \
+	16feff0000000000000001000401000000; do
+	raw wan udp wan-a "$wan_a" 203.0.113.2 198.51.100.2 7845 7845 $record
+done
+ends_as a ESP_AUTH raw wan udp wan-a "$wan_a" 203.0.113.99 198.51.100.2 9999 7845 "${spi}00ffffff0000000000ffffff$(printf '00%.0s' {1..64})"
+still_linked || fail "a forged record ended the link"
+[ "$(ctl a show peers --json | jq -r '.[0].endpoint')" = 203.0.113.2:7845 ] || fail "the path moved to a forger"
+
+echo "== downgrade: older DTLS, other suites, no certificate"
+for how in "-dtls1" "-dtls1_2 -cipher ECDHE-ECDSA-AES128-SHA@SECLEVEL=0" "-dtls1_2 -cipher AES128-GCM-SHA256@SECLEVEL=0" \
+	"-dtls1_2 -cipher DHE-RSA-AES256-GCM-SHA384@SECLEVEL=0"; do
+	# shellcheck disable=SC2086
+	timeout 3 ip netns exec "$PREFIX-wan" openssl s_client $how -connect 198.51.100.2:7845 -cert "$STATE/pki/gw-b.crt" \
+		-key "$STATE/pki/gw-b.key" </dev/null >"$STATE/s_client.log" 2>&1 || true
+	grep -qE "Cipher is (ECDHE|AES|DHE)" "$STATE/s_client.log" && fail "accepted: $how"
+done
+timeout 3 ip netns exec "$PREFIX-wan" openssl s_client -dtls1_2 -connect 198.51.100.2:7845 </dev/null >"$STATE/s_client.log" 2>&1 || true
+[ "$(ctl a show peers --json | jq length)" = 1 ] || fail "somebody without a certificate is linked"
+timeout 3 ip netns exec "$PREFIX-wan" openssl s_client -dtls1_2 -connect 198.51.100.2:7845 -cert "$STATE/pki/gw-b.crt" \
+	-key "$STATE/pki/gw-b.key" </dev/null 2>&1 | grep -q "Cipher is ECDHE-ECDSA-AES256-GCM-SHA384" || fail "the judge itself cannot shake hands"
+still_linked || fail "a downgrade attempt ended the link"
+
+echo "== a host lies about itself, and reaches nothing but its network"
+in_ns b-h1 tcpdump -i eth0 -w "$STATE/lies.pcap" -U --immediate-mode icmp and dst host "$b1" and not src host "$a1" 2>"$STATE/lies.log" &
+lies=$!
+wait_for "the sniffer at b" grep -q "listening on" "$STATE/lies.log"
+raw a-h1 ip eth0 "$h1" fe:fd:00:00:00:00 10.128.77.77 "$b1"
+ends_as a SOURCE_MAC raw a-h1 ip eth0 "$h1" fe:fd:00:00:00:00 "$a2" "$b1"
+raw a-h1 ip eth0 "$h1" fe:fd:00:00:00:00 203.0.113.2 "$b1"
+across || fail "no traffic"
+kill $lies 2>/dev/null || true
+[ "$(stat -c %s "$STATE/lies.pcap")" -le 24 ] || fail "a lie arrived at b"
+for underlay in 198.51.100.1 198.51.100.2 203.0.113.2 127.0.0.1; do
+	ends_as a NOT_IN_SUBNET raw a-h1 ip eth0 "$h1" fe:fd:00:00:00:00 "$a1" $underlay
+done
+in_ns wan tcpdump -i any -w "$STATE/leak.pcap" -U --immediate-mode icmp or src net 10.128.0.0/16 2>/dev/null & leak=$!
+in_ns a-h1 ip route add 198.51.100.0/24 via 10.128.0.1
+in_ns a-h1 ping -c 3 -i 0.2 -W 1 198.51.100.1 >/dev/null 2>&1 && fail "a host reached the underlay"
+in_ns a-h1 bash -c "echo x >/dev/udp/10.128.0.1/9; exec 3<>/dev/tcp/10.128.0.1/22" 2>/dev/null && fail "a service of the gateway's machine"
+kill $leak 2>/dev/null || true
+
+echo "== ARP and DHCP lies on the LAN"
+raw a-h2 arp eth0 "$h2" "$b1"
+raw a-h2 arp eth0 "$h2" "$a1"
+in_ns a-h1 ip neigh flush all
+raw a-h2 offer eth0 "$h2"
+wait_for "traffic after lies" across
+in_ns b-h1 tcpdump -i eth0 -w "$STATE/dhcp.pcap" -U --immediate-mode udp port 67 or udp port 68 2>"$STATE/dhcp.log" & sniff=$!
+wait_for "the sniffer" grep -q "listening on" "$STATE/dhcp.log"
+raw a-h2 offer eth0 "$h2"
+across || fail "no traffic"
+kill $sniff 2>/dev/null || true
+[ "$(stat -c %s "$STATE/dhcp.pcap")" -le 24 ] || fail "DHCP crossed the overlay"
+
+echo "== a flood of hellos beside traffic"
+rss() { awk '/VmRSS/ { print $2 }' "/proc/$(cat "$STATE/a.pid")/status"; }
+before=$(rss)
+raw wan hellos wan-a "$wan_a" 198.51.100.2 7845 100000 8 >"$STATE/flood.log" &
+flood=$!
+in_ns a-h1 ping -c 300 -i 0.02 -q "$b1" >"$STATE/flood-ping.log" || true
+wait $flood
+cat "$STATE/flood.log"
+grep -E "transmitted|rtt" "$STATE/flood-ping.log"
+echo "memory: $before kB before, $(rss) kB after"
+[ $(($(rss) - before)) -lt 4096 ] || fail "the flood left something in memory"
+[ "$(ctl a show peers --json | jq length)" = 1 ] || fail "the flood cost the link, or made one"
+still_linked || fail "the flood ended the link"
+udhcpc_get b-h2 || fail "no new host after the flood"
+
+echo "== a certificate that expired, and one for another namespace"
+add_site c 192.0.2.2 192.0.2.1
+pki issue --name gw-c --site site-c --namespace demo --until "$(date -u -d '-10 seconds' +%FT%TZ)" >/dev/null
+write_config c '"198.51.100.2:7845"'
+says "certificate has expired" ip netns exec "$PREFIX-c-gw" "$CAUSEWAYD" -c "$STATE/c.conf" --check || fail "it starts with an expired certificate"
+timeout 3 ip netns exec "$PREFIX-wan" openssl s_client -dtls1_2 -connect 198.51.100.2:7845 -cert "$STATE/pki/gw-c.crt" -key "$STATE/pki/gw-c.key" \
+	</dev/null >/dev/null 2>&1 || true
+wait_for "the refusal of an expired certificate" grep -q "refused: certificate has expired" "$STATE/a.log"
+pki issue --name gw-c --site site-c --namespace other --force >/dev/null
+says 'does not name namespace "demo"' ip netns exec "$PREFIX-c-gw" "$CAUSEWAYD" -c "$STATE/c.conf" --check || fail "it starts in a namespace that it has no certificate for"
+sed -i 's/^namespace = .*/namespace = "other";/' "$STATE/c.conf"
+start_gateway c
+wait_for "c to be linked" bash -c "'$CTL' -s '$STATE/a.sock' show peers --json | jq -e 'any(.[]; .name == \"gw-c\")'"
+sleep 2
+ctl a show peers --json | jq -e '.[] | select(.name == "gw-c") | (.member or .usable) | not' >/dev/null || fail "a gateway of another namespace has keys for ours"
+across || fail "no traffic at the end"
+echo "all of it holds"
