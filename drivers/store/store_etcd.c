@@ -188,6 +188,10 @@ static int submit(void *store, const struct cw_store_request *request, cw_store_
 	struct cw_store_etcd *s = store;
 	struct etcd_op *op = s->op_count < OPS_MAX ? calloc(1, sizeof(*op)) : NULL, **at = &s->ops;
 
+	if (op != NULL && request->verb >= CW_STORE_REG_GET) {
+		free(op); /* plain registers are the DHT's */
+		return -ENOTSUP;
+	}
 	if (op == NULL)
 		return -ENOSPC;
 	op->store = s;

@@ -364,6 +364,15 @@ static void carry_out(struct client *c, const struct queued *q, uint64_t now_ns)
 	case CW_STORE_MAP_WATCH:
 	case CW_STORE_MAP_UNWATCH:
 		break; /* everybody attached hears of every change */
+	case CW_STORE_REG_GET:
+	case CW_STORE_REG_CREATE:
+	case CW_STORE_REG_RENEW:
+	case CW_STORE_REG_RELEASE:
+	case CW_STORE_REG_CAS:
+	case CW_STORE_REG_TAKEOVER:
+	case CW_STORE_REG_KILL:
+		a.result = CW_STORE_DENIED; /* plain registers are the DHT's */
+		break;
 	default:
 		mapping_verb(c, &q->request, &a, now_ns);
 	}

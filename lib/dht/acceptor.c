@@ -1,174 +1,374 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The acceptor: a replica's durable half. State and message in, state and answer out; no timer.
+ * The acceptor: a replica's durable half. Slot and message in, slot and answer out; no timer.
  *
- * A message of ballot b is handled only if b is not below the promise; a greater b raises it.
- * Promise and record are in the log, durable, before the answer that tells of them leaves (R3, R4):
- * answers wait on their lsn.
+ * A message of ballot b is handled only if b is not below the slot's promise; a greater b raises
+ * it. Promise, config register and record are in the log, durable, before the answer that tells of
+ * them leaves (R3, R4): answers wait on their lsn. A question about many slots is answered for
+ * those in which we are active members of that epoch; for the others the answer is what we know
+ * instead: a greater promise, a later configuration, or that we lack the state.
  */
 #include "internal.h"
 
-#include <stdlib.h>
+enum admission { ADMITTED, NACK, OLD, NEED };
 
-static bool ballot_of(const Causeway__Dht__Frame *frame, struct ballot *out)
+static enum admission admit(const struct cw_dht *dht, const struct slot *s, uint64_t epoch,
+			    const struct ballot *ballot)
 {
-	out->round = frame->round;
-	return node_unpack(&frame->node, &out->node);
+	if (epoch != s->epoch || !s->active) {
+		if (epoch > s->epoch || is_member(dht, &s->members))
+			return NEED;
+		return OLD;
+	}
+	return ballot_compare(dht, ballot, &s->promised) < 0 ? NACK : ADMITTED;
 }
 
-static void reply_header(const Causeway__Dht__Frame *to, Causeway__Dht__Frame *frame)
+void send_need(struct cw_dht *dht, const struct cw_node_id *to, const struct slotset *slots,
+	       const struct cursor *from)
 {
-	frame->slot = to->slot;
-	frame->round = to->round;
-	frame->node = to->node;
-	frame->call = to->call;
+	Causeway__Dht__Need need = CAUSEWAY__DHT__NEED__INIT;
+	uint64_t epoch = dht->slots[set_next(slots, 0)].epoch;
+	struct slotset due = *slots;
+	struct packing p;
+
+	for (int i = set_next(slots, 0); from == NULL && i >= 0; i = set_next(slots, i + 1)) {
+		if (dht->now_ns - dht->slots[i].need_ns < NEED_NS)
+			set_del(&due, (uint32_t)i);
+		else
+			dht->slots[i].need_ns = dht->now_ns;
+	}
+	if (set_empty(&due) || cw_node_id_equal(to, &dht->config.self))
+		return;
+	packing_init(&p);
+	packing_header(&p, &due, epoch, NULL, 0);
+	need.disk = dht->disk;
+	if (from != NULL)
+		need.from = cursor_pack(&p.arena, from);
+	p.frame.body_case = CAUSEWAY__DHT__FRAME__BODY_NEED;
+	p.frame.need = &need;
+	send_packing(dht, to, &p, 0);
+	arena_free(&p.arena);
 }
 
-static void nack(struct cw_dht *dht, const struct cw_node_id *to, const Causeway__Dht__Frame *about)
+/* What is known of the first of these slots, and for which others the same is known: taken out. */
+struct config config_of(const struct cw_dht *dht, struct slotset *slots)
 {
-	Causeway__Dht__Promise promise = CAUSEWAY__DHT__PROMISE__INIT;
-	Causeway__Dht__Frame frame = CAUSEWAY__DHT__FRAME__INIT;
+	const struct slot *first = &dht->slots[set_next(slots, 0)];
+	struct config c = {.epoch = first->epoch, .members = first->members, .sid = first->sid};
 
-	promise.epoch = dht->epoch;
-	promise.round = dht->promised.round;
-	promise.node.data = dht->promised.node.b;
-	promise.node.len = CW_NODE_ID_BYTES;
-	reply_header(about, &frame);
-	frame.body_case = CAUSEWAY__DHT__FRAME__BODY_NACK;
-	frame.nack = &promise;
-	send_frame(dht, to, &frame, 0);
+	if (first->led != NULL && first->led->phase == PHASE_SERVE)
+		c.leader = dht->config.self;
+	else if (dht->now_ns - first->heard_ns < LEADER_LOST_NS)
+		c.leader = first->guide;
+	for (int i = set_next(slots, 0); i >= 0; i = set_next(slots, i + 1)) {
+		const struct slot *s = &dht->slots[i];
+
+		if (s->epoch == c.epoch && members_equal(&s->members, &c.members) &&
+		    sid_compare(dht, &s->sid, &c.sid) == 0 &&
+		    cw_node_id_equal(&s->guide, &first->guide) && (s->led == first->led))
+			set_add(&c.slots, (uint32_t)i);
+	}
+	set_add(&c.slots, (uint32_t)set_next(slots, 0));
+	set_cut(slots, &c.slots);
+	return c;
 }
 
-static void on_rread(struct cw_dht *dht, const struct cw_node_id *from,
-		     const Causeway__Dht__Frame *in, uint64_t lsn)
+void send_configs(struct cw_dht *dht, const struct cw_node_id *to, const struct slotset *slots,
+		  bool act)
 {
-	Causeway__Dht__Frame frame = CAUSEWAY__DHT__FRAME__INIT;
-	struct record absent = {.kind = RECORD_NONE};
-	struct stamp zero = {0};
-	struct packed_record *p;
-	struct replica *r;
+	Causeway__Dht__Act m = CAUSEWAY__DHT__ACT__INIT;
+	struct slotset left = *slots;
+	struct packing p;
 
-	if (in->rread->key.len != KEY_BYTES)
-		return;
-	r = replica_find(dht, in->rread->key.data);
-	memcpy(absent.key, in->rread->key.data, KEY_BYTES);
-	p = r != NULL ? record_pack(&r->record, age_now(dht, &r->renew), age_now(dht, &r->open),
-				    &r->stamp)
-		      : record_pack(&absent, 0, 0, &zero);
-	if (p == NULL)
-		return;
-	reply_header(in, &frame);
-	frame.body_case = CAUSEWAY__DHT__FRAME__BODY_RVAL;
-	frame.rval = packed_record_message(p);
-	send_frame(dht, from, &frame, lsn);
-	free(p);
+	for (int i = set_next(slots, 0); i >= 0; i = set_next(slots, i + 1))
+		if (dht->slots[i].epoch == 0)
+			set_del(&left, (uint32_t)i);
+	packing_init(&p);
+	m.configs = arena_get(&p.arena, sizeof(*m.configs) * (set_count(&left) + 1));
+	while (!set_empty(&left)) {
+		struct config c = config_of(dht, &left);
+
+		m.configs[m.n_configs++] = config_pack(&p.arena, &c);
+	}
+	p.frame.body_case = act ? CAUSEWAY__DHT__FRAME__BODY_ACT : CAUSEWAY__DHT__FRAME__BODY_OLD;
+	p.frame.act = &m;
+	if (m.n_configs > 0)
+		send_packing(dht, to, &p, 0);
+	arena_free(&p.arena);
 }
 
-static void on_acc(struct cw_dht *dht, const struct cw_node_id *from,
-		   const Causeway__Dht__Frame *in, const struct ballot *ballot)
+void slot_impatient(struct cw_dht *dht, struct slot *s, uint64_t patience_ns)
 {
-	Causeway__Dht__Empty empty = CAUSEWAY__DHT__EMPTY__INIT;
-	Causeway__Dht__Frame frame = CAUSEWAY__DHT__FRAME__INIT;
-	struct stamp stamp, came;
-	uint64_t renew_ns, open_ns, lsn = 0;
-	struct replica *have;
-	struct record r;
-
-	if (!record_unpack(in->acc, &r, &came, &renew_ns, &open_ns))
-		return;
-	stamp = (struct stamp){.ballot = *ballot, .seq = came.seq};
-	have = replica_find(dht, r.key);
-	if (have != NULL && stamp_compare(dht, &stamp, &have->stamp) < 0)
-		return;
-	if (replica_store(dht, &r, &stamp, renew_ns, open_ns) < 0)
-		return;
-	lsn = append_record(dht, replica_find(dht, r.key));
-	if (lsn == 0)
-		return; /* the log refused: no ack, the leader finds others */
-	if (dht->config.mutate == CW_DHT_MUT_NOSYNC)
-		lsn = 0;
-	reply_header(in, &frame);
-	frame.body_case = CAUSEWAY__DHT__FRAME__BODY_ACK;
-	frame.ack = &empty;
-	send_frame(dht, from, &frame, lsn);
-}
-
-static void on_hb(struct cw_dht *dht, const struct cw_node_id *from, const Causeway__Dht__Frame *in)
-{
-	Causeway__Dht__Heartbeat beat = CAUSEWAY__DHT__HEARTBEAT__INIT;
-	Causeway__Dht__Frame frame = CAUSEWAY__DHT__FRAME__INIT;
-
-	dht->guide = *from;
-	dht->guide_ns = dht->now_ns;
-	if (dht->self_voter < 0)
-		return;
-	beat.clock_ns = dht->now_ns;
-	reply_header(in, &frame);
-	frame.body_case = CAUSEWAY__DHT__FRAME__BODY_HBOK;
-	frame.hbok = &beat;
-	send_frame(dht, from, &frame, 0);
+	s->heard_ns = dht->now_ns;
+	s->patience_ns = patience_ns != UINT64_MAX
+				 ? patience_ns
+				 : ELECTION_FIRST_NS +
+					   cw_random_u64(&dht->config.random) % ELECTION_SPREAD_NS;
 }
 
 /* @return lsn that the answer must wait for; UINT64_MAX when the log refused. */
-static uint64_t raise_promise(struct cw_dht *dht, const struct ballot *ballot)
+static uint64_t raise_promises(struct cw_dht *dht, const struct slotset *slots, uint64_t epoch,
+			       const struct ballot *ballot)
 {
-	uint64_t lsn;
+	struct slotset raised = {{0}}, lost = {{0}};
+	uint64_t lsn = 0;
 
-	if (ballot_compare(dht, ballot, &dht->promised) <= 0)
-		return 0;
-	dht->promised = *ballot;
-	dht->round_seen = cw_max_u64(dht->round_seen, ballot->round);
-	if (dht->leader.phase != LEADER_NOT && ballot_compare(dht, ballot, &dht->leader.ballot) > 0)
-		leader_step_down(dht, "another ballot is higher");
-	lsn = append_promise(dht);
+	for (int i = set_next(slots, 0); i >= 0; i = set_next(slots, i + 1)) {
+		struct slot *s = &dht->slots[i];
+
+		lsn = cw_max_u64(lsn, s->lsn);
+		if (ballot_compare(dht, ballot, &s->promised) <= 0)
+			continue;
+		s->promised = *ballot;
+		s->round_seen = cw_max_u64(s->round_seen, ballot->round);
+		set_add(&raised, (uint32_t)i);
+		if (s->led != NULL && ballot_compare(dht, ballot, &s->led->ballot) > 0)
+			set_add(&lost, (uint32_t)i);
+	}
+	if (set_empty(&raised))
+		return lsn;
+	group_lose(dht, &lost, "another ballot is higher");
+	lsn = log_promise(dht, &raised, epoch, ballot);
 	if (dht->config.mutate == CW_DHT_MUT_NOPERSIST)
 		return 0;
-	return lsn == 0 ? UINT64_MAX : lsn;
+	if (lsn == 0)
+		return UINT64_MAX;
+	for (int i = set_next(&raised, 0); i >= 0; i = set_next(&raised, i + 1))
+		dht->slots[i].lsn = lsn;
+	return lsn;
+}
+
+static void answer_prep(struct cw_dht *dht, struct packing *p, const struct slotset *slots)
+{
+	Causeway__Dht__Prom *m = arena_get(&p->arena, sizeof(*m));
+	struct slotset left = *slots;
+
+	causeway__dht__prom__init(m);
+	m->registers = arena_get(&p->arena, sizeof(*m->registers) * (set_count(slots) + 1));
+	/* Equal registers of many slots travel as one. */
+	while (!set_empty(&left)) {
+		const struct cfgreg *c = &dht->slots[set_next(&left, 0)].cfg;
+		struct slotset same = {{0}};
+
+		for (int i = set_next(&left, 0); i >= 0; i = set_next(&left, i + 1)) {
+			const struct cfgreg *x = &dht->slots[i].cfg;
+
+			if (ballot_same(&x->ballot, &c->ballot) && x->seq == c->seq &&
+			    x->has_next == c->has_next &&
+			    (!c->has_next || sid_compare(dht, &x->sid, &c->sid) == 0))
+				set_add(&same, (uint32_t)i);
+		}
+		m->registers[m->n_registers++] = register_pack(&p->arena, &same, c);
+		set_cut(&left, &same);
+	}
+	p->frame.body_case = CAUSEWAY__DHT__FRAME__BODY_PROM;
+	p->frame.prom = m;
+}
+
+/* @return lsn, 0: nothing is answered */
+static uint64_t answer_cfgacc(struct cw_dht *dht, struct packing *p, struct slotset *slots,
+			      const struct ballot *ballot, const Causeway__Dht__Register *in)
+{
+	Causeway__Dht__Empty *m = arena_get(&p->arena, sizeof(*m));
+	struct slotset taken = {{0}}, named;
+	struct cfgreg c;
+	uint64_t lsn;
+
+	if (!register_unpack(dht, in, &named, &c))
+		return 0;
+	c.ballot = *ballot;
+	for (int i = set_next(slots, 0); i >= 0; i = set_next(slots, i + 1)) {
+		struct slot *s = &dht->slots[i];
+
+		if (cfg_compare(dht, &c, &s->cfg) < 0)
+			continue;
+		s->cfg = c;
+		set_add(&taken, (uint32_t)i);
+	}
+	if (set_empty(&taken))
+		return 0;
+	lsn = log_state(dht, &taken, STATE_HEADER);
+	for (int i = set_next(&taken, 0); i >= 0; i = set_next(&taken, i + 1))
+		dht->slots[i].lsn = cw_max_u64(dht->slots[i].lsn, lsn);
+	*slots = taken;
+	causeway__dht__empty__init(m);
+	p->frame.body_case = CAUSEWAY__DHT__FRAME__BODY_CFGACK;
+	p->frame.cfgack = m;
+	return lsn;
+}
+
+static bool answer_rread(struct cw_dht *dht, struct packing *p, const struct slot *s,
+			 const Causeway__Dht__Key *in)
+{
+	struct record *absent = arena_get(&p->arena, sizeof(*absent));
+	struct stamp zero = {0};
+	struct replica *r;
+
+	if (in->key.len != KEY_BYTES)
+		return false;
+	r = keytab_find(&s->regs, in->key.data);
+	memcpy(absent->key, in->key.data, KEY_BYTES);
+	absent->ver = s->floor; /* R14: no younger than any tombstone that was collected */
+	p->frame.body_case = CAUSEWAY__DHT__FRAME__BODY_RVAL;
+	p->frame.rval = r != NULL ? replica_pack(dht, &p->arena, r)
+				  : record_pack(&p->arena, absent, 0, 0, &zero);
+	return true;
+}
+
+/* @return lsn, 0: nothing is answered */
+static uint64_t answer_acc(struct cw_dht *dht, struct packing *p, struct slot *s,
+			   const struct ballot *ballot, const Causeway__Dht__Record *in)
+{
+	Causeway__Dht__Empty *m = arena_get(&p->arena, sizeof(*m));
+	struct record *r = arena_get(&p->arena, sizeof(*r));
+	uint64_t renew_ns, open_ns, lsn;
+	struct stamp stamp;
+	struct replica *have;
+
+	if (!record_unpack(in, r, &stamp, &renew_ns, &open_ns) ||
+	    &dht->slots[key_slot(dht, r->key)] != s)
+		return 0;
+	stamp.epoch = s->epoch;
+	stamp.ballot = *ballot;
+	have = keytab_find(&s->regs, r->key);
+	if (have != NULL && stamp_compare(dht, &stamp, &have->stamp) < 0)
+		return 0;
+	if (replica_store(dht, &s->regs, r, &stamp, renew_ns, open_ns) < 0)
+		return 0;
+	lsn = log_record(dht, s, keytab_find(&s->regs, r->key));
+	causeway__dht__empty__init(m);
+	p->frame.body_case = CAUSEWAY__DHT__FRAME__BODY_ACK;
+	p->frame.ack = m;
+	return lsn; /* 0: the log refused: no ack, the leader finds others */
+}
+
+static bool answer_snap(struct cw_dht *dht, struct packing *p, const struct slotset *slots,
+			const Causeway__Dht__Snap *in)
+{
+	Causeway__Dht__Snapv *m = arena_get(&p->arena, sizeof(*m));
+	uint64_t *floors = arena_get(&p->arena, sizeof(*floors) * CW_DHT_SLOTS);
+	struct cursor from, next;
+
+	causeway__dht__snapv__init(m);
+	if (!cursor_unpack(dht, in->from, &from))
+		return false;
+	m->n_records = records_fill(dht, &p->arena, slots, &from, &next, &m->records, CHUNK_BYTES);
+	m->from = cursor_pack(&p->arena, &from);
+	m->next = cursor_pack(&p->arena, &next);
+	for (int i = set_next(slots, 0); i >= 0; i = set_next(slots, i + 1))
+		floors[i] = dht->slots[i].floor;
+	m->floors = floors_pack(&p->arena, slots, floors, &m->n_floors);
+	p->frame.body_case = CAUSEWAY__DHT__FRAME__BODY_SNAPV;
+	p->frame.snapv = m;
+	return true;
+}
+
+static void answer(struct cw_dht *dht, const struct cw_node_id *from,
+		   const Causeway__Dht__Frame *in, struct slotset *slots,
+		   const struct ballot *ballot)
+{
+	Causeway__Dht__Empty empty = CAUSEWAY__DHT__EMPTY__INIT;
+	uint64_t lsn = raise_promises(dht, slots, in->epoch, ballot), wrote = UINT64_MAX;
+	struct slot *first = &dht->slots[set_next(slots, 0)];
+	struct packing p;
+	bool good = lsn != UINT64_MAX;
+
+	packing_init(&p);
+	switch (good ? in->body_case : CAUSEWAY__DHT__FRAME__BODY__NOT_SET) {
+	case CAUSEWAY__DHT__FRAME__BODY_PREP:
+		answer_prep(dht, &p, slots);
+		break;
+	case CAUSEWAY__DHT__FRAME__BODY_CHK:
+		p.frame.body_case = CAUSEWAY__DHT__FRAME__BODY_CHKOK;
+		p.frame.chkok = &empty;
+		break;
+	case CAUSEWAY__DHT__FRAME__BODY_CFGACC:
+		wrote = answer_cfgacc(dht, &p, slots, ballot, in->cfgacc);
+		break;
+	case CAUSEWAY__DHT__FRAME__BODY_RREAD:
+		good = answer_rread(dht, &p, first, in->rread);
+		break;
+	case CAUSEWAY__DHT__FRAME__BODY_ACC:
+		wrote = answer_acc(dht, &p, first, ballot, in->acc);
+		if (wrote != 0 && dht->config.mutate == CW_DHT_MUT_NOSYNC)
+			wrote = 1;
+		break;
+	case CAUSEWAY__DHT__FRAME__BODY_SNAP:
+		good = answer_snap(dht, &p, slots, in->snap);
+		break;
+	default:
+		good = false;
+	}
+	if (wrote != UINT64_MAX) {
+		good = good && wrote != 0;
+		lsn = dht->config.mutate == CW_DHT_MUT_NOPERSIST ? wrote : cw_max_u64(lsn, wrote);
+	}
+	if (good) {
+		packing_header(&p, slots, in->epoch, ballot, in->call);
+		send_packing(dht, from, &p, lsn);
+	}
+	arena_free(&p.arena);
+}
+
+void send_nack(struct cw_dht *dht, const struct cw_node_id *from, const Causeway__Dht__Frame *in,
+	       const struct slotset *slots, uint64_t epoch, const struct ballot *ballot)
+{
+	struct ballot highest = {0};
+	struct packing p;
+
+	for (int i = set_next(slots, 0); i >= 0; i = set_next(slots, i + 1))
+		if (ballot_compare(dht, &dht->slots[i].promised, &highest) > 0)
+			highest = dht->slots[i].promised;
+	packing_init(&p);
+	packing_header(&p, slots, epoch, ballot, in->call);
+	p.frame.body_case = CAUSEWAY__DHT__FRAME__BODY_NACK;
+	p.frame.nack = promise_pack(&p.arena, slots, epoch, &highest);
+	send_packing(dht, from, &p, 0);
+	arena_free(&p.arena);
+	dht->counts.nacks++;
+}
+
+bool is_question(const Causeway__Dht__Frame *frame)
+{
+	switch (frame->body_case) {
+	case CAUSEWAY__DHT__FRAME__BODY_PREP:
+	case CAUSEWAY__DHT__FRAME__BODY_RREAD:
+	case CAUSEWAY__DHT__FRAME__BODY_ACC:
+	case CAUSEWAY__DHT__FRAME__BODY_CHK:
+	case CAUSEWAY__DHT__FRAME__BODY_CFGACC:
+	case CAUSEWAY__DHT__FRAME__BODY_SNAP:
+		return true;
+	default:
+		return false;
+	}
 }
 
 void acceptor_input(struct cw_dht *dht, const struct cw_node_id *from,
 		    const Causeway__Dht__Frame *in)
 {
-	Causeway__Dht__Empty empty = CAUSEWAY__DHT__EMPTY__INIT;
-	Causeway__Dht__Frame frame = CAUSEWAY__DHT__FRAME__INIT;
-	struct ballot ballot;
-	uint64_t lsn;
+	struct slotset asked, by[NEED + 1] = {{{0}}};
+	struct ballot ballot = {.round = in->round};
 
-	/* Only the ballot's own node may speak for it, and only a voter has one. */
-	if (!ballot_of(in, &ballot) || !cw_node_id_equal(&ballot.node, from) ||
-	    voter_index(dht, from) < 0)
+	/* Only the ballot's own node may speak for it, and only a member has one. */
+	if (!node_unpack(&in->node, &ballot.node) || !cw_node_id_equal(&ballot.node, from) ||
+	    !slots_unpack(dht, in->slots, &asked))
 		return;
-	if (dht->self_voter < 0) {
-		if (in->body_case == CAUSEWAY__DHT__FRAME__BODY_HB)
-			on_hb(dht, from, in);
-		return;
+	for (int i = set_next(&asked, 0); i >= 0; i = set_next(&asked, i + 1)) {
+		const struct slot *s = &dht->slots[i];
+		enum admission a = admit(dht, s, in->epoch, &ballot);
+
+		if (a == ADMITTED && member_index(&s->members, from) < 0)
+			continue;
+		set_add(&by[a], (uint32_t)i);
 	}
-	if (ballot_compare(dht, &ballot, &dht->promised) < 0) {
-		nack(dht, from, in);
-		return;
+	if (!set_empty(&by[NACK]))
+		send_nack(dht, from, in, &by[NACK], in->epoch, &ballot);
+	if (!set_empty(&by[OLD])) {
+		dht->counts.refused_old++;
+		send_configs(dht, from, &by[OLD], false);
 	}
-	lsn = raise_promise(dht, &ballot);
-	if (lsn == UINT64_MAX)
-		return;
-	reply_header(in, &frame);
-	switch (in->body_case) {
-	case CAUSEWAY__DHT__FRAME__BODY_PREP:
-		frame.body_case = CAUSEWAY__DHT__FRAME__BODY_PROM;
-		frame.prom = &empty;
-		send_frame(dht, from, &frame, lsn);
-		break;
-	case CAUSEWAY__DHT__FRAME__BODY_CHK:
-		frame.body_case = CAUSEWAY__DHT__FRAME__BODY_CHKOK;
-		frame.chkok = &empty;
-		send_frame(dht, from, &frame, lsn);
-		break;
-	case CAUSEWAY__DHT__FRAME__BODY_RREAD:
-		on_rread(dht, from, in, lsn);
-		break;
-	case CAUSEWAY__DHT__FRAME__BODY_ACC:
-		on_acc(dht, from, in, &ballot);
-		break;
-	default:
-		on_hb(dht, from, in);
-	}
+	if (!set_empty(&by[NEED]))
+		send_need(dht, from, &by[NEED], NULL);
+	if (!set_empty(&by[ADMITTED]))
+		answer(dht, from, in, &by[ADMITTED], &ballot);
 }

@@ -5,8 +5,6 @@
  */
 #include "internal.h"
 
-#include <stdlib.h>
-
 /* A host with an address of its own, on the wire: MAC, address. */
 #define CW_NS_HOST_BYTES 10u
 
@@ -29,11 +27,59 @@ struct packed_record {
 	Causeway__Dht__Boot boot, class_boot[CW_NS_CLASSES_MAX];
 	Causeway__Dht__Class classes[CW_NS_CLASSES_MAX], *class_at[CW_NS_CLASSES_MAX];
 	Causeway__Dht__Name name;
+	Causeway__Dht__Value reg;
 };
+
+struct arena_block {
+	struct arena_block *next;
+	_Alignas(16) uint8_t bytes[];
+};
+
+void arena_init(struct arena *a)
+{
+	a->blocks = NULL;
+	a->used = 0;
+	a->failed = false;
+}
+
+void *arena_get(struct arena *a, size_t len)
+{
+	struct arena_block *b;
+
+	len = (len + 15) & ~(size_t)15;
+	if (a->used + len <= sizeof(a->first)) {
+		a->used += len;
+		return memset(a->first + a->used - len, 0, len);
+	}
+	b = calloc(1, sizeof(*b) + len);
+	if (b == NULL) {
+		a->failed = true;
+		CW_ASSERT(len <= sizeof(a->first));
+		return memset(a->first, 0, len); /* whatever: nothing of it is sent */
+	}
+	b->next = a->blocks;
+	a->blocks = b;
+	return b->bytes;
+}
+
+void arena_free(struct arena *a)
+{
+	while (a->blocks != NULL) {
+		struct arena_block *next = a->blocks->next;
+
+		free(a->blocks);
+		a->blocks = next;
+	}
+}
+
+ProtobufCBinaryData bytes_view(const void *data, size_t len)
+{
+	return (ProtobufCBinaryData){len, (uint8_t *)(uintptr_t)data};
+}
 
 static ProtobufCBinaryData view(const void *data, size_t len)
 {
-	return (ProtobufCBinaryData){len, (uint8_t *)(uintptr_t)data};
+	return bytes_view(data, len);
 }
 
 bool node_unpack(const ProtobufCBinaryData *in, struct cw_node_id *out)
@@ -189,18 +235,25 @@ static void pack_value(const struct record *r, struct packed_record *p)
 		p->record.value_case = CAUSEWAY__DHT__RECORD__VALUE_NAME;
 		p->record.name = &p->name;
 		break;
+	case RECORD_REGISTER:
+		causeway__dht__value__init(&p->reg);
+		p->reg.owner = view(r->reg.owner.b, CW_NODE_ID_BYTES);
+		p->reg.tag = r->reg.tag;
+		p->reg.leased = r->reg.leased;
+		p->reg.value = view(r->reg.value, r->reg.len);
+		p->record.value_case = CAUSEWAY__DHT__RECORD__VALUE_REGISTER;
+		p->record.register_ = &p->reg;
+		break;
 	default:
 		break;
 	}
 }
 
-struct packed_record *record_pack(const struct record *r, uint64_t renew_age_ns,
-				  uint64_t open_age_ns, const struct stamp *stamp)
+Causeway__Dht__Record *record_pack(struct arena *a, const struct record *r, uint64_t renew_age_ns,
+				   uint64_t open_age_ns, const struct stamp *stamp)
 {
-	struct packed_record *p = calloc(1, sizeof(*p));
+	struct packed_record *p = arena_get(a, sizeof(*p));
 
-	if (p == NULL)
-		return NULL;
 	causeway__dht__record__init(&p->record);
 	p->record.key = view(r->key, KEY_BYTES);
 	p->record.held = r->held;
@@ -222,6 +275,7 @@ struct packed_record *record_pack(const struct record *r, uint64_t renew_age_ns,
 	p->record.open_age_ns = open_age_ns;
 	if (stamp != NULL) {
 		causeway__dht__stamp__init(&p->stamp);
+		p->stamp.epoch = stamp->epoch;
 		p->stamp.round = stamp->ballot.round;
 		p->stamp_node = stamp->ballot.node;
 		p->stamp.node = view(p->stamp_node.b, CW_NODE_ID_BYTES);
@@ -229,12 +283,14 @@ struct packed_record *record_pack(const struct record *r, uint64_t renew_age_ns,
 		p->record.stamp = &p->stamp;
 	}
 	pack_value(r, p);
-	return p;
+	return &p->record;
 }
 
-Causeway__Dht__Record *packed_record_message(struct packed_record *p)
+Causeway__Dht__Record *replica_pack(const struct cw_dht *dht, struct arena *a,
+				    const struct replica *r)
 {
-	return &p->record;
+	return record_pack(a, &r->record, age_now(dht, &r->renew), age_now(dht, &r->open),
+			   &r->stamp);
 }
 
 static bool unpack_mapping(const Causeway__Dht__Mapping *in, struct record *out)
@@ -391,9 +447,20 @@ static bool unpack_value(const Causeway__Dht__Record *in, struct record *out)
 			return false;
 		memcpy(&out->client, in->name->client.data, sizeof(out->client));
 		return true;
-	default:
+	case CAUSEWAY__DHT__RECORD__VALUE_REGISTER:
+		out->kind = RECORD_REGISTER;
+		if (in->register_->value.len > CW_STORE_VALUE_BYTES ||
+		    !node_unpack(&in->register_->owner, &out->reg.owner))
+			return false;
+		out->reg.tag = in->register_->tag;
+		out->reg.leased = in->register_->leased;
+		out->reg.len = (uint16_t)in->register_->value.len;
+		if (out->reg.len > 0)
+			memcpy(out->reg.value, in->register_->value.data, out->reg.len);
+		return true;
+	default: /* absent: free, not younger than any collected tombstone */
 		out->kind = RECORD_NONE;
-		return in->ver == 0;
+		return !in->held;
 	}
 }
 
@@ -417,6 +484,7 @@ bool record_unpack(const Causeway__Dht__Record *in, struct record *out, struct s
 	if (stamp != NULL) {
 		memset(stamp, 0, sizeof(*stamp));
 		if (in->stamp != NULL) {
+			stamp->epoch = in->stamp->epoch;
 			stamp->ballot.round = in->stamp->round;
 			stamp->seq = in->stamp->seq;
 			if (!node_unpack(&in->stamp->node, &stamp->ballot.node))

@@ -5,11 +5,9 @@
  */
 #include "internal.h"
 
-#include <stdlib.h>
-
 static ProtobufCBinaryData view(const void *data, size_t len)
 {
-	return (ProtobufCBinaryData){len, (uint8_t *)(uintptr_t)data};
+	return bytes_view(data, len);
 }
 
 /* The namespace inside a request travels as a record's value does. */
@@ -17,13 +15,11 @@ void send_request(struct cw_dht *dht, const struct cw_node_id *to, const struct 
 {
 	const struct cw_store_request *q = &r->request;
 	Causeway__Dht__Request m = CAUSEWAY__DHT__REQUEST__INIT;
-	Causeway__Dht__Frame frame = CAUSEWAY__DHT__FRAME__INIT;
 	ProtobufCBinaryData consents[CW_STORE_CONSENTS_MAX], clients[CW_STORE_CLIENTS_MAX];
-	/* The packed form points into it until the frame is out. */
-	struct record record = {.kind = RECORD_NS};
-	struct packed_record *ns = NULL;
 	Causeway__Dht__Rid rid;
+	struct packing p;
 
+	packing_init(&p);
 	rid_pack(&r->rid, &rid);
 	m.rid = &rid;
 	m.verb = q->verb;
@@ -50,16 +46,38 @@ void send_request(struct cw_dht *dht, const struct cw_node_id *to, const struct 
 	m.ns_scope = dht->config.ns_name;
 	m.host_name = (char *)(uintptr_t)q->host_name;
 	if (q->verb == CW_STORE_NS_PUT) {
-		record.ns = q->ns;
-		ns = record_pack(&record, 0, 0, NULL);
-		if (ns == NULL)
-			return;
-		m.ns = packed_record_message(ns)->ns;
+		struct record *record = arena_get(&p.arena, sizeof(*record));
+
+		record->kind = RECORD_NS;
+		record->ns = q->ns;
+		m.ns = record_pack(&p.arena, record, 0, 0, NULL)->ns;
 	}
-	frame.body_case = CAUSEWAY__DHT__FRAME__BODY_REQ;
-	frame.req = &m;
-	send_frame(dht, to, &frame, 0);
-	free(ns);
+	m.register_kind = q->reg_kind;
+	m.register_name = view(q->reg_name, q->reg_name_len);
+	m.gen = q->gen;
+	m.value = view(q->value, q->value_len);
+	if (q->verb == VERB_PROVE)
+		m.about = view(r->about.b, CW_NODE_ID_BYTES);
+	p.frame.body_case = CAUSEWAY__DHT__FRAME__BODY_REQ;
+	p.frame.req = &m;
+	send_packing(dht, to, &p, r->after_lsn);
+	arena_free(&p.arena);
+}
+
+static bool unpack_register(const Causeway__Dht__Request *in, struct op *out)
+{
+	struct cw_store_request *q = &out->request;
+
+	if (in->register_kind > INT8_MAX || in->register_name.len > sizeof(q->reg_name) ||
+	    in->value.len > sizeof(q->value))
+		return false;
+	q->reg_kind = (uint8_t)in->register_kind;
+	q->reg_name_len = (uint8_t)in->register_name.len;
+	memcpy(q->reg_name, in->register_name.data, q->reg_name_len);
+	q->gen = in->gen;
+	q->value_len = (uint16_t)in->value.len;
+	memcpy(q->value, in->value.data, q->value_len);
+	return in->verb != VERB_PROVE || node_unpack(&in->about, &out->about);
 }
 
 static bool unpack_lists(const Causeway__Dht__Request *in, struct cw_store_request *q)
@@ -81,7 +99,8 @@ bool request_unpack(const Causeway__Dht__Request *in, struct op *out)
 {
 	struct cw_store_request *q = &out->request;
 
-	if (!rid_unpack(in->rid, &out->rid) || in->verb >= CW_STORE_VERB_COUNT ||
+	if (!rid_unpack(in->rid, &out->rid) ||
+	    (in->verb >= CW_STORE_VERB_COUNT && in->verb != VERB_PROVE) ||
 	    in->client.len != sizeof(q->client) || in->mac.len != sizeof(q->mac.b) ||
 	    strlen(in->ns_name) >= sizeof(q->ns_name) || strlen(in->ns_scope) >= sizeof(out->scope))
 		return false;
@@ -102,51 +121,81 @@ bool request_unpack(const Causeway__Dht__Request *in, struct op *out)
 	if (strlen(in->host_name) >= sizeof(q->host_name))
 		return false;
 	memcpy(q->host_name, in->host_name, strlen(in->host_name) + 1);
-	if (q->verb >= CW_STORE_NAME_GET && !cw_law_name_valid(q->host_name))
+	if (q->verb >= CW_STORE_NAME_GET && q->verb <= CW_STORE_NAME_RELEASE &&
+	    !cw_law_name_valid(q->host_name))
 		return false;
 	if (in->verb == CW_STORE_NS_PUT && (in->ns == NULL || !ns_unpack(in->ns, &q->ns)))
 		return false;
-	return unpack_lists(in, q);
+	return unpack_register(in, out) && unpack_lists(in, q);
 }
 
-void send_answer(struct cw_dht *dht, const struct cw_node_id *to, const struct rid *rid,
-		 const struct cw_store_answer *answer)
+/* The registers that an answer shows, as records. */
+static void pack_shown(struct arena *a, const struct cw_store_answer *answer,
+		       Causeway__Dht__Answer *m)
 {
+	struct record *r = arena_get(a, sizeof(*r));
+
+	if (answer->mapping.ver != 0) {
+		r->kind = RECORD_MAPPING;
+		r->ver = answer->mapping.ver;
+		r->gen = answer->mapping.gen;
+		r->held = answer->mapping.held;
+		r->mapping = answer->mapping;
+		m->mapping = record_pack(a, r, 0, 0, NULL);
+	}
+	if (answer->ns.name[0] != '\0') {
+		r = arena_get(a, sizeof(*r));
+		r->kind = RECORD_NS;
+		r->ver = answer->ns.ver;
+		r->ns = answer->ns;
+		m->ns = record_pack(a, r, 0, 0, NULL);
+	}
+	if (answer->name.ver != 0) {
+		r = arena_get(a, sizeof(*r));
+		r->kind = RECORD_NAME;
+		r->ver = answer->name.ver;
+		r->held = answer->name.held;
+		r->ip = answer->name.ip;
+		r->client = answer->name.client;
+		m->name = record_pack(a, r, 0, 0, NULL);
+	}
+	if (answer->reg.ver != 0) {
+		r = arena_get(a, sizeof(*r));
+		r->kind = RECORD_REGISTER;
+		r->ver = answer->reg.ver;
+		r->gen = answer->reg.gen;
+		r->held = answer->reg.held;
+		r->reg.owner = answer->reg.owner;
+		r->reg.tag = answer->reg.tag;
+		r->reg.len = answer->reg.len;
+		memcpy(r->reg.value, answer->reg.value, answer->reg.len);
+		m->register_ = record_pack(a, r, 0, 0, NULL);
+	}
+}
+
+void send_reply(struct cw_dht *dht, const struct cw_node_id *to, const struct rid *rid,
+		const struct reply *reply)
+{
+	const struct cw_store_answer *answer = &reply->answer;
 	Causeway__Dht__Answer m = CAUSEWAY__DHT__ANSWER__INIT;
-	Causeway__Dht__Frame frame = CAUSEWAY__DHT__FRAME__INIT;
-	struct record mapping = {.kind = RECORD_MAPPING,
-				 .ver = answer->mapping.ver,
-				 .gen = answer->mapping.gen,
-				 .held = answer->mapping.held,
-				 .mapping = answer->mapping};
-	struct record ns = {.kind = RECORD_NS, .ver = answer->ns.ver, .ns = answer->ns};
-	struct record name = {.kind = RECORD_NAME,
-			      .ver = answer->name.ver,
-			      .held = answer->name.held,
-			      .ip = answer->name.ip,
-			      .client = answer->name.client};
-	struct packed_record *pm = record_pack(&mapping, 0, 0, NULL), *pn = NULL, *ph = NULL;
 	ProtobufCBinaryData ask[CW_MAPPING_ENTRIES_MAX];
 	uint32_t ips[CW_STORE_CLIENTS_MAX];
-	Causeway__Dht__Rid r;
+	Causeway__Dht__Rid r, holder;
+	struct packing p;
 
+	packing_init(&p);
 	rid_pack(rid, &r);
 	m.rid = &r;
 	m.result = (uint32_t)answer->result;
 	m.sgen = answer->sgen;
 	m.old_cover_ns = answer->old_cover_ns;
-	if (pm != NULL)
-		m.mapping = packed_record_message(pm);
-	if (answer->ns.name[0] != '\0') {
-		pn = record_pack(&ns, 0, 0, NULL);
-		if (pn != NULL)
-			m.ns = packed_record_message(pn);
-	}
-	if (answer->name.ver != 0) {
-		ph = record_pack(&name, 0, 0, NULL);
-		if (ph != NULL)
-			m.name = packed_record_message(ph);
-	}
+	m.ver = reply->ver;
+	m.over = reply->over;
+	m.age_ns = reply->age_ns;
+	rid_pack(&reply->holder, &holder);
+	if (reply->holder.incarnation != 0)
+		m.holder = &holder;
+	pack_shown(&p.arena, answer, &m);
 	m.n_ask = answer->ask_count;
 	m.ask = ask;
 	for (unsigned int i = 0; i < answer->ask_count; i++)
@@ -155,28 +204,23 @@ void send_answer(struct cw_dht *dht, const struct cw_node_id *to, const struct r
 	m.client_ips = ips;
 	for (unsigned int i = 0; i < CW_STORE_CLIENTS_MAX; i++)
 		ips[i] = answer->client_found[i] ? answer->client_ip[i] : 0;
-	frame.body_case = CAUSEWAY__DHT__FRAME__BODY_RSP;
-	frame.rsp = &m;
-	send_frame(dht, to, &frame, 0);
-	free(pm);
-	free(pn);
-	free(ph);
+	p.frame.body_case = CAUSEWAY__DHT__FRAME__BODY_RSP;
+	p.frame.rsp = &m;
+	send_packing(dht, to, &p, 0);
+	arena_free(&p.arena);
 }
 
-bool answer_unpack(const Causeway__Dht__Answer *in, struct rid *rid, struct cw_store_answer *out)
+static bool unpack_shown(const Causeway__Dht__Answer *in, struct cw_store_answer *out)
 {
 	struct record r;
 
-	memset(out, 0, sizeof(*out));
-	if (!rid_unpack(in->rid, rid) || in->result >= CW_STORE_RESULT_COUNT ||
-	    in->n_ask > CW_MAPPING_ENTRIES_MAX || in->n_client_ips > CW_STORE_CLIENTS_MAX)
-		return false;
-	out->result = (enum cw_store_result)in->result;
-	out->sgen = in->sgen;
-	out->old_cover_ns = in->old_cover_ns;
-	if (in->mapping != NULL && record_unpack(in->mapping, &r, NULL, NULL, NULL) &&
-	    r.kind == RECORD_MAPPING)
-		out->mapping = r.mapping;
+	if (in->mapping != NULL) {
+		if (!record_unpack(in->mapping, &r, NULL, NULL, NULL))
+			return false;
+		if (r.kind == RECORD_MAPPING)
+			out->mapping = r.mapping;
+		out->mapping.ver = r.ver;
+	}
 	if (in->ns != NULL) {
 		if (!record_unpack(in->ns, &r, NULL, NULL, NULL) || r.kind != RECORD_NS)
 			return false;
@@ -188,6 +232,38 @@ bool answer_unpack(const Causeway__Dht__Answer *in, struct rid *rid, struct cw_s
 		out->name = (struct cw_name_record){
 			.ver = r.ver, .held = r.held, .ip = r.ip, .client = r.client};
 	}
+	if (in->register_ != NULL) {
+		if (!record_unpack(in->register_, &r, NULL, NULL, NULL) ||
+		    r.kind != RECORD_REGISTER)
+			return false;
+		out->reg.held = r.held;
+		out->reg.owner = r.reg.owner;
+		out->reg.tag = r.reg.tag;
+		out->reg.gen = r.gen;
+		out->reg.ver = r.ver;
+		out->reg.len = r.reg.len;
+		memcpy(out->reg.value, r.reg.value, r.reg.len);
+	}
+	return true;
+}
+
+bool reply_unpack(const Causeway__Dht__Answer *in, struct rid *rid, struct reply *reply)
+{
+	struct cw_store_answer *out = &reply->answer;
+
+	memset(reply, 0, sizeof(*reply));
+	if (!rid_unpack(in->rid, rid) || in->result >= CW_STORE_RESULT_COUNT ||
+	    in->n_ask > CW_MAPPING_ENTRIES_MAX || in->n_client_ips > CW_STORE_CLIENTS_MAX ||
+	    !unpack_shown(in, out))
+		return false;
+	if (in->holder != NULL && !rid_unpack(in->holder, &reply->holder))
+		return false;
+	reply->ver = in->ver;
+	reply->over = in->over;
+	reply->age_ns = in->age_ns;
+	out->result = (enum cw_store_result)in->result;
+	out->sgen = in->sgen;
+	out->old_cover_ns = in->old_cover_ns;
 	for (size_t i = 0; i < in->n_ask; i++)
 		if (!node_unpack(&in->ask[i], &out->ask[out->ask_count++]))
 			return false;

@@ -4,12 +4,15 @@
 
 /**
  * @file
- * The DHT: replicated registers with leases, sans I/O (dht.md section 13). First stage: the voters
- * are named at founding, one or three, and stay; all slots share them, so one ballot leads all
- * slots.
+ * The DHT: replicated registers with leases, sans I/O (dht.md).
  *
- * In: messages, time, durable notices, requests. Out: messages, log records, answers, news. Time is
- * the clock of dht.md section 4: it counts suspend and ignores slew and steps. [control].
+ * The key space is cut into slots; each has members (one, three or five nodes), an epoch that grows
+ * when they change, and a leader by ballot. Slots with the same members and epoch are elected and
+ * led together.
+ *
+ * In: messages, time, durable notices, requests, who can be reached. Out: messages, log records,
+ * answers, news. Time is the clock of dht.md section 4: it counts suspend and ignores slew and
+ * steps. [control].
  */
 #include <cw_log.h>
 #include <cw_ops.h>
@@ -28,6 +31,10 @@ enum cw_dht_log {
 	CW_DHT_LOG_PROMISE = 2,
 	CW_DHT_LOG_RECORD = 3,
 	CW_DHT_LOG_INCARNATION = 4,
+	CW_DHT_LOG_DISK = 5,	 /* who this disk is; how far its log went */
+	CW_DHT_LOG_STATE = 6,	 /* epoch, members, promise and config register of slots */
+	CW_DHT_LOG_STAGE = 7,	 /* a piece of a staged copy */
+	CW_DHT_LOG_RELEASED = 8, /* a session generation that was given back */
 	CW_DHT_LOG_LAST = 63,
 };
 
@@ -35,6 +42,8 @@ struct cw_dht_ops {
 	/** To a node, by the overlay's DHT service; may be lost. */
 	void (*send)(void *ctx, const struct cw_node_id *to, const void *data, size_t len,
 		     uint64_t now_ns);
+	/** Towards a slot's point of the ring; NULL or false: the DHT picks a neighbour itself. */
+	bool (*route)(void *ctx, uint32_t slot, const void *data, size_t len, uint64_t now_ns);
 	/** Append to the log. @return lsn; cw_dht_durable comes when it and all before are safe. 0:
 	 * refused (disk full). */
 	uint64_t (*append)(void *ctx, uint8_t type, const void *data, size_t len);
@@ -44,23 +53,58 @@ struct cw_dht_ops {
 	void (*changed)(void *ctx, rte_be32_t ip, const struct cw_mapping *mapping,
 			uint64_t now_ns);
 	void (*ns_changed)(void *ctx, const struct cw_namespace_record *ns, uint64_t now_ns);
+	/** Somebody would like to have a plain register of ours. NULL: nobody is interested. */
+	void (*yield)(void *ctx, uint8_t kind, const uint8_t *name, size_t len, uint64_t gen,
+		      uint64_t now_ns);
 };
 
 /** Rules that the simulator removes to see that its checkers notice (dht.md section 15). Production
- * sets none. */
+ * sets none. Those marked * are the caller's own and removed in the simulator's gateways. */
 enum cw_dht_mutation {
 	CW_DHT_MUT_NONE,
-	CW_DHT_MUT_NOPERSIST, /* R3 promises are not kept over a restart */
-	CW_DHT_MUT_NOSYNC,    /* R4 acks before the record is durable */
+	CW_DHT_MUT_Q2,	      /* R1 two are a quorum, whatever the members */
+	CW_DHT_MUT_TIE,	      /* R2 ballots are not ordered by node ID */
+	CW_DHT_MUT_NOPERSIST, /* R3 promises are not durable before they are told */
+	CW_DHT_MUT_NOSYNC,    /* R4 records are acked before they are durable */
+	CW_DHT_MUT_AMNESIA,   /* R5 a lost disk keeps its identity */
+	CW_DHT_MUT_NOCFGWB,   /* R6 no write-back of the config register */
 	CW_DHT_MUT_NOWB,      /* R7 no write-back of what a takeover read */
 	CW_DHT_MUT_NOCHK,     /* R8 reads and refusals without a check */
-	CW_DHT_MUT_TIE,	      /* R2 ballots are not ordered by node ID */
-	CW_DHT_MUT_Q2,	      /* R1 any one replica is a quorum */
-	CW_DHT_MUT_NORID,     /* R23 a repeat does not get the first answer */
-	CW_DHT_MUT_NOSLACK,   /* R20 no eps and no guard */
+	CW_DHT_MUT_NODRAIN,   /* R9 no drain before the snapshot */
+	CW_DHT_MUT_EARLYACT,  /* R10 activate before the old majority chose */
+	CW_DHT_MUT_ANYSTAGE,  /* R11 activate whatever stage is there */
+	CW_DHT_MUT_MERGE,     /* R12 activation merges with what was there */
+	CW_DHT_MUT_DROPSTAGE, /* R13 an old stage is taken for an orphan */
+	CW_DHT_MUT_NOFLOOR,   /* R14 the floor does not rise with collected tombstones */
+	CW_DHT_MUT_AGEVER,    /* R15 age counts from the version */
 	CW_DHT_MUT_AGERESET,  /* R16 age starts anew with every copy */
+	CW_DHT_MUT_OLDRENEW,  /* R17 an older renewal counts */
+	CW_DHT_MUT_FROMRSP,   /* R18 the holder counts from the answer */
+	CW_DHT_MUT_LASTSEND,  /* R19 ... from the last try */
+	CW_DHT_MUT_NOSLACK,   /* R20 no eps and no guard */
+	CW_DHT_MUT_SUSPEND,   /* R21 * clocks stand still in suspend */
+	CW_DHT_MUT_NOVER,     /* R22 a write does not name its version */
+	CW_DHT_MUT_NORID,     /* R23 a repeat does not get the first answer */
+	CW_DHT_MUT_ONESTEP,   /* R24 a lease is ended and passed on in one step */
+	CW_DHT_MUT_UNRELEASE, /* R25 a released generation is believed again */
+	CW_DHT_MUT_GRAB,      /* R26 a takeover takes a live lease */
 	CW_DHT_MUT_DUPOPEN,   /* S1 a second session beside a live one */
+	CW_DHT_MUT_NOPROOF,   /* S2 an address is taken from a session that lives */
 	CW_DHT_MUT_COUNT
+};
+
+/** What a network's genesis fixes, and paces of this node. 0: as in dht.md section 9. The simulator
+ * counts faster. */
+struct cw_dht_tuning {
+	uint32_t slots;	       /* a power of two, at most CW_DHT_SLOTS */
+	uint64_t session_ns;   /* D */
+	uint32_t eps_divisor;  /* 1 / eps */
+	uint64_t guard_ns;     /* G */
+	uint64_t dead_ns;      /* a member silent so long is replaced */
+	uint64_t settle_ns;    /* a node up so long may become a member */
+	uint64_t move_ns;      /* a better placement stands so long before it is taken */
+	uint64_t tombstone_ns; /* free registers this old are collected */
+	uint64_t shrink_ns;    /* two of five gone so long without a spare: three */
 };
 
 struct cw_dht_config {
@@ -71,16 +115,30 @@ struct cw_dht_config {
 	struct cw_random_ops random;
 	struct cw_digest_ops digest;
 	enum cw_dht_mutation mutate;
+	struct cw_dht_tuning tuning;
 };
 
 struct cw_dht_peer {
 	struct cw_node_id node;
 };
 
+/** What happened, for metrics; all only grow. */
+struct cw_dht_counts {
+	uint64_t results[CW_STORE_RESULT_COUNT]; /* of own requests */
+	/** Own requests by time to the answer: below 1 ms << i; the last: the rest. */
+	uint64_t latency[16];
+	uint64_t retries, redirects, served, elections, lost_leaderships, moves, moves_given_up,
+		activations, copies, stages, repaired, refused_old, nacks;
+};
+
 struct cw_dht_genesis {
 	uint8_t network_id[CW_DHT_NETWORK_ID_BYTES];
-	unsigned int voter_count;
-	struct cw_node_id voters[CW_DHT_VOTERS_MAX];
+	struct cw_node_id founder;
+	uint64_t founder_disk;
+	uint32_t slots;
+	uint64_t session_ns;
+	uint32_t eps_divisor;
+	uint64_t guard_ns;
 };
 
 CW_MUST_USE int cw_dht_create(struct cw_dht **out, const struct cw_dht_config *config,
@@ -105,8 +163,13 @@ void cw_dht_durable(struct cw_dht *dht, uint64_t lsn, int err, uint64_t now_ns);
 void cw_dht_neighbours(struct cw_dht *dht, const struct cw_dht_peer *peers, unsigned int n,
 		       uint64_t now_ns);
 
-/** An operator's act. @return 0, -EEXIST (there is a network), -EINVAL (1 or 3 voters, all
- * different), -EIO (log). */
+/**
+ * An operator's act: this node becomes the only member of every slot. Further voters are taken in
+ * as soon as they are heard of, without the wait that a node has to pass which comes by itself.
+ *
+ * @return 0, -EEXIST (there is a network), -EINVAL (1 or 3 voters, all different, this node among
+ * them), -EIO (log).
+ */
 CW_MUST_USE int cw_dht_found(struct cw_dht *dht, const struct cw_node_id *voters,
 			     unsigned int count, uint64_t now_ns);
 /** Bytes of a namespace record in its register; at most CW_DHT_VALUE_BYTES may be written. */
@@ -122,5 +185,63 @@ void cw_dht_health(const struct cw_dht *dht, struct cw_store_health *out);
 /** The leader as far as known; false if none. */
 bool cw_dht_leader(const struct cw_dht *dht, struct cw_node_id *out);
 unsigned int cw_dht_record_count(const struct cw_dht *dht);
+
+/** Ask to be replaced everywhere. @return true when no seat is left (or nobody could take it). */
+bool cw_dht_leave(struct cw_dht *dht, uint64_t now_ns);
+
+/** Every group of slots led here moves one of its seats to another node, if there is a spare one.
+ * For operators who want to see that it can, and for the simulator. */
+void cw_dht_move(struct cw_dht *dht, uint64_t now_ns);
+/** Stand for every slot of which we are a member, although nothing is wrong. For the simulator. */
+void cw_dht_stand(struct cw_dht *dht, uint64_t now_ns);
+
+/** How this node stands, for `show dht`. */
+struct cw_dht_status {
+	uint32_t slots, seats, led,
+		leaderless;	   /* slots: all; ours; led here; ours without leader */
+	uint32_t moving;	   /* slots whose members are being changed by us */
+	uint32_t behind;	   /* seats whose copy is still being fetched: repair backlog */
+	uint32_t short_of_members; /* slots led here with a silent member: repair backlog */
+	uint32_t stages, records, pending_messages, outstanding;
+	bool safe_to_allocate;
+	const char *why_not; /* one line, valid if not */
+	uint64_t disk;
+	struct cw_dht_counts counts;
+};
+void cw_dht_status(const struct cw_dht *dht, struct cw_dht_status *out);
+
+/** A row of `show dht`: slots with the same members, epoch and leader. */
+struct cw_dht_row {
+	uint32_t first_slot, slot_count;
+	uint64_t epoch, round;
+	unsigned int member_count;
+	struct cw_node_id members[CW_DHT_VOTERS_MAX];
+	bool fresh[CW_DHT_VOTERS_MAX]; /* heard lately (rows led here) */
+	bool active, led, leader_known;
+	struct cw_node_id leader;
+	const char *phase;
+	uint32_t records;
+};
+void cw_dht_rows(const struct cw_dht *dht, void (*row)(void *arg, const struct cw_dht_row *r),
+		 void *arg);
+/** Which slot a request's register lies in, and whom it would be sent to. For `dht get --trace`. */
+uint32_t cw_dht_locate(struct cw_dht *dht, const struct cw_store_request *request,
+		       struct cw_dht_row *out);
+
+/** Of this process: what a leased plain register of ours names as its owner's tag. */
+uint64_t cw_dht_incarnation(const struct cw_dht *dht);
+
+/** A set of members that this node knows of, for the simulator's budget of lost disks. */
+struct cw_dht_members {
+	uint32_t slot;
+	uint64_t epoch;
+	bool active;   /* this node is active in it */
+	bool proposed; /* not known to be chosen: in a config register, staged, or being prepared */
+	unsigned int count;
+	struct cw_node_id nodes[CW_DHT_VOTERS_MAX];
+	uint64_t disks[CW_DHT_VOTERS_MAX];
+};
+void cw_dht_visit_members(const struct cw_dht *dht,
+			  void (*visit)(void *arg, const struct cw_dht_members *m), void *arg);
 
 #endif /* CW_DHT_H */

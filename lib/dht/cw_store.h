@@ -38,8 +38,20 @@ enum cw_store_verb {
 	CW_STORE_NAME_CREATE,  /* ver: host name for ip and client; has_proof: the holder's mapping
 				  was  seen to be gone */
 	CW_STORE_NAME_RELEASE, /* ver: the client's name is free again */
+	/* A register of the caller's own kind (dht.md section 1): the plain operations. */
+	CW_STORE_REG_GET,    /* linearizable */
+	CW_STORE_REG_CREATE, /* ver; free -> held. sgen 0: leased for D, else held by the session */
+	CW_STORE_REG_RENEW,  /* gen: the lease begins anew */
+	CW_STORE_REG_RELEASE,  /* gen, ver: free */
+	CW_STORE_REG_CAS,      /* gen, ver, value */
+	CW_STORE_REG_TAKEOVER, /* ver; as create, and a living owner is asked to yield */
+	CW_STORE_REG_KILL,     /* gen: end it if its time is over */
 	CW_STORE_VERB_COUNT
 };
+
+/** Longest value of a register, longest name of one. */
+#define CW_STORE_VALUE_BYTES	1024u
+#define CW_STORE_REG_NAME_BYTES 64u
 
 /** Bound of staleness of a cached MAP_GET (dht.md section 6, T_cache). */
 #define CW_STORE_CACHE_NS (UINT64_C(10) * CW_NS_PER_S)
@@ -58,8 +70,11 @@ enum cw_store_result {
 	CW_STORE_EXISTS,    /* namespace record exists already; another client holds the name */
 	CW_STORE_DENIED,
 	CW_STORE_TOO_LARGE,
-	CW_STORE_TIMEOUT, /* not answered within budget_ns: the outcome is unknown (no quorum, cut
-			     off, late) */
+	CW_STORE_TIMEOUT,   /* not answered within budget_ns: the outcome is unknown (no quorum, cut
+			       off, late) */
+	CW_STORE_LAPSED,    /* its lease was over and has been ended: create on the version told */
+	CW_STORE_NOT_OWNER, /* the register is not the caller's at that generation */
+	CW_STORE_ALIVE,	    /* KILL: its time is not over */
 	CW_STORE_RESULT_COUNT
 };
 
@@ -68,6 +83,16 @@ const char *cw_store_result_name(enum cw_store_result result);
 
 #define CW_STORE_CONSENTS_MAX CW_MAPPING_ENTRIES_MAX
 #define CW_STORE_CLIENTS_MAX  2u
+
+/** A plain register as callers see it. */
+struct cw_store_register {
+	bool held;
+	struct cw_node_id owner; /* valid if held */
+	uint64_t tag; /* of the owner: its process's incarnation (leased) or session generation */
+	uint64_t gen, ver;
+	uint16_t len;
+	uint8_t value[CW_STORE_VALUE_BYTES];
+};
 
 struct cw_store_request {
 	uint8_t verb;	    /* enum cw_store_verb */
@@ -92,6 +117,11 @@ struct cw_store_request {
 					       namespace */
 	struct cw_namespace_record ns;	    /* NS_PUT */
 	char host_name[CW_HOST_NAME_BYTES]; /* NAME verbs: one label, lower case */
+	uint8_t reg_kind, reg_name_len;	    /* REG verbs: kind (a capital of the caller's), name */
+	uint8_t reg_name[CW_STORE_REG_NAME_BYTES];
+	uint64_t gen;	    /* REG verbs */
+	uint16_t value_len; /* REG_CREATE, REG_CAS, REG_TAKEOVER */
+	uint8_t value[CW_STORE_VALUE_BYTES];
 };
 
 struct cw_store_answer {
@@ -106,7 +136,8 @@ struct cw_store_answer {
 	bool client_found[CW_STORE_CLIENTS_MAX];
 	rte_be32_t client_ip[CW_STORE_CLIENTS_MAX]; /* CLIENTS_GET, in the order asked */
 	struct cw_namespace_record ns;		    /* NS_GET, NS_PUT */
-	struct cw_name_record name; /* NAME verbs: the register as it is after them */
+	struct cw_name_record name;   /* NAME verbs: the register as it is after them */
+	struct cw_store_register reg; /* REG verbs: likewise; refusals show it as it is */
 };
 
 typedef void (*cw_store_done_fn)(void *arg, const struct cw_store_answer *answer, uint64_t now_ns);

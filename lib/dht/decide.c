@@ -2,168 +2,136 @@
 /*
  * What an operation does to a register: the leader's judgement, from committed records only.
  *
- * An operation may need several registers: a claim reads the sessions of every entry of the
- * mapping. Each is made ready first (read from a quorum, no write outstanding); while one is not,
- * the operation waits there and is judged anew from the beginning. A session that is over by its
- * proven age is ended as a version of its own before anything rests on that (R24, S2).
+ * An operation may rest on registers of other slots: a claim on the sessions of every entry of the
+ * mapping. Their leaders are asked (VERB_PROVE ends a session that is over as a version of its own
+ * and says for ever that it is: R24, S2); when the findings are there, the operation is judged anew
+ * from the beginning.
  *
  * A write names the version it expects, so it happens once; a repeat of the request that made the
- * next version gets the first answer (R22, R23). A refusal is a function of the records, confirmed
- * by a check before it is told.
+ * next version gets the first answer (R22, R23). A refusal is a function of the record and the
+ * findings, confirmed by a check before it is told.
  */
 #include "internal.h"
 
-static void answer_now(struct cw_dht *dht, struct op *op, enum cw_store_result result,
-		       struct cw_store_answer *answer)
+static void answer_now(struct cw_dht *dht, struct lead *l, struct op *op,
+		       enum cw_store_result result, struct reply *reply)
 {
-	answer->result = result;
-	lead_confirm(dht, op, answer);
+	reply->answer.result = result;
+	reply->ver = l->record.ver;
+	lead_confirm(dht, l, op, reply);
 }
 
 /* The rid of things that a leader does by itself. */
-static struct rid own_rid(struct cw_dht *dht)
+struct rid own_rid(struct cw_dht *dht)
 {
 	return (struct rid){.node = dht->config.self,
 			    .incarnation = dht->incarnation,
 			    .counter = ++dht->counter};
 }
 
-static bool session_expired(struct cw_dht *dht, const struct lead *l)
+/* Counters of one process are ordered: a late copy of an older renewal changes nothing (R17). */
+bool rid_is_older(const struct cw_dht *dht, const struct rid *came, const struct rid *have)
 {
-	uint64_t over = dht->config.mutate == CW_DHT_MUT_NOSLACK ? CW_LAW_SESSION_NS
-								 : cw_law_session_over_ns();
-
-	return l->record.kind == RECORD_SESSION && l->record.session.state == SESSION_OPEN &&
-	       age_now(dht, &l->renew) >= over;
+	if (dht->config.mutate == CW_DHT_MUT_OLDRENEW)
+		return same_rid(came, have);
+	return cw_node_id_equal(&came->node, &have->node) &&
+	       came->incarnation == have->incarnation && came->counter <= have->counter;
 }
 
-/*
- * A session register, ready and not secretly over. @return NULL when the operation waits (or a
- * lapse is being written for it).
- */
-static struct lead *session_ready(struct cw_dht *dht, const struct cw_node_id *node, struct op *op)
+/* -- findings */
+
+static struct proof_cached *cached(const struct cw_dht *dht, const struct cw_node_id *node,
+				   uint64_t sgen)
 {
-	uint8_t key[KEY_BYTES];
-	struct lead *l;
+	uint32_t hash = (uint32_t)node->b[0] << 8 | node->b[1];
 
-	key_of(dht, "", 'S', node->b, CW_NODE_ID_BYTES, key);
-	l = lead_of(dht, key);
-	if (l == NULL) {
-		op_free(op);
-		return NULL;
-	}
-	if (!lead_ready(dht, l, op))
-		return NULL;
-	if (session_expired(dht, l)) {
-		struct record dead = l->record;
-		struct rid rid = own_rid(dht);
-
-		dead.session.state = SESSION_DEAD;
-		dead.held = false;
-		record_made(&dead, &rid);
-		lead_write(dht, l, &dead, NULL, NULL);
-		lead_ready(dht, l, op);
-		return NULL;
-	}
-	return l;
+	return &dht->proofs[(hash ^ (uint32_t)sgen * 31) % PROOFS];
 }
 
-static void session_open(struct cw_dht *dht, struct op *op, struct lead *l)
+static void found(struct cw_dht *dht, uint64_t id, const struct request *r,
+		  const struct reply *reply)
 {
-	struct cw_store_answer answer = {0};
-	struct record r = l->record;
-	bool open = r.kind == RECORD_SESSION && r.session.state == SESSION_OPEN;
+	struct op **at = &dht->asking, *op;
+	bool good = reply->answer.result == CW_STORE_OK;
 
-	if (open && same_rid(&r.rid, &op->rid)) {
-		answer.sgen = r.session.sgen; /* a repeat */
-		answer_now(dht, op, CW_STORE_OK, &answer);
+	while (*at != NULL && (*at)->id != id)
+		at = &(*at)->next;
+	op = *at;
+	if (good && r->request.verb == VERB_PROVE) {
+		struct proof_cached *p = cached(dht, &r->about, r->request.sgen);
+
+		/* "Over" never becomes untrue; "open" counts for a claimant's own session only, for
+		 * a moment. */
+		*p = (struct proof_cached){.node = r->about,
+					   .sgen = r->request.sgen,
+					   .over = reply->over,
+					   .age = {reply->age_ns, dht->now_ns},
+					   .until_ns = reply->over ? UINT64_MAX
+								   : r->first_ns + PROOF_NS};
+	}
+	if (op == NULL)
+		return;
+	*at = op->next;
+	op->next = NULL;
+	op->id = 0;
+	if (!good) {
+		op_free(dht, op); /* the caller retries */
 		return;
 	}
-	/* One open session per node; the same disk and lock may end its own predecessor (S1). */
-	if (open && r.session.sgen != op->request.sgen &&
-	    dht->config.mutate != CW_DHT_MUT_DUPOPEN) {
-		answer_now(dht, op, CW_STORE_BUSY, &answer);
-		return;
-	}
-	r.kind = RECORD_SESSION;
-	r.held = true;
-	r.session.node = op->from;
-	r.session.state = SESSION_OPEN;
-	r.session.sgen = r.ver + 1;
-	r.gen = r.ver + 1;
-	r.rid = op->rid;
-	record_made(&r, &op->rid);
-	answer.result = CW_STORE_OK;
-	answer.sgen = r.session.sgen;
-	lead_write(dht, l, &r, op, &answer);
+	if (op->found < FINDINGS_MAX)
+		op->findings[op->found++] = (struct finding){.have = true,
+							     .verb = r->request.verb,
+							     .node = r->about,
+							     .sgen = r->request.sgen,
+							     .over = reply->over,
+							     .age = {reply->age_ns, dht->now_ns},
+							     .mapping = reply->answer.mapping};
+	decide(dht, op);
 }
 
-/* Counters of one process are ordered, incarnations too: a late copy of an older renewal changes
- * nothing (R17). */
-static bool is_older(const struct rid *came, const struct rid *have)
+const struct finding *finding_of(struct cw_dht *dht, struct op *op, uint8_t verb,
+				 const struct cw_node_id *node, uint64_t sgen, rte_be32_t ip)
 {
-	if (!cw_node_id_equal(&came->node, &have->node))
+	struct cw_store_request q = {.verb = verb, .sgen = sgen, .ip = ip};
+
+	for (unsigned int i = 0; i < op->found; i++)
+		if (op->findings[i].verb == verb && op->findings[i].sgen == sgen &&
+		    (verb != VERB_PROVE || cw_node_id_equal(&op->findings[i].node, node)))
+			return &op->findings[i];
+	op->id = ++dht->ask_counter;
+	op->next = dht->asking;
+	dht->asking = op;
+	if (op->found == FINDINGS_MAX || submit_inside(dht, &q, node, found, op->id) < 0) {
+		dht->asking = op->next;
+		op_free(dht, op);
+	}
+	return NULL;
+}
+
+/* What the session's register proves. @return false when the operation waits. */
+static bool prove(struct cw_dht *dht, struct op *op, const struct cw_node_id *node, uint64_t sgen,
+		  bool own, struct cw_session_proof *out)
+{
+	const struct proof_cached *p = cached(dht, node, sgen);
+	const struct finding *f;
+
+	if (dht->config.mutate == CW_DHT_MUT_NOPROOF && !own) {
+		*out = (struct cw_session_proof){.over = true, .age_ns = CW_LAW_AGE_FOREVER_NS};
+		return true;
+	}
+	if (p->sgen == sgen && cw_node_id_equal(&p->node, node) && dht->now_ns < p->until_ns &&
+	    (p->over || own)) {
+		*out = (struct cw_session_proof){.over = p->over, .age_ns = age_now(dht, &p->age)};
+		return true;
+	}
+	f = finding_of(dht, op, VERB_PROVE, node, sgen, 0);
+	if (f == NULL)
 		return false;
-	if (came->incarnation != have->incarnation)
-		return came->incarnation < have->incarnation;
-	return came->counter <= have->counter;
-}
-
-static void session_renew(struct cw_dht *dht, struct op *op, struct lead *l)
-{
-	struct cw_store_answer answer = {.sgen = op->request.sgen};
-	struct record r = l->record;
-
-	if (r.kind != RECORD_SESSION || r.session.state != SESSION_OPEN ||
-	    r.session.sgen != op->request.sgen) {
-		answer_now(dht, op, CW_STORE_LOST, &answer);
-		return;
-	}
-	if (is_older(&op->rid, &r.rid)) {
-		answer_now(dht, op, CW_STORE_OK, &answer);
-		return;
-	}
-	r.rid = op->rid; /* a new rid: its age begins now; ver stays */
-	answer.result = CW_STORE_OK;
-	lead_write(dht, l, &r, op, &answer);
-}
-
-static void session_close(struct cw_dht *dht, struct op *op, struct lead *l)
-{
-	struct cw_store_answer answer = {.sgen = op->request.sgen};
-	struct record r = l->record;
-
-	if (r.kind != RECORD_SESSION || r.session.state != SESSION_OPEN ||
-	    r.session.sgen != op->request.sgen) {
-		answer_now(dht, op, CW_STORE_OK, &answer); /* over already, for ever */
-		return;
-	}
-	r.session.state = SESSION_CLOSED;
-	r.held = false;
-	record_made(&r, &op->rid);
-	answer.result = CW_STORE_OK;
-	lead_write(dht, l, &r, op, &answer);
-}
-
-/* What the registers prove about one entry's generation. @return false when the operation waits. */
-static bool prove(struct cw_dht *dht, struct op *op, const struct cw_mapping_entry *e,
-		  struct cw_session_proof *out)
-{
-	struct lead *s = session_ready(dht, &e->node, op);
-	struct cw_law_session session;
-
-	if (s == NULL)
-		return false;
-	session = (struct cw_law_session){
-		.exists = s->record.kind == RECORD_SESSION,
-		.open = s->record.session.state == SESSION_OPEN,
-		.sgen = s->record.session.sgen,
-		.renewed_age_ns = age_now(dht, &s->renew),
-		.opened_age_ns = age_now(dht, &s->open),
-	};
-	*out = cw_law_prove(&session, e->sgen, CW_LEASE_MUT_NONE);
+	*out = (struct cw_session_proof){.over = f->over, .age_ns = age_now(dht, &f->age)};
 	return true;
 }
+
+/* -- mappings */
 
 static void remember_watcher(struct cw_dht *dht, struct lead *l, const struct cw_node_id *node)
 {
@@ -193,10 +161,11 @@ static struct cw_mapping mapping_of(const struct lead *l)
 }
 
 static void mapping_write(struct cw_dht *dht, struct op *op, struct lead *l,
-			  const struct cw_mapping *after, struct cw_store_answer *answer)
+			  const struct cw_mapping *after, struct reply *reply)
 {
-	struct record r = l->record;
+	struct record r;
 
+	record_copy(&r, &l->record);
 	r.kind = RECORD_MAPPING;
 	r.ip = op->request.ip;
 	r.held = after->held;
@@ -204,13 +173,13 @@ static void mapping_write(struct cw_dht *dht, struct op *op, struct lead *l,
 	r.mapping = *after;
 	r.rid = op->rid;
 	record_made(&r, &op->rid);
-	answer->result = CW_STORE_OK;
-	answer->mapping = r.mapping;
-	lead_write(dht, l, &r, op, answer);
+	reply->answer.result = CW_STORE_OK;
+	reply->answer.mapping = r.mapping;
+	lead_write(dht, l, &r, op, reply);
 }
 
 /* The register moved on from the expected version: was it this very request that moved it? */
-static bool moved(struct cw_dht *dht, struct op *op, struct lead *l, struct cw_store_answer *answer)
+static bool moved(struct cw_dht *dht, struct op *op, struct lead *l, struct reply *reply)
 {
 	const struct record *r = &l->record;
 	enum cw_store_result result = CW_STORE_CONFLICT;
@@ -222,13 +191,35 @@ static bool moved(struct cw_dht *dht, struct op *op, struct lead *l, struct cw_s
 		/* Done. If others changed it since, what we would show is no longer what it made.
 		 */
 		result = r->ver == op->request.ver + 1 ? CW_STORE_OK : CW_STORE_STALE;
-		for (unsigned int i = 0; i < r->mapping.entry_count; i++)
+		for (unsigned int i = 0; r->kind == RECORD_MAPPING && i < r->mapping.entry_count;
+		     i++)
 			if (cw_node_id_equal(&r->mapping.entries[i].node, &op->from))
-				answer->old_cover_ns = r->mapping.entries[i].cover_ns;
-	} else if (r->ver > op->request.ver + HIST) {
+				reply->answer.old_cover_ns = r->mapping.entries[i].cover_ns;
+	} else if (r->ver > op->request.ver && !record_known_at(r, op->request.ver + 1)) {
 		result = CW_STORE_STALE;
 	}
-	answer_now(dht, op, result, answer);
+	answer_now(dht, l, op, result, reply);
+	return true;
+}
+
+/* @return false when the operation waits. */
+static bool prove_all(struct cw_dht *dht, struct op *op, const struct cw_mapping *before,
+		      struct cw_session_proof *proofs, bool *open)
+{
+	struct cw_session_proof own;
+
+	*open = false;
+	if (op->request.verb != CW_STORE_CLAIM && op->request.verb != CW_STORE_LOOK)
+		return true;
+	for (unsigned int i = 0; i < before->entry_count; i++)
+		if (!prove(dht, op, &before->entries[i].node, before->entries[i].sgen, false,
+			   &proofs[i]))
+			return false;
+	if (op->request.verb == CW_STORE_CLAIM) {
+		if (!prove(dht, op, &op->from, op->request.sgen, true, &own))
+			return false;
+		*open = !own.over;
+	}
 	return true;
 }
 
@@ -237,105 +228,72 @@ static void mapping_op(struct cw_dht *dht, struct op *op, struct lead *l)
 	const struct cw_store_request *q = &op->request;
 	struct cw_session_proof proofs[CW_MAPPING_ENTRIES_MAX] = {{0}};
 	struct cw_law_claimant who = {.node = op->from, .site = op->site};
-	struct cw_store_answer answer = {.mapping = mapping_of(l)};
-	struct cw_mapping before = answer.mapping, after;
+	struct reply reply = {.answer.mapping = mapping_of(l)};
+	struct cw_mapping before = reply.answer.mapping, after;
 	enum cw_store_result result;
-	bool open = false;
 	uint8_t left;
+	bool open;
 
 	if (q->verb == CW_STORE_MAP_GET) {
 		remember_watcher(dht, l, &op->from);
-		answer.result = CW_STORE_OK;
+		reply.answer.result = CW_STORE_OK;
 		if (q->fresh)
-			lead_confirm(dht, op, &answer);
-		else
-			lead_answer(dht, op,
-				    &answer); /* bounded by how soon a deposed leader stops */
+			lead_confirm(dht, l, op, &reply);
+		else /* bounded by how soon a deposed leader stops */
+			lead_answer(dht, op, &reply);
 		return;
 	}
-	if (q->verb != CW_STORE_LOOK && moved(dht, op, l, &answer))
+	if (q->verb != CW_STORE_LOOK && moved(dht, op, l, &reply))
 		return;
-	for (unsigned int i = 0; q->verb == CW_STORE_CLAIM || q->verb == CW_STORE_LOOK; i++) {
-		if (i == before.entry_count)
-			break;
-		if (!prove(dht, op, &before.entries[i], &proofs[i]))
-			return;
-	}
-	if (q->verb == CW_STORE_CLAIM) {
-		struct lead *s = session_ready(dht, &op->from, op);
-
-		if (s == NULL)
-			return;
-		open = s->record.kind == RECORD_SESSION && s->record.session.sgen == q->sgen &&
-		       s->record.session.state == SESSION_OPEN;
-	}
+	if (!prove_all(dht, op, &before, proofs, &open))
+		return;
+	if (dht->config.mutate == CW_DHT_MUT_GRAB && q->verb == CW_STORE_CLAIM)
+		before.entry_count = 0;
 	if (q->verb == CW_STORE_LOOK) {
-		result = cw_law_judge(&before, proofs, &who, q, &left, &answer);
-		answer_now(dht, op, result, &answer);
+		result = cw_law_judge(&before, proofs, &who, q, &left, &reply.answer);
+		answer_now(dht, l, op, result, &reply);
 		return;
 	}
-	result = cw_law_apply(&before, proofs, &who, open, q, &after, &answer);
+	result = cw_law_apply(&before, proofs, &who, open, q, &after, &reply.answer);
 	if (result == CW_STORE_OK)
-		mapping_write(dht, op, l, &after, &answer);
+		mapping_write(dht, op, l, &after, &reply);
 	else
-		answer_now(dht, op, result, &answer);
+		answer_now(dht, l, op, result, &reply);
 }
 
-static void clients_get(struct cw_dht *dht, struct op *op, struct lead *first)
+/* -- client registers and namespaces */
+
+static void clients_get(struct cw_dht *dht, struct op *op, struct lead *l)
 {
-	struct cw_store_answer answer = {0};
+	struct reply reply = {0};
 
-	for (unsigned int i = 0; i < op->request.client_count; i++) {
-		struct lead *l = first;
-
-		if (i > 0) {
-			uint8_t key[KEY_BYTES];
-
-			key_of(dht, op->scope, 'C', &op->request.clients[i],
-			       sizeof(op->request.clients[i]), key);
-			l = lead_of(dht, key);
-			if (l == NULL) {
-				op_free(op);
-				return;
-			}
-			if (!lead_ready(dht, l, op))
-				return;
-		}
-		answer.client_found[i] = l->record.kind == RECORD_CLIENT && l->record.held;
-		answer.client_ip[i] = answer.client_found[i] ? l->record.ip : 0;
-	}
-	answer_now(dht, op, CW_STORE_OK, &answer);
+	reply.answer.client_found[0] = l->record.kind == RECORD_CLIENT && l->record.held;
+	reply.answer.client_ip[0] = reply.answer.client_found[0] ? l->record.ip : 0;
+	answer_now(dht, l, op, CW_STORE_OK, &reply);
 }
 
 /* A hint: it moves only when the mapping it points to is no longer this client's (leases.md R16).
  */
 static void client_put(struct cw_dht *dht, struct op *op, struct lead *l)
 {
-	struct cw_store_answer answer = {0};
-	struct record r = l->record;
-	struct lead *m;
-	struct op target = {.from = op->from, .request = {.verb = CW_STORE_LOOK}};
+	const struct finding *f;
+	struct reply reply = {0};
+	struct record r;
 
+	record_copy(&r, &l->record);
 	if (r.kind == RECORD_CLIENT && r.held && r.ip == op->request.ip) {
-		answer_now(dht, op, CW_STORE_OK, &answer);
+		answer_now(dht, l, op, CW_STORE_OK, &reply);
 		return;
 	}
-	if (r.kind == RECORD_CLIENT && r.held) {
-		memcpy(target.scope, op->scope, sizeof(target.scope));
-		target.request.ip = r.ip;
-		op_key(dht, &target);
-		m = lead_of(dht, target.key);
-		if (m == NULL) {
-			op_free(op);
+	if (r.kind == RECORD_CLIENT && r.held &&
+	    strncmp(op->scope, dht->config.ns_name, sizeof(op->scope)) == 0) {
+		f = finding_of(dht, op, CW_STORE_MAP_GET, &op->from, 0, r.ip);
+		if (f == NULL)
 			return;
-		}
-		if (!lead_ready(dht, m, op))
-			return;
-		if (m->record.kind == RECORD_MAPPING && m->record.mapping.entry_count > 0 &&
-		    m->record.mapping.client_state == CW_CLIENT_BOUND &&
-		    memcmp(&m->record.mapping.client, &op->request.client,
-			   sizeof(op->request.client)) == 0) {
-			answer_now(dht, op, CW_STORE_OK, &answer);
+		if (f->mapping.entry_count > 0 && f->mapping.client_state == CW_CLIENT_BOUND &&
+		    memcmp(&f->mapping.client, &op->request.client, sizeof(op->request.client)) ==
+			    0) {
+			answer_now(dht, l, op, CW_STORE_OK, &reply);
 			return;
 		}
 	}
@@ -345,31 +303,33 @@ static void client_put(struct cw_dht *dht, struct op *op, struct lead *l)
 	r.ip = op->request.ip;
 	r.rid = op->rid;
 	record_made(&r, &op->rid);
-	answer.result = CW_STORE_OK;
-	lead_write(dht, l, &r, op, &answer);
+	reply.answer.result = CW_STORE_OK;
+	lead_write(dht, l, &r, op, &reply);
 }
 
 static void ns_op(struct cw_dht *dht, struct op *op, struct lead *l)
 {
-	struct cw_store_answer answer = {0};
-	struct record r = l->record;
+	struct reply reply = {0};
+	struct record r;
 
+	record_copy(&r, &l->record);
 	if (r.kind == RECORD_NS)
-		answer.ns = r.ns;
+		reply.answer.ns = r.ns;
 	if (op->request.verb == CW_STORE_NS_GET) {
 		remember_watcher(dht, l, &op->from);
-		answer_now(dht, op, r.kind == RECORD_NS ? CW_STORE_OK : CW_STORE_NOT_FOUND,
-			   &answer);
+		answer_now(dht, l, op, r.kind == RECORD_NS ? CW_STORE_OK : CW_STORE_NOT_FOUND,
+			   &reply);
 		return;
 	}
 	if (r.ver != op->request.ver) {
 		bool done = record_made_by(&r, op->request.ver + 1, &op->rid);
+		bool exists = op->request.ver == 0 && r.kind == RECORD_NS;
 
-		answer_now(dht, op,
-			   done			  ? CW_STORE_OK
-			   : op->request.ver == 0 ? CW_STORE_EXISTS
-						  : CW_STORE_CONFLICT,
-			   &answer);
+		answer_now(dht, l, op,
+			   done	    ? CW_STORE_OK
+			   : exists ? CW_STORE_EXISTS
+				    : CW_STORE_CONFLICT,
+			   &reply);
 		return;
 	}
 	r.kind = RECORD_NS;
@@ -379,17 +339,23 @@ static void ns_op(struct cw_dht *dht, struct op *op, struct lead *l)
 	r.rid = op->rid;
 	record_made(&r, &op->rid);
 	r.ns.ver = r.ver;
-	answer.result = CW_STORE_OK;
-	answer.ns = r.ns;
-	lead_write(dht, l, &r, op, &answer);
+	reply.answer.result = CW_STORE_OK;
+	reply.answer.ns = r.ns;
+	lead_write(dht, l, &r, op, &reply);
 }
 
 void decide(struct cw_dht *dht, struct op *op)
 {
-	struct lead *l = lead_of(dht, op->key);
+	struct group *g = dht->slots[op->slot].led;
+	struct lead *l;
 
+	if (g == NULL || !group_serves(dht, g)) {
+		op_free(dht, op); /* a change of members has begun: the caller tries again */
+		return;
+	}
+	l = lead_of(dht, op->slot, op->key);
 	if (l == NULL) {
-		op_free(op);
+		op_free(dht, op);
 		return;
 	}
 	if (!lead_ready(dht, l, op))
@@ -398,14 +364,13 @@ void decide(struct cw_dht *dht, struct op *op)
 	case CW_STORE_SESSION_OPEN:
 	case CW_STORE_SESSION_RENEW:
 	case CW_STORE_SESSION_CLOSE:
-		if (session_ready(dht, &op->from, op) == NULL)
-			return;
-		if (op->request.verb == CW_STORE_SESSION_OPEN)
-			session_open(dht, op, l);
-		else if (op->request.verb == CW_STORE_SESSION_RENEW)
-			session_renew(dht, op, l);
-		else
-			session_close(dht, op, l);
+		decide_session(dht, op, l);
+		return;
+	case VERB_PROVE:
+		decide_prove(dht, op, l);
+		return;
+	case VERB_TOUCH: /* what is committed, once more to all members */
+		lead_write(dht, l, &l->record, op, NULL);
 		return;
 	case CW_STORE_CLIENTS_GET:
 		clients_get(dht, op, l);
@@ -422,9 +387,18 @@ void decide(struct cw_dht *dht, struct op *op)
 	case CW_STORE_NAME_RELEASE:
 		decide_name(dht, op, l);
 		return;
+	case CW_STORE_REG_GET:
+	case CW_STORE_REG_CREATE:
+	case CW_STORE_REG_RENEW:
+	case CW_STORE_REG_RELEASE:
+	case CW_STORE_REG_CAS:
+	case CW_STORE_REG_TAKEOVER:
+	case CW_STORE_REG_KILL:
+		decide_register(dht, op, l);
+		return;
 	case CW_STORE_MAP_WATCH:
 	case CW_STORE_MAP_UNWATCH:
-		op_free(op); /* answered at the caller: every MAP_GET is a watch for a while */
+		op_free(dht, op); /* answered at the caller: every MAP_GET is a watch for a while */
 		return;
 	default:
 		mapping_op(dht, op, l);

@@ -22,25 +22,26 @@ static struct cw_name_record name_of(const struct record *r)
 
 void decide_name(struct cw_dht *dht, struct op *op, struct lead *l)
 {
-	struct cw_store_answer answer = {.name = name_of(&l->record)};
-	struct record r = l->record;
+	struct reply reply = {.answer.name = name_of(&l->record), .ver = l->record.ver};
 	struct cw_name_record after;
+	struct record r;
 
+	record_copy(&r, &l->record);
 	if (op->request.verb == CW_STORE_NAME_GET) {
-		answer.result = answer.name.held ? CW_STORE_OK : CW_STORE_NOT_FOUND;
-		lead_confirm(dht, op, &answer);
+		reply.answer.result = reply.answer.name.held ? CW_STORE_OK : CW_STORE_NOT_FOUND;
+		lead_confirm(dht, l, op, &reply);
 		return;
 	}
 	if (r.ver != op->request.ver && record_made_by(&r, op->request.ver + 1, &op->rid)) {
 		/* Done before. If others changed it since, what we would show is not what it made.
 		 */
-		answer.result = r.ver == op->request.ver + 1 ? CW_STORE_OK : CW_STORE_STALE;
-		lead_confirm(dht, op, &answer);
+		reply.answer.result = r.ver == op->request.ver + 1 ? CW_STORE_OK : CW_STORE_STALE;
+		lead_confirm(dht, l, op, &reply);
 		return;
 	}
-	answer.result = cw_law_name(&answer.name, &op->request, &after);
-	if (answer.result != CW_STORE_OK) {
-		lead_confirm(dht, op, &answer);
+	reply.answer.result = cw_law_name(&reply.answer.name, &op->request, &after);
+	if (reply.answer.result != CW_STORE_OK) {
+		lead_confirm(dht, l, op, &reply);
 		return;
 	}
 	r.kind = RECORD_NAME;
@@ -50,6 +51,7 @@ void decide_name(struct cw_dht *dht, struct op *op, struct lead *l)
 	r.client = after.client;
 	r.rid = op->rid;
 	record_made(&r, &op->rid);
-	answer.name = after;
-	lead_write(dht, l, &r, op, &answer);
+	reply.answer.name = after;
+	reply.ver = r.ver;
+	lead_write(dht, l, &r, op, &reply);
 }

@@ -2,7 +2,10 @@
 #ifndef CW_DHT_INTERNAL_H
 #define CW_DHT_INTERNAL_H
 
-/* What the files of lib/dht share: records, the acceptor's table, the leader, the caller. */
+/* What the files of lib/dht share: slots and their records, groups that are led, the caller. */
+#include <errno.h>
+#include <stdlib.h>
+
 #include "cw_dht.h"
 #include "cw_law.h"
 #include "dht.pb-c.h"
@@ -15,11 +18,20 @@ enum {
 	HIST = 4,
 	/* Operations that wait for one register; the rest is told nothing and retries. */
 	QUEUE_MAX = 64,
-	CALLS_MAX = 4096,    /* questions of a leader under way */
+	WAITING_MAX = 4096,  /* operations that wait for an election */
+	CALLS_MAX = 8192,    /* questions of a leader under way */
 	PENDING_MAX = 65536, /* messages that wait for the disk */
 	OPS_MAX = 4096,	     /* own requests under way */
 	WATCHERS_MAX = 16,   /* nodes told of one mapping's changes */
-	BUCKETS = 1 << 16,
+	RECONF_MAX = 4,	     /* configurations that one leader prepares at a time */
+	STAGES_MAX = 64,     /* stages that one replica keeps */
+	/* Pieces of a stage, a snapshot, a copy: well below what a link carries. */
+	CHUNK_BYTES = 32768,
+	CHUNKS_MAX = 65536,
+	COPIES_MAX = 16, /* messages that answer one need */
+	/* Nodes beside the members that hear a leader: who might become one (dht.md section 7). */
+	NEAREST = 8,
+	DIGEST_BUCKETS = 64,
 };
 
 #define HB_NS		   (UINT64_C(500) * CW_NS_PER_MS)
@@ -32,6 +44,12 @@ enum {
 #define OP_BUDGET_NS	   (UINT64_C(5) * CW_NS_PER_S)
 #define GENESIS_ASK_NS	   (UINT64_C(1) * CW_NS_PER_S)
 #define WATCH_NS	   (UINT64_C(30) * CW_NS_PER_S)
+#define STUCK_NS	   (UINT64_C(3) * CW_NS_PER_S) /* drain, or no progress of a stage */
+#define ACT_NS		   (UINT64_C(400) * CW_NS_PER_MS)
+#define NEED_NS		   (UINT64_C(100) * CW_NS_PER_MS)
+#define POINTER_NS	   (UINT64_C(20) * CW_NS_PER_S) /* a settled pointer is told again */
+#define DIGEST_NS	   (UINT64_C(30) * CW_NS_PER_S)
+#define PROOF_NS	   (UINT64_C(3) * CW_NS_PER_S) /* "the claimant's session is open" */
 
 struct rid {
 	struct cw_node_id node;
@@ -44,8 +62,30 @@ struct ballot {
 };
 
 struct stamp {
+	uint64_t epoch;
 	struct ballot ballot;
 	uint64_t seq;
+};
+
+/* A member: a node with the disk it had (R5). */
+struct voter {
+	struct cw_node_id node;
+	uint64_t disk;
+};
+
+struct members {
+	unsigned int count;
+	struct voter v[CW_DHT_VOTERS_MAX];
+};
+
+struct stage_id {
+	uint64_t epoch;
+	struct ballot ballot;
+	uint64_t nonce;
+};
+
+struct slotset {
+	uint64_t w[CW_DHT_SLOTS / 64];
 };
 
 enum record_kind {
@@ -55,6 +95,7 @@ enum record_kind {
 	RECORD_CLIENT,
 	RECORD_NS,
 	RECORD_NAME,
+	RECORD_REGISTER,
 };
 enum session_state { SESSION_OPEN, SESSION_CLOSED, SESSION_DEAD };
 
@@ -79,6 +120,15 @@ struct record {
 		struct cw_mapping mapping;
 		struct cw_client_hash client;
 		struct cw_namespace_record ns;
+		/* Owner and tag: a process (leased) or a session generation. Only `len` bytes of
+		 * the value are kept in memory by replicas. */
+		struct {
+			struct cw_node_id owner;
+			uint64_t tag;
+			bool leased;
+			uint16_t len;
+			uint8_t value[CW_STORE_VALUE_BYTES];
+		} reg;
 	};
 };
 
@@ -87,21 +137,31 @@ struct age {
 	uint64_t base_ns, at_ns;
 };
 
-/* A register as a replica stores it. */
+/* A register as a replica stores it: what is behind the record's kind is cut off. */
 struct replica {
 	struct replica *next;
-	struct record record;
 	struct stamp stamp;
 	struct age renew, open;
+	struct record record;
+};
+
+/* Replicas by key, in the order of their hash's first bits, so that a walk can stop and go on. */
+struct keytab {
+	struct replica **buckets;
+	unsigned int bits, count;
 };
 
 struct op;
+struct group;
+struct arena;
+struct packing;
 
 /* A register as its leader sees it. */
 struct lead {
 	struct lead *next;
 	uint8_t key[KEY_BYTES];
-	bool known, asking, busy;
+	/* known: read from a quorum. solid: also written under our own ballot (R7). */
+	bool known, solid, asking, busy;
 	uint64_t seq;
 	struct record record;
 	struct age renew, open;
@@ -113,60 +173,194 @@ struct lead {
 	} watchers[WATCHERS_MAX];
 };
 
+/* What was found out for an operation at other registers' leaders. */
+struct finding {
+	bool have;
+	uint8_t verb;
+	struct cw_node_id node;
+	uint64_t sgen;
+	bool over;
+	struct age age;
+	struct cw_mapping mapping;
+};
+
+#define FINDINGS_MAX (CW_MAPPING_ENTRIES_MAX + 2u)
+
 /* One operation at the leader. */
 struct op {
 	struct op *next;
+	uint64_t id; /* of one that waits for findings */
 	struct cw_node_id from;
 	struct rid rid;
 	struct cw_site_id site;
 	char scope[CW_NS_NAME_BYTES];
 	struct cw_store_request request;
+	struct cw_node_id about; /* VERB_PROVE */
 	uint8_t key[KEY_BYTES];
+	uint32_t slot;
+	uint8_t asked, found;
+	struct finding findings[FINDINGS_MAX];
 };
 
-enum call_kind { CALL_PREP, CALL_RREAD, CALL_ACC, CALL_CHK };
+/* Verbs between nodes that no caller has. */
+enum { VERB_PROVE = 64, VERB_TOUCH = 65 };
 
-/* A question to all voters, repeated until a quorum has answered. */
-struct call {
-	bool used;
-	uint8_t kind; /* enum call_kind */
-	uint64_t n;
-	uint64_t sent_ns;
-	uint32_t got; /* bit per voter */
-	uint8_t key[KEY_BYTES];
-	/* RREAD: the best so far. */
-	bool have_best;
-	struct record best;
-	struct stamp best_stamp;
-	struct age best_renew, best_open;
-	/* ACC: what is written, and what is answered then. */
-	struct record write;
-	struct op *op;
-	enum cw_store_result result;
-	struct cw_store_answer *answer;
-	/* CHK: answers that wait. */
-	struct confirm *confirms;
+/* An answer with what only this room knows. */
+struct reply {
+	struct cw_store_answer answer;
+	uint64_t ver; /* of the register */
+	bool over;    /* PROVE */
+	uint64_t age_ns;
+	struct rid holder; /* OPEN refused */
+};
+
+enum call_kind {
+	CALL_PREP,
+	CALL_CFG,
+	CALL_RREAD,
+	CALL_ACC,
+	CALL_CHK,
+	CALL_SNAP,
+	CALL_STAGE,
 };
 
 struct confirm {
 	struct confirm *next;
 	struct cw_node_id to;
 	struct rid rid;
-	struct cw_store_answer answer;
+	uint32_t slot;
+	struct reply reply;
 };
 
-enum leader_phase { LEADER_NOT, LEADER_PREP, LEADER_SERVE };
-
-struct leader {
-	enum leader_phase phase;
+struct cfgreg {
 	struct ballot ballot;
-	uint64_t began_ns, hb_ns, call_counter;
+	uint64_t seq;
+	bool has_next;
+	struct members next;
+	struct stage_id sid;
+};
+
+struct cursor {
+	uint32_t slot, hash;
+	bool done;
+};
+
+/* A question to a set of replicas, repeated until enough have answered. */
+struct call {
+	struct call *next, *prev; /* by time of sending */
+	uint8_t kind;		  /* enum call_kind */
+	uint64_t n, epoch, sent_ns;
+	struct ballot ballot;
+	struct members to;
+	unsigned int need;
+	uint32_t got; /* bit per voter */
+	/* Questions about many slots: who has answered for which. */
+	struct slotset slots, *cover;
+	uint32_t slot; /* questions about one register */
+	uint8_t key[KEY_BYTES];
+	/* RREAD: the best so far; ACC: what is written. */
+	bool have_best;
+	struct stamp best_stamp;
+	struct age best_renew, best_open;
+	struct record *record;
+	struct op *op;
+	struct reply *reply;
+	struct confirm *confirms; /* CHK */
+	struct cfgreg *registers; /* PREP: best of each slot; CFG: the one that is written */
+	struct cursor *cursors;	  /* SNAP: per member */
+	uint32_t have[CW_DHT_VOTERS_MAX]; /* STAGE: chunks per member */
+};
+
+enum phase {
+	PHASE_PREP,
+	PHASE_CFG,
+	PHASE_SERVE,
+	PHASE_DRAIN,
+	PHASE_SNAP,
+	PHASE_STAGE,
+	PHASE_CHOOSE,
+	PHASE_ACT,
+};
+
+struct chunk {
+	size_t len;
+	uint8_t *data;
+};
+
+/* A change of members that is being prepared. */
+struct reconf {
+	struct members next;
+	struct stage_id sid;
+	uint64_t stuck_ns;
+	struct keytab merged;
+	uint64_t *floors; /* per slot */
+	struct chunk *chunks;
+	uint32_t chunk_count;
+};
+
+/* Slots that we lead, or stand for, under one ballot of one epoch with one set of members. */
+struct group {
+	struct group *next;
+	struct slotset slots;
+	uint64_t epoch;
+	struct members members;
+	struct ballot ballot;
+	enum phase phase;
+	uint64_t began_ns, hb_ns, act_ns, looked_ns, digest_ns;
 	uint64_t heard_ns[CW_DHT_VOTERS_MAX];
-	struct lead **table; /* BUCKETS */
-	struct call *calls;  /* CALLS_MAX */
-	unsigned int call_count;
 	struct confirm *reads, **reads_tail; /* for the next check */
 	bool checking;
+	struct op *waiting, **waiting_tail; /* for the end of the election */
+	unsigned int waiting_count;
+	struct cfgreg chosen; /* being told */
+	bool force;	      /* one seat shall move (cw_dht_move) */
+	struct reconf *re;
+};
+
+/* A slot as a replica knows it. Everything above the line is in the log. */
+struct slot {
+	uint64_t epoch; /* 0: nothing known */
+	struct members members;
+	struct stage_id sid;
+	bool active, pointer; /* pointer: learnt as an old or new member, told on for good */
+	struct ballot promised;
+	struct cfgreg cfg;
+	uint64_t floor;
+	struct keytab regs;
+	/* --- */
+	uint64_t lsn; /* promise and config register are durable from here */
+	struct cw_node_id guide;
+	uint64_t heard_ns, patience_ns, need_ns, round_seen;
+	uint64_t copy_next; /* hash from which on a copy is missing; > UINT32_MAX: none is */
+	struct group *led;
+	struct lead **leads; /* LEADS buckets, while led */
+	unsigned int busy;
+	uint64_t fit_ns; /* since when another placement would be better */
+};
+
+enum { LEADS = 64 };
+
+/* A stage as it was sent: kept until its epoch is settled (R13). */
+struct stage {
+	struct stage *next;
+	struct stage_id sid;
+	struct members members;
+	struct slotset slots;
+	uint32_t have, chunks;
+	uint64_t at_ns, lsn;
+	uint64_t *floors;
+	struct keytab regs;
+};
+
+/* A node we hear. */
+struct peer {
+	struct cw_node_id node;
+	uint64_t disk;
+	struct cw_site_id site;
+	bool has_site, listed, draining, known; /* known: its disk is */
+	uint64_t heard_ns, up_ns, beat_ns;
+	/* How far its log went, in this incarnation and in all before. */
+	uint64_t incarnations[6], lsn_seen, lsn_before, lsn_disk;
 };
 
 /* A message that may leave when the log is durable up to lsn. */
@@ -180,13 +374,29 @@ struct pending {
 
 /* A request of this gateway. */
 struct request {
-	bool used;
-	uint64_t first_ns, next_ns, wait_ns, budget_ns;
+	struct request *next;
+	uint64_t first_ns, sent_ns, next_ns, wait_ns, budget_ns, begun_ns, after_lsn;
+	unsigned int tries;
 	struct rid rid;
 	struct cw_store_request request;
+	struct cw_node_id about;
+	uint64_t ver_asked; /* what the caller named */
+	bool repeats_release, adopts;
 	cw_store_done_fn done;
+	void (*done_inside)(struct cw_dht *dht, uint64_t id, const struct request *r,
+			    const struct reply *reply);
+	uint64_t inside_id;
 	void *arg;
 };
+
+struct proof_cached {
+	struct cw_node_id node;
+	uint64_t sgen;
+	bool over;
+	struct age age;
+	uint64_t until_ns;
+};
+enum { PROOFS = 1024 };
 
 struct cw_dht {
 	struct cw_dht_config config;
@@ -194,109 +404,263 @@ struct cw_dht {
 	void *ctx;
 	uint64_t now_ns;
 
-	bool founded;
+	bool founded, started, draining, disk_suspect;
 	struct cw_dht_genesis genesis;
-	uint64_t epoch;
-	int self_voter; /* index, -1: none */
+	uint64_t disk; /* identity of our disk; 0 until the first start */
 	uint64_t genesis_ask_ns;
 
-	/* acceptor */
-	struct replica **replicas; /* BUCKETS */
-	unsigned int replica_count;
-	struct ballot promised;
-	struct cw_node_id guide; /* whom we believe to lead */
-	uint64_t guide_ns;
-	uint64_t patience_ns;
-	uint64_t round_seen;
+	struct slot *slots; /* genesis.slots */
+	struct stage *stages;
+	unsigned int stage_count;
+	struct group *groups;
+	struct call *calls[CALLS_MAX], *call_first, *call_last;
+	uint64_t call_counter;
+	unsigned int call_count;
+	uint64_t groups_ns; /* next look at groups and slots */
+	struct op *asking;  /* operations that wait for findings */
+	uint64_t ask_counter;
+	struct proof_cached *proofs;
+	struct members wanted; /* named at founding, not members yet */
 
-	struct leader leader;
+	struct peer *peers;
+	unsigned int peer_count;
+	uint64_t neighbours_ns;
 
 	struct pending *pending, **pending_tail;
 	unsigned int pending_count;
-	uint64_t durable_lsn;
+	uint64_t durable_lsn, last_lsn, begun_lsn;
 
 	/* caller */
 	uint64_t incarnation, counter;
-	bool started;
-	struct request *requests; /* OPS_MAX */
+	struct request *requests;
 	unsigned int request_count;
-	struct cw_dht_peer *neighbours;
-	unsigned int neighbour_count;
-	uint64_t answered_ns;
+	uint64_t answered_ns, failed_ns;
+	uint64_t released_sgen; /* never believed again (R25) */
+	uint64_t session_ver;	/* of our own session's register, as last seen */
+	struct cw_dht_counts counts;
 };
 
-/* codec.c */
-void rid_pack(const struct rid *rid, Causeway__Dht__Rid *out);
-bool rid_unpack(const Causeway__Dht__Rid *in, struct rid *out);
-struct packed_record;
-struct packed_record *record_pack(const struct record *r, uint64_t renew_age_ns,
-				  uint64_t open_age_ns, const struct stamp *stamp);
-Causeway__Dht__Record *packed_record_message(struct packed_record *p);
-bool record_unpack(const Causeway__Dht__Record *in, struct record *out, struct stamp *stamp,
-		   uint64_t *renew_age_ns, uint64_t *open_age_ns);
-bool ns_unpack(const Causeway__Dht__Namespace *in, struct cw_namespace_record *out);
-bool node_unpack(const ProtobufCBinaryData *in, struct cw_node_id *out);
+/* keytab.c */
+uint32_t key_hash(const uint8_t key[KEY_BYTES]);
+uint32_t key_slot(const struct cw_dht *dht, const uint8_t key[KEY_BYTES]);
+struct replica *keytab_find(const struct keytab *t, const uint8_t key[KEY_BYTES]);
+/* Room for this record under its key, in place of what was there; NULL: no memory. */
+struct replica *keytab_put(struct keytab *t, const struct record *r);
+void keytab_remove(struct keytab *t, const uint8_t key[KEY_BYTES]);
+void keytab_clear(struct keytab *t);
+void keytab_move(struct keytab *from, struct keytab *to, struct replica *r);
+/* Replicas whose hash is at least `from`, bucket by bucket; visit says false when it has enough:
+ * then the walk ends with that bucket. @return where to go on, UINT64_MAX at the end. */
+uint64_t keytab_walk(const struct keytab *t, uint64_t from,
+		     bool (*visit)(void *arg, struct replica *r), void *arg);
+size_t record_bytes(const struct record *r);
+void record_copy(struct record *to, const struct record *from);
 
-/* codec_request.c */
-void send_request(struct cw_dht *dht, const struct cw_node_id *to, const struct request *r);
-bool request_unpack(const Causeway__Dht__Request *in, struct op *out);
-void send_answer(struct cw_dht *dht, const struct cw_node_id *to, const struct rid *rid,
-		 const struct cw_store_answer *answer);
-bool answer_unpack(const Causeway__Dht__Answer *in, struct rid *rid, struct cw_store_answer *out);
+/* slots.c */
+void set_add(struct slotset *s, uint32_t slot);
+void set_del(struct slotset *s, uint32_t slot);
+bool set_has(const struct slotset *s, uint32_t slot);
+bool set_empty(const struct slotset *s);
+bool set_within(const struct slotset *a, const struct slotset *b);
+void set_join(struct slotset *a, const struct slotset *b);
+void set_cut(struct slotset *a, const struct slotset *b);
+unsigned int set_count(const struct slotset *s);
+/* The first slot at or after `from`; -1: none. for (int s = set_next(x, 0); s >= 0; s =
+ * set_next(x, s + 1)) */
+int set_next(const struct slotset *s, int from);
+struct slotset set_of(uint32_t slot);
+int member_index(const struct members *m, const struct cw_node_id *node);
+bool members_equal(const struct members *a, const struct members *b);
+bool is_member(const struct cw_dht *dht, const struct members *m);
+unsigned int majority(const struct cw_dht *dht, const struct members *m);
+int ballot_compare(const struct cw_dht *dht, const struct ballot *a, const struct ballot *b);
+bool ballot_same(const struct ballot *a, const struct ballot *b);
+int stamp_compare(const struct cw_dht *dht, const struct stamp *a, const struct stamp *b);
+int sid_compare(const struct cw_dht *dht, const struct stage_id *a, const struct stage_id *b);
+int cfg_compare(const struct cw_dht *dht, const struct cfgreg *a, const struct cfgreg *b);
 
 /* registers.c */
 bool same_rid(const struct rid *a, const struct rid *b);
-int ballot_compare(const struct cw_dht *dht, const struct ballot *a, const struct ballot *b);
-int stamp_compare(const struct cw_dht *dht, const struct stamp *a, const struct stamp *b);
 void key_of(const struct cw_dht *dht, const char *scope, char kind, const void *name, size_t len,
 	    uint8_t out[KEY_BYTES]);
 void op_key(const struct cw_dht *dht, struct op *op);
-uint32_t key_bucket(const uint8_t key[KEY_BYTES]);
-uint32_t key_slot(const uint8_t key[KEY_BYTES]);
 uint64_t age_now(const struct cw_dht *dht, const struct age *age);
+uint64_t lease_over_ns(const struct cw_dht *dht);
 void record_made(struct record *r, const struct rid *by);
 bool record_made_by(const struct record *r, uint64_t ver, const struct rid *by);
-struct replica *replica_find(const struct cw_dht *dht, const uint8_t key[KEY_BYTES]);
-int replica_store(struct cw_dht *dht, const struct record *r, const struct stamp *stamp,
-		  uint64_t renew_age_ns, uint64_t open_age_ns);
-unsigned int quorum(const struct cw_dht *dht);
-int voter_index(const struct cw_dht *dht, const struct cw_node_id *node);
+bool record_known_at(const struct record *r, uint64_t ver);
+/* Same lease, same session generation: ages go on. */
+bool same_lease(const struct cw_dht *dht, const struct record *a, const struct record *b);
+bool same_opening(const struct record *a, const struct record *b);
+int replica_store(struct cw_dht *dht, struct keytab *t, const struct record *r,
+		  const struct stamp *stamp, uint64_t renew_age_ns, uint64_t open_age_ns);
+/* As replica_store, but an older stamp changes nothing; ages of one rid: the greater. */
+int replica_merge(struct cw_dht *dht, struct keytab *t, const struct record *r,
+		  const struct stamp *stamp, uint64_t renew_age_ns, uint64_t open_age_ns);
 
 /* dht.c */
-void send_frame(struct cw_dht *dht, const struct cw_node_id *to, Causeway__Dht__Frame *frame,
+void send_packing(struct cw_dht *dht, const struct cw_node_id *to, struct packing *p,
+		  uint64_t after_lsn);
+/* One that was packed before. */
+void send_bytes(struct cw_dht *dht, const struct cw_node_id *to, const uint8_t *data, size_t len,
 		uint64_t after_lsn);
-uint64_t append_record(struct cw_dht *dht, const struct replica *r);
-uint64_t append_promise(struct cw_dht *dht);
+uint8_t *pack_frame(struct cw_dht *dht, struct packing *p, size_t *len);
 
-/* acceptor.c */
+/* log.c */
+uint64_t log_append(struct cw_dht *dht, enum cw_dht_log type, const ProtobufCMessage *message);
+uint64_t log_record(struct cw_dht *dht, const struct slot *s, const struct replica *r);
+uint64_t log_promise(struct cw_dht *dht, const struct slotset *slots, uint64_t epoch,
+		     const struct ballot *b);
+enum state_act {
+	STATE_HEADER,  /* as it stands */
+	STATE_BEGIN,   /* a new epoch, without records */
+	STATE_INSTALL, /* a new epoch, with the records of its stage */
+};
+uint64_t log_state(struct cw_dht *dht, const struct slotset *slots, enum state_act act);
+bool take_genesis(struct cw_dht *dht, const Causeway__Dht__Genesis *m);
+Causeway__Dht__Genesis *genesis_pack(struct arena *a, const struct cw_dht *dht);
+void slots_release(struct cw_dht *dht);
+
+/* acceptor.c: a replica's durable half */
 void acceptor_input(struct cw_dht *dht, const struct cw_node_id *from,
 		    const Causeway__Dht__Frame *frame);
+void send_nack(struct cw_dht *dht, const struct cw_node_id *from, const Causeway__Dht__Frame *in,
+	       const struct slotset *slots, uint64_t epoch, const struct ballot *ballot);
+bool is_question(const Causeway__Dht__Frame *frame);
+void send_need(struct cw_dht *dht, const struct cw_node_id *to, const struct slotset *slots,
+	       const struct cursor *from);
+void send_configs(struct cw_dht *dht, const struct cw_node_id *to, const struct slotset *slots,
+		  bool act);
+struct config config_of(const struct cw_dht *dht, struct slotset *slots);
+void slot_impatient(struct cw_dht *dht, struct slot *s, uint64_t patience_ns);
 
-/* leader.c */
-void leader_stand(struct cw_dht *dht);
-void leader_step_down(struct cw_dht *dht, const char *why);
-void leader_timer(struct cw_dht *dht);
-void leader_reply(struct cw_dht *dht, const struct cw_node_id *from,
-		  const Causeway__Dht__Frame *frame);
-void leader_request(struct cw_dht *dht, const struct cw_node_id *from,
-		    const Causeway__Dht__Request *request);
-struct lead *lead_of(struct cw_dht *dht, const uint8_t key[KEY_BYTES]);
+/* stage.c: staged copies, activation, what is learnt about configurations */
+void stage_input(struct cw_dht *dht, const struct cw_node_id *from,
+		 const Causeway__Dht__Frame *frame);
+bool stage_take(struct cw_dht *dht, const Causeway__Dht__Stage *in, struct stage **out);
+void config_learn(struct cw_dht *dht, const struct cw_node_id *from,
+		  const Causeway__Dht__Config *in, bool direct);
+void slot_begin(struct cw_dht *dht, struct slot *s, const struct config *c);
+bool slot_install(struct cw_dht *dht, const struct slotset *slots, const struct stage_id *sid);
+void stages_forget(struct cw_dht *dht, const struct slotset *slots);
+void stage_free(struct stage *s);
+
+/* copy.c: need and copy */
+void need_input(struct cw_dht *dht, const struct cw_node_id *from,
+		const Causeway__Dht__Frame *frame);
+void copy_input(struct cw_dht *dht, const struct cw_node_id *from,
+		const Causeway__Dht__Frame *frame);
+/* Records from a cursor on, as many as fit. */
+size_t records_fill(struct cw_dht *dht, struct arena *a, const struct slotset *slots,
+		    const struct cursor *from, struct cursor *next, Causeway__Dht__Record ***out,
+		    size_t room);
+
+/* group.c: what we lead */
+struct group *group_stand(struct cw_dht *dht, const struct slotset *slots);
+void group_lose(struct cw_dht *dht, const struct slotset *slots, const char *why);
+struct group *group_split(struct cw_dht *dht, struct group *g, const struct slotset *slots);
+void group_timer(struct cw_dht *dht);
+bool group_serves(const struct cw_dht *dht, const struct group *g);
+void group_heard(struct cw_dht *dht, const struct cw_node_id *from, const struct slotset *slots,
+		 const struct ballot *ballot);
+struct group *group_of_call(const struct cw_dht *dht, const struct call *c);
+void groups_free(struct cw_dht *dht);
+
+/* call.c: questions */
+struct call *call_new(struct cw_dht *dht, enum call_kind kind, const struct group *g,
+		      const struct slotset *slots);
+void call_send(struct cw_dht *dht, struct call *c, uint64_t lsn);
+void call_send_one(struct cw_dht *dht, struct call *c, unsigned int voter);
+void call_free(struct cw_dht *dht, struct call *c);
+void calls_drop_slots(struct cw_dht *dht, const struct slotset *slots);
+void calls_of(struct cw_dht *dht, const struct group *g, uint32_t kinds);
+void call_input(struct cw_dht *dht, const struct cw_node_id *from,
+		const Causeway__Dht__Frame *frame);
+uint64_t calls_timer(struct cw_dht *dht);
+
+/* election.c */
+void on_promised(struct cw_dht *dht, struct call *c);
+void on_cfg_written(struct cw_dht *dht, struct call *c);
+void prom_collect(struct cw_dht *dht, struct call *c, const struct slotset *fresh,
+		  const Causeway__Dht__Prom *prom);
+void group_serve(struct cw_dht *dht, struct group *g);
+void group_act(struct cw_dht *dht, struct group *g, const struct cfgreg *next);
+void tell_act(struct cw_dht *dht, struct group *g);
+
+/* serve.c: registers at their leader */
+void leader_request(struct cw_dht *dht, const struct cw_node_id *from, struct group *g,
+		    struct op *op);
+struct lead *lead_of(struct cw_dht *dht, uint32_t slot, const uint8_t key[KEY_BYTES]);
 /* @return true when the register may be read; else the operation waits for it. */
 bool lead_ready(struct cw_dht *dht, struct lead *l, struct op *op);
 void lead_write(struct cw_dht *dht, struct lead *l, const struct record *r, struct op *op,
-		const struct cw_store_answer *answer);
-void lead_confirm(struct cw_dht *dht, struct op *op, const struct cw_store_answer *answer);
-void lead_answer(struct cw_dht *dht, struct op *op, const struct cw_store_answer *answer);
-void op_free(struct op *op);
-void leader_free(struct cw_dht *dht);
+		const struct reply *reply);
+void lead_confirm(struct cw_dht *dht, struct lead *l, struct op *op, const struct reply *reply);
+void lead_answer(struct cw_dht *dht, struct op *op, const struct reply *reply);
+void on_written(struct cw_dht *dht, struct call *c);
+void on_read(struct cw_dht *dht, struct call *c);
+void on_checked(struct cw_dht *dht, struct call *c);
+void best_of(struct cw_dht *dht, struct call *c, const Causeway__Dht__Record *in);
+void op_free(struct cw_dht *dht, struct op *op);
+void leads_drop(struct cw_dht *dht, uint32_t slot);
+void confirms_free(struct confirm *list);
 
-/* decide.c, decide_name.c */
+/* reconf.c */
+void reconf_start(struct cw_dht *dht, struct group *g, const struct members *next);
+void reconf_drained(struct cw_dht *dht, struct group *g);
+void reconf_timer(struct cw_dht *dht, struct group *g);
+void reconf_free(struct reconf *re);
+void on_snapped(struct cw_dht *dht, struct call *c);
+void on_staged(struct cw_dht *dht, struct call *c);
+bool snap_collect(struct cw_dht *dht, struct call *c, unsigned int voter,
+		  const Causeway__Dht__Snapv *in);
+void stage_send(struct cw_dht *dht, struct call *c, unsigned int voter);
+
+/* place.c */
+struct peer *peer_find(const struct cw_dht *dht, const struct cw_node_id *node);
+struct peer *peer_heard(struct cw_dht *dht, const struct cw_node_id *node, uint64_t disk);
+void consider_move(struct cw_dht *dht, struct group *g);
+bool member_lost(const struct cw_dht *dht, const struct group *g, unsigned int i);
+bool peer_fresh(const struct cw_dht *dht, const struct peer *p);
+/* Up to max reachable nodes nearest the slot's point. */
+unsigned int nearest_peers(const struct cw_dht *dht, uint32_t slot, const struct peer **out,
+			   unsigned int max);
+
+/* beat.c */
+void beat(struct cw_dht *dht);
+void hb_input(struct cw_dht *dht, const struct cw_node_id *from, const Causeway__Dht__Frame *frame);
+void hbok_input(struct cw_dht *dht, const struct cw_node_id *from,
+		const Causeway__Dht__Frame *frame);
+void spread(struct cw_dht *dht);
+void digests(struct cw_dht *dht);
+void digest_input(struct cw_dht *dht, const struct cw_node_id *from,
+		  const Causeway__Dht__Frame *frame);
+
+/* decide.c, decide_name.c, decide_register.c */
 void decide(struct cw_dht *dht, struct op *op);
 void decide_name(struct cw_dht *dht, struct op *op, struct lead *l);
+void decide_register(struct cw_dht *dht, struct op *op, struct lead *l);
+void decide_session(struct cw_dht *dht, struct op *op, struct lead *l);
+void decide_prove(struct cw_dht *dht, struct op *op, struct lead *l);
+struct rid own_rid(struct cw_dht *dht);
+bool rid_is_older(const struct cw_dht *dht, const struct rid *came, const struct rid *have);
+/* Another register's leader is asked; the operation is decided anew with the finding. @return the
+ * finding if it is there. */
+const struct finding *finding_of(struct cw_dht *dht, struct op *op, uint8_t verb,
+				 const struct cw_node_id *node, uint64_t sgen, rte_be32_t ip);
 
 /* client.c */
-void client_answer(struct cw_dht *dht, const Causeway__Dht__Answer *answer);
+void client_answer(struct cw_dht *dht, const struct cw_node_id *from,
+		   const Causeway__Dht__Answer *answer);
 void client_redirect(struct cw_dht *dht, const Causeway__Dht__Redirect *redirect);
 uint64_t client_timer(struct cw_dht *dht);
+void client_send_due(struct cw_dht *dht);
+int submit_inside(struct cw_dht *dht, const struct cw_store_request *request,
+		  const struct cw_node_id *about,
+		  void (*done)(struct cw_dht *dht, uint64_t id, const struct request *r,
+			       const struct reply *reply),
+		  uint64_t id);
+
+#include "codec.h"
 
 #endif /* CW_DHT_INTERNAL_H */

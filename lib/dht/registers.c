@@ -1,40 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Registers: keys, slots, order of ballots and stamps, proven ages, and the replica's table of
- * them.
+ * Registers: keys, proven ages, and what a replica does with a record that comes.
  *
  * A proven age is what was proven elsewhere plus our own clock since this request-id was first
  * accepted here, less the drift a clock may have: never more than the truth (dht.md section 4). It
  * belongs to the request-id: a new copy of the same rid never makes it younger, a new rid begins
- * with the age that came along.
+ * with the age that came along (R15, R16).
  */
 #include "internal.h"
-
-#include <errno.h>
-#include <stdlib.h>
 
 bool same_rid(const struct rid *a, const struct rid *b)
 {
 	return a->counter == b->counter && a->incarnation == b->incarnation &&
 	       cw_node_id_equal(&a->node, &b->node);
-}
-
-int ballot_compare(const struct cw_dht *dht, const struct ballot *a, const struct ballot *b)
-{
-	if (a->round != b->round)
-		return a->round < b->round ? -1 : 1;
-	if (dht->config.mutate == CW_DHT_MUT_TIE)
-		return 0;
-	return cw_node_id_compare(&a->node, &b->node);
-}
-
-int stamp_compare(const struct cw_dht *dht, const struct stamp *a, const struct stamp *b)
-{
-	int order = ballot_compare(dht, &a->ballot, &b->ballot);
-
-	if (order != 0)
-		return order;
-	return a->seq < b->seq ? -1 : a->seq > b->seq;
 }
 
 /* SHA-256(network id, namespace, kind, name), cut (dht.md section 1). */
@@ -53,56 +31,72 @@ void key_of(const struct cw_dht *dht, const char *scope, char kind, const void *
 	memcpy(out, hash, KEY_BYTES);
 }
 
-/* The register an operation is about. */
+/* The register an operation is about, and the slot it lies in. */
 void op_key(const struct cw_dht *dht, struct op *op)
 {
 	const struct cw_store_request *q = &op->request;
+	const char *scope = op->scope;
 
 	switch (q->verb) {
 	case CW_STORE_SESSION_OPEN:
 	case CW_STORE_SESSION_RENEW:
 	case CW_STORE_SESSION_CLOSE:
 		key_of(dht, "", 'S', op->from.b, CW_NODE_ID_BYTES, op->key);
-		return;
+		break;
+	case VERB_PROVE:
+		key_of(dht, "", 'S', op->about.b, CW_NODE_ID_BYTES, op->key);
+		break;
 	case CW_STORE_CLIENTS_GET:
-		key_of(dht, op->scope, 'C', &q->clients[0], sizeof(q->clients[0]), op->key);
-		return;
+		key_of(dht, scope, 'C', &q->clients[0], sizeof(q->clients[0]), op->key);
+		break;
 	case CW_STORE_CLIENT_PUT:
-		key_of(dht, op->scope, 'C', &q->client, sizeof(q->client), op->key);
-		return;
+		key_of(dht, scope, 'C', &q->client, sizeof(q->client), op->key);
+		break;
 	case CW_STORE_NS_GET:
 		key_of(dht, "", 'N', q->ns_name, strlen(q->ns_name), op->key);
-		return;
+		break;
 	case CW_STORE_NS_PUT:
 		key_of(dht, "", 'N', q->ns.name, strlen(q->ns.name), op->key);
-		return;
+		break;
 	case CW_STORE_NAME_GET:
 	case CW_STORE_NAME_CREATE:
 	case CW_STORE_NAME_RELEASE:
-		key_of(dht, op->scope, 'H', q->host_name, strlen(q->host_name), op->key);
-		return;
+		key_of(dht, scope, 'H', q->host_name, strlen(q->host_name), op->key);
+		break;
+	case CW_STORE_REG_GET:
+	case CW_STORE_REG_CREATE:
+	case CW_STORE_REG_RENEW:
+	case CW_STORE_REG_RELEASE:
+	case CW_STORE_REG_CAS:
+	case CW_STORE_REG_TAKEOVER:
+	case CW_STORE_REG_KILL:
+		/* Kinds of callers are marked, so that they never meet ours. */
+		key_of(dht, scope, (char)(q->reg_kind | 0x80), q->reg_name, q->reg_name_len,
+		       op->key);
+		break;
 	default:
-		key_of(dht, op->scope, 'M', &q->ip, sizeof(q->ip), op->key);
+		key_of(dht, scope, 'M', &q->ip, sizeof(q->ip), op->key);
 	}
-}
-
-uint32_t key_bucket(const uint8_t key[KEY_BYTES])
-{
-	return ((uint32_t)key[4] << 8 | key[5]) % BUCKETS;
-}
-
-uint32_t key_slot(const uint8_t key[KEY_BYTES])
-{
-	return (uint32_t)key[0] << 2 | key[1] >> 6;
+	op->slot = key_slot(dht, op->key);
 }
 
 uint64_t age_now(const struct cw_dht *dht, const struct age *age)
 {
 	uint64_t since = dht->now_ns > age->at_ns ? dht->now_ns - age->at_ns : 0;
 
-	if (dht->config.mutate != CW_DHT_MUT_NOSLACK)
-		since -= since / CW_LAW_EPS_DIVISOR;
+	if (dht->config.mutate != CW_DHT_MUT_NOSLACK && dht->genesis.eps_divisor != 0)
+		since -= (since + dht->genesis.eps_divisor - 1) / dht->genesis.eps_divisor;
 	return age->base_ns + since;
+}
+
+/* Proven age at which a lease is over: D(1+eps) + G. */
+uint64_t lease_over_ns(const struct cw_dht *dht)
+{
+	const struct cw_dht_genesis *g = &dht->genesis;
+
+	if (dht->config.mutate == CW_DHT_MUT_NOSLACK)
+		return g->session_ns;
+	return g->session_ns + g->session_ns / g->eps_divisor + 1 + g->guard_ns;
 }
 
 void record_made(struct record *r, const struct rid *by)
@@ -127,13 +121,26 @@ bool record_made_by(const struct record *r, uint64_t ver, const struct rid *by)
 	return false;
 }
 
-struct replica *replica_find(const struct cw_dht *dht, const uint8_t key[KEY_BYTES])
+/* Does the history still say who made this version? */
+bool record_known_at(const struct record *r, uint64_t ver)
 {
-	struct replica *r = dht->replicas[key_bucket(key)];
+	for (unsigned int i = 0; i < HIST; i++)
+		if (r->hist[i].ver == ver && ver != 0)
+			return true;
+	return false;
+}
 
-	while (r != NULL && memcmp(r->record.key, key, KEY_BYTES) != 0)
-		r = r->next;
-	return r;
+bool same_lease(const struct cw_dht *dht, const struct record *a, const struct record *b)
+{
+	if (dht->config.mutate == CW_DHT_MUT_AGEVER)
+		return a->ver == b->ver;
+	return same_rid(&a->rid, &b->rid);
+}
+
+bool same_opening(const struct record *a, const struct record *b)
+{
+	return a->kind == RECORD_SESSION && b->kind == RECORD_SESSION &&
+	       a->session.sgen == b->session.sgen;
 }
 
 static void take_age(struct cw_dht *dht, struct age *age, bool same, uint64_t carried_ns)
@@ -146,40 +153,32 @@ static void take_age(struct cw_dht *dht, struct age *age, bool same, uint64_t ca
 	age->at_ns = dht->now_ns;
 }
 
-int replica_store(struct cw_dht *dht, const struct record *r, const struct stamp *stamp,
-		  uint64_t renew_age_ns, uint64_t open_age_ns)
+int replica_store(struct cw_dht *dht, struct keytab *t, const struct record *r,
+		  const struct stamp *stamp, uint64_t renew_age_ns, uint64_t open_age_ns)
 {
-	struct replica *x = replica_find(dht, r->key);
-	bool same_renew = false, same_open = false;
+	struct replica *x = keytab_find(t, r->key);
+	bool same_renew = x != NULL && same_lease(dht, &x->record, r);
+	bool same_open = x != NULL && same_opening(&x->record, r);
 
-	if (x == NULL) {
-		x = calloc(1, sizeof(*x));
-		if (x == NULL)
-			return -ENOMEM;
-		x->next = dht->replicas[key_bucket(r->key)];
-		dht->replicas[key_bucket(r->key)] = x;
-		dht->replica_count++;
-	} else {
-		same_renew = same_rid(&x->record.rid, &r->rid);
-		same_open = x->record.kind == RECORD_SESSION && r->kind == RECORD_SESSION &&
-			    x->record.session.sgen == r->session.sgen;
-	}
+	x = keytab_put(t, r);
+	if (x == NULL)
+		return -ENOMEM;
 	take_age(dht, &x->renew, same_renew, renew_age_ns);
 	take_age(dht, &x->open, same_open, open_age_ns);
-	x->record = *r;
 	x->stamp = *stamp;
 	return 0;
 }
 
-unsigned int quorum(const struct cw_dht *dht)
+int replica_merge(struct cw_dht *dht, struct keytab *t, const struct record *r,
+		  const struct stamp *stamp, uint64_t renew_age_ns, uint64_t open_age_ns)
 {
-	return dht->config.mutate == CW_DHT_MUT_Q2 ? 1 : dht->genesis.voter_count / 2 + 1;
-}
+	struct replica *x = keytab_find(t, r->key);
 
-int voter_index(const struct cw_dht *dht, const struct cw_node_id *node)
-{
-	for (unsigned int i = 0; i < dht->genesis.voter_count; i++)
-		if (cw_node_id_equal(&dht->genesis.voters[i], node))
-			return (int)i;
-	return -1;
+	if (x == NULL || stamp_compare(dht, stamp, &x->stamp) > 0)
+		return replica_store(dht, t, r, stamp, renew_age_ns, open_age_ns);
+	if (same_lease(dht, &x->record, r))
+		take_age(dht, &x->renew, true, renew_age_ns);
+	if (same_opening(&x->record, r))
+		take_age(dht, &x->open, true, open_age_ns);
+	return 0;
 }

@@ -19,6 +19,9 @@ const char *cw_store_result_name(enum cw_store_result result)
 		[CW_STORE_DENIED] = "denied",
 		[CW_STORE_TOO_LARGE] = "too-large",
 		[CW_STORE_TIMEOUT] = "timeout",
+		[CW_STORE_LAPSED] = "lapsed",
+		[CW_STORE_NOT_OWNER] = "not-owner",
+		[CW_STORE_ALIVE] = "alive",
 	};
 
 	return (unsigned int)result < CW_STORE_RESULT_COUNT ? names[result] : "?";

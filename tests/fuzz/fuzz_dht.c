@@ -62,13 +62,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct cw_dht_config config = {.self = {{1}},
 				       .ns_name = "demo",
 				       .random = {.fill = fill},
-				       .digest = {.sha256 = sha256}};
+				       .digest = {.sha256 = sha256},
+				       .tuning = {.slots = 4}};
 	struct cw_node_id from = {{size > 0 ? data[0] & 3 : 0}};
 	struct cw_dht *dht;
 
 	if (size < 2 || cw_dht_create(&dht, &config, &ops, NULL) < 0)
 		return 0;
-	CW_ASSERT(cw_dht_replay(dht, data[1] & 7, data + 2, size - 2, 1) <= 0);
+	CW_ASSERT(cw_dht_replay(dht, data[1] & 15, data + 2, size - 2, 1) <= 0);
 	cw_dht_start(dht, 1);
 	if (cw_dht_found(dht, &config.self, 1, 1) == 0) {
 		cw_dht_timer(dht, 2);

@@ -1,105 +1,89 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The DHT's world: nodes that run the shipped lib/dht, each with a disk that keeps what was synced,
- * three of them voters; each is also a gateway that keeps a session and claims addresses out of
- * very few. Faults for a while, then healing and demands.
+ * The DHT's world: processes that run the shipped lib/dht, each with a clock that drifts, a disk
+ * that keeps what was synced, and a network that loses, delays, reorders, duplicates and is cut.
+ * One heap of events, one seed.
  *
- * Judged in true time:
- *   two gateways believe in one address (acknowledged claim under the present generation, session
- * deadline ahead) - never; two processes of one node believe in a session - never; an acknowledged
- * claim that its gateway still believes in is in the register after healing; after healing every
- * node gets an answer within 10 s.
+ * Messages to a node ID reach every process that has it: a twin (a cloned disk, an impatient
+ * operator) is one that has the same.
  */
-#include "sim.h"
+#include "dht_world.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cw_dht.h>
 #include <cw_dtls_openssl.h>
-#include <cw_law.h>
 
-#define ADDRESSES 4u
-#define TICK_NS	  (UINT64_C(20) * CW_NS_PER_MS)
-#define SYNC_NS	  (UINT64_C(6) * CW_NS_PER_MS)
-/* Short leases, so that covers end within a run. */
-#define LEASE_S 20u
+struct sim_totals dht_totals;
 
-struct disk_record {
-	struct disk_record *next;
-	uint8_t type;
-	uint64_t lsn, at_ns;
-	size_t len;
-	uint8_t data[];
-};
-
-struct world;
-struct call;
-
-struct holding {
-	bool believed; /* the claim was acknowledged under sgen */
-	bool busy;
-	uint64_t ver, sgen;
-};
-
-struct node {
-	struct world *world;
-	unsigned int index;
-	struct cw_node_id id;
-	struct cw_dht *dht;
-	bool up, paused;
-	uint64_t back_ns; /* when down or paused: until */
-	int64_t skew_ns;
-	unsigned int rate; /* of its clock, per 100,000: 100,000 +- 200 */
-	/* disk */
-	struct disk_record *disk, **disk_tail;
-	uint64_t next_lsn, synced_lsn, told_lsn;
-	/* gateway */
-	uint64_t sgen, stored_sgen, base_ns, renew_ns;
-	bool opening;
-	struct holding holds[ADDRESSES];
-	bool answered;	    /* since healing */
-	struct call *calls; /* of this process; they die with it */
-};
-
-struct call {
-	struct call *next;
-	struct node *node;
-	unsigned int address;
-	uint64_t sgen, ver;
-	uint8_t verb;
-};
-
-struct world {
-	uint64_t now_ns, random;
-	struct sim_net net;
-	struct node nodes[SIM_NODES_MAX];
-	unsigned int count;
-	enum cw_dht_mutation mutate;
-	struct sim_result *result;
-	bool healed;
-};
-
-static const char *const mutations[CW_DHT_MUT_COUNT] = {
-	[CW_DHT_MUT_NONE] = "none",	  [CW_DHT_MUT_NOPERSIST] = "nopersist",
-	[CW_DHT_MUT_NOSYNC] = "nosync",	  [CW_DHT_MUT_NOWB] = "nowb",
-	[CW_DHT_MUT_NOCHK] = "nochk",	  [CW_DHT_MUT_TIE] = "tie",
-	[CW_DHT_MUT_Q2] = "q2",		  [CW_DHT_MUT_NORID] = "norid",
-	[CW_DHT_MUT_NOSLACK] = "noslack", [CW_DHT_MUT_AGERESET] = "agereset",
-	[CW_DHT_MUT_DUPOPEN] = "dupopen",
-};
-
-static int dht_mutation(const char *name)
+uint64_t world_random(struct world *w, uint64_t below)
 {
-	for (int i = 0; i < CW_DHT_MUT_COUNT; i++)
-		if (strcmp(mutations[i], name) == 0)
-			return i;
-	return -1;
+	return sim_random(&w->random) % below;
 }
 
-CW_PRINTF(2, 3) static void violation(struct world *w, const char *fmt, ...)
+bool world_chance(struct world *w, unsigned int per_mille)
+{
+	return sim_chance(&w->random, per_mille);
+}
+
+/* -- events */
+
+static bool before(const struct event *a, const struct event *b)
+{
+	return a->at_ns != b->at_ns ? a->at_ns < b->at_ns : a->order < b->order;
+}
+
+void world_at(struct world *w, uint64_t at_ns, event_fn fn, void *p, uint64_t x)
+{
+	struct event e = {.at_ns = at_ns, .order = w->order++, .fn = fn, .p = p, .x = x};
+	size_t i;
+
+	if (w->count == w->size) {
+		w->size = w->size ? w->size * 2 : 4096;
+		w->heap = realloc(w->heap, w->size * sizeof(*w->heap));
+		CW_ASSERT(w->heap != NULL);
+	}
+	for (i = w->count++; i > 0 && before(&e, &w->heap[(i - 1) / 2]); i = (i - 1) / 2)
+		w->heap[i] = w->heap[(i - 1) / 2];
+	w->heap[i] = e;
+}
+
+static struct event pop(struct world *w)
+{
+	struct event first = w->heap[0], last = w->heap[--w->count];
+	size_t i = 0;
+
+	for (;;) {
+		size_t child = 2 * i + 1;
+
+		if (child >= w->count)
+			break;
+		if (child + 1 < w->count && before(&w->heap[child + 1], &w->heap[child]))
+			child++;
+		if (!before(&w->heap[child], &last))
+			break;
+		w->heap[i] = w->heap[child];
+		i = child;
+	}
+	w->heap[i] = last;
+	return first;
+}
+
+void world_run(struct world *w, uint64_t until_ns)
+{
+	while (w->count > 0 && w->heap[0].at_ns <= until_ns && !w->result->violated) {
+		struct event e = pop(w);
+
+		w->now_ns = e.at_ns;
+		e.fn(w, e.p, e.x);
+	}
+	if (!w->result->violated)
+		w->now_ns = until_ns;
+}
+
+void world_fail(struct world *w, const char *fmt, ...)
 {
 	size_t len;
 	va_list args;
@@ -115,30 +99,44 @@ CW_PRINTF(2, 3) static void violation(struct world *w, const char *fmt, ...)
 		 (double)w->now_ns / 1e9);
 }
 
-/* A node's own clock: rate and offset of its own, within eps. */
-static uint64_t clock_of(const struct node *n)
+void world_log(struct world *w, const char *fmt, ...)
 {
-	return (uint64_t)((int64_t)(n->world->now_ns / 100000 * n->rate) + n->skew_ns);
+	va_list args;
+
+	if (!w->trace)
+		return;
+	fprintf(stderr, "%9.4f ", (double)w->now_ns / 1e9);
+	va_start(args, fmt);
+	vfprintf(stderr, fmt, args);
+	va_end(args);
+	fputc('\n', stderr);
 }
 
-static bool session_live(const struct node *n)
+/* -- clocks */
+
+uint64_t proc_clock(const struct proc *p)
 {
-	return n->up && n->sgen != 0 && clock_of(n) < n->base_ns + CW_LAW_SESSION_NS;
+	uint64_t since = p->w->now_ns - p->since_ns;
+
+	return p->base_ns + since / 1000000 * (uint64_t)p->rate_ppm +
+	       since % 1000000 * (uint64_t)p->rate_ppm / 1000000;
 }
 
-static bool believes(const struct node *n, unsigned int address)
+void proc_drift(struct proc *p, int64_t rate_ppm)
 {
-	return session_live(n) && n->holds[address].believed && n->holds[address].sgen == n->sgen;
+	p->base_ns = proc_clock(p);
+	p->since_ns = p->w->now_ns;
+	p->rate_ppm = rate_ppm;
 }
 
-static void judge(struct world *w)
+uint64_t proc_when(const struct proc *p, uint64_t clock_ns)
 {
-	for (unsigned int x = 0; x < ADDRESSES; x++)
-		for (unsigned int i = 0; i < w->count; i++)
-			for (unsigned int j = 0; j < i; j++)
-				if (believes(&w->nodes[i], x) && believes(&w->nodes[j], x))
-					violation(w, "address %u has two holders: nodes %u and %u",
-						  x, j, i);
+	uint64_t now = proc_clock(p);
+
+	if (clock_ns <= now || p->rate_ppm == 0)
+		return p->w->now_ns;
+	return p->w->now_ns + (clock_ns - now) / (uint64_t)p->rate_ppm * 1000000 +
+	       (clock_ns - now) % (uint64_t)p->rate_ppm * 1000000 / (uint64_t)p->rate_ppm + 1;
 }
 
 /* -- ops of lib/dht */
@@ -148,37 +146,117 @@ static void fill(void *ctx, void *buf, size_t len)
 	struct world *w = ctx;
 	uint8_t *at = buf;
 
+	for (; len >= 8; len -= 8, at += 8) {
+		uint64_t x = sim_random(&w->random);
+
+		memcpy(at, &x, 8);
+	}
 	while (len-- > 0)
 		*at++ = (uint8_t)sim_random(&w->random);
+}
+
+static void receive(struct world *w, void *arg, uint64_t x)
+{
+	struct packet *m = arg;
+	struct proc *p = m->to;
+
+	(void)x;
+	if (p->up && p->paused) {
+		m->next = NULL;
+		*p->backlog_tail = m;
+		p->backlog_tail = &m->next;
+		return;
+	}
+	if (p->up) {
+		dht_totals.messages++;
+		if (w->trace) {
+			struct peek k = message_peek(m->data, m->len);
+
+			if (k.body != BODY_HB && k.body != BODY_HB + 1)
+				world_log(w, "%u -> %u body %u epoch %llu round %llu",
+					  m->from->index, p->index, k.body,
+					  (unsigned long long)k.epoch, (unsigned long long)k.round);
+		}
+		cw_dht_input(p->dht, &m->from->id, m->data, m->len, proc_clock(p));
+	}
+	free(m);
+}
+
+void proc_deliver(struct proc *from, struct proc *to, const uint8_t *data, size_t len,
+		  uint64_t after_ns)
+{
+	struct packet *m = malloc(sizeof(*m) + len);
+
+	CW_ASSERT(m != NULL);
+	*m = (struct packet){.from = from, .to = to, .len = len};
+	memcpy(m->data, data, len);
+	world_at(from->w, from->w->now_ns + after_ns, receive, m, 0);
+}
+
+static void send_one(struct world *w, struct proc *from, struct proc *to, const void *data,
+		     size_t len)
+{
+	uint64_t delay = 4 * CW_NS_PER_MS + world_random(w, 30 * CW_NS_PER_MS);
+
+	if (w->hook != NULL && w->hook(w, from, to, data, len))
+		return;
+	if (w->cut_now[from->index][to->index] || world_chance(w, w->loss))
+		return;
+	if (world_chance(w, w->slow))
+		delay += world_random(w, 2500 * CW_NS_PER_MS);
+	proc_deliver(from, to, data, len, delay);
+	if (world_chance(w, w->duplicate)) {
+		uint64_t far = world_random(w, 1000);
+
+		delay += far * far * far * 12;
+		proc_deliver(from, to, data, len, delay);
+	}
 }
 
 static void op_send(void *ctx, const struct cw_node_id *to, const void *data, size_t len,
 		    uint64_t now_ns)
 {
-	struct node *n = ctx;
-	struct world *w = n->world;
+	struct proc *p = ctx;
+	struct world *w = p->w;
 
 	(void)now_ns;
-	for (unsigned int i = 0; i < w->count; i++)
-		if (cw_node_id_equal(&w->nodes[i].id, to))
-			net_send(&w->net, n->index, i, data, len, w->now_ns);
+	for (unsigned int i = 0; i < w->total; i++)
+		if (w->procs[i] != p && cw_node_id_equal(&w->procs[i]->id, to))
+			send_one(w, p, w->procs[i], data, len);
+}
+
+static void synced(struct world *w, void *arg, uint64_t x)
+{
+	struct proc *p = arg;
+	uint64_t lsn = x & UINT32_MAX;
+
+	(void)w;
+	if (!p->up || p->life != x >> 32 || lsn <= p->synced_lsn)
+		return;
+	p->synced_lsn = lsn;
+	if (!p->paused)
+		cw_dht_durable(p->dht, lsn, 0, proc_clock(p));
+}
+
+static void keep(struct proc *p, uint8_t type, const void *data, size_t len)
+{
+	struct disk_record *r = malloc(sizeof(*r) + len);
+
+	CW_ASSERT(r != NULL);
+	*r = (struct disk_record){.type = type, .lsn = p->next_lsn++, .len = len};
+	memcpy(r->data, data, len);
+	*p->disk_tail = r;
+	p->disk_tail = &r->next;
 }
 
 static uint64_t op_append(void *ctx, uint8_t type, const void *data, size_t len)
 {
-	struct node *n = ctx;
-	struct disk_record *r = malloc(sizeof(*r) + len);
+	struct proc *p = ctx;
 
-	CW_ASSERT(r != NULL);
-	*r = (struct disk_record){.type = type,
-				  .lsn = n->next_lsn++,
-				  .at_ns = n->world->now_ns +
-					   sim_random(&n->world->random) % SYNC_NS,
-				  .len = len};
-	memcpy(r->data, data, len);
-	*n->disk_tail = r;
-	n->disk_tail = &r->next;
-	return r->lsn;
+	keep(p, type, data, len);
+	world_at(p->w, p->w->now_ns + world_random(p->w, p->w->sync_ms * CW_NS_PER_MS), synced, p,
+		 p->life << 32 | (p->next_lsn - 1));
+	return p->next_lsn - 1;
 }
 
 static bool op_site_of(void *ctx, const struct cw_node_id *node, struct cw_site_id *out)
@@ -188,367 +266,314 @@ static bool op_site_of(void *ctx, const struct cw_node_id *node, struct cw_site_
 	return true;
 }
 
-/* -- life of a node */
-
-static void call_free(struct call *c)
+static void op_yield(void *ctx, uint8_t kind, const uint8_t *name, size_t len, uint64_t gen,
+		     uint64_t now_ns)
 {
-	struct call **at = &c->node->calls;
-
-	while (*at != c)
-		at = &(*at)->next;
-	*at = c->next;
-	free(c);
+	(void)kind;
+	(void)now_ns;
+	if (len == 1)
+		caller_yield(ctx, name, gen);
 }
 
-static void start(struct node *n)
+/* -- life of a process */
+
+static void tick(struct world *w, void *arg, uint64_t life)
+{
+	struct proc *p = arg;
+	uint64_t next;
+
+	if (!p->up || p->life != life)
+		return;
+	if (p->paused) {
+		world_at(w, w->now_ns + 50 * CW_NS_PER_MS, tick, p, life);
+		return;
+	}
+	next = cw_dht_timer(p->dht, proc_clock(p));
+	next = cw_min_u64(next, proc_clock(p) + CW_NS_PER_S);
+	world_at(w, cw_max_u64(proc_when(p, next), w->now_ns + CW_NS_PER_MS), tick, p, life);
+}
+
+void proc_kick(struct proc *p)
+{
+	if (p->up && !p->paused)
+		cw_dht_timer(p->dht, proc_clock(p));
+}
+
+static void tell_neighbours(struct proc *p)
+{
+	struct world *w = p->w;
+	struct cw_dht_peer peers[PROCS_MAX];
+	unsigned int count = 0;
+
+	for (unsigned int i = 0; i < w->nodes; i++)
+		if (w->procs[i] != NULL && w->procs[i] != p)
+			peers[count++].node = w->procs[i]->id;
+	cw_dht_neighbours(p->dht, peers, count, proc_clock(p));
+}
+
+static void disk_free(struct disk_record *r)
+{
+	while (r != NULL) {
+		struct disk_record *next = r->next;
+
+		free(r);
+		r = next;
+	}
+}
+
+static void emit(void *arg, uint8_t type, const void *data, size_t len)
+{
+	keep(arg, type, data, len);
+}
+
+/* As the daemon does at start: what was replayed is written anew as a snapshot. */
+static void compact(struct proc *p)
+{
+	struct disk_record *old = p->disk;
+
+	p->disk = NULL;
+	p->disk_tail = &p->disk;
+	cw_dht_snapshot(p->dht, emit, p, proc_clock(p));
+	p->synced_lsn = p->next_lsn - 1;
+	disk_free(old);
+}
+
+void proc_start(struct proc *p)
 {
 	static const struct cw_dht_ops ops = {
-		.send = op_send, .append = op_append, .site_of = op_site_of};
-	struct world *w = n->world;
-	struct cw_dht_config config = {.self = n->id,
+		.send = op_send, .append = op_append, .site_of = op_site_of, .yield = op_yield};
+	struct world *w = p->w;
+	struct cw_dht_config config = {.self = p->id,
 				       .ns_name = "demo",
 				       .random = {.fill = fill, .ctx = w},
 				       .digest = cw_digest_openssl,
-				       .mutate = w->mutate};
-	struct cw_dht_peer peers[SIM_NODES_MAX];
-	unsigned int count = 0;
+				       .mutate = w->mutate,
+				       .tuning = {.slots = w->slots,
+						  .session_ns = SIM_LEASE_NS,
+						  .eps_divisor = SIM_EPS_DIV,
+						  .guard_ns = SIM_GUARD_NS,
+						  .dead_ns = 4 * CW_NS_PER_S,
+						  .settle_ns = 2 * CW_NS_PER_S,
+						  .move_ns = 6 * CW_NS_PER_S,
+						  .tombstone_ns = CW_NS_PER_S,
+						  .shrink_ns = 20 * CW_NS_PER_S}};
 
-	memcpy(config.site.b, n->id.b, sizeof(config.site.b));
-	CW_ASSERT(cw_dht_create(&n->dht, &config, &ops, n) == 0);
-	for (const struct disk_record *r = n->disk; r != NULL; r = r->next)
-		CW_ASSERT(cw_dht_replay(n->dht, r->type, r->data, r->len, clock_of(n)) == 0);
-	n->up = true;
-	n->told_lsn = 0;
-	cw_dht_start(n->dht, clock_of(n));
-	for (unsigned int i = 0; i < w->count; i++)
-		if (i != n->index)
-			peers[count++].node = w->nodes[i].id;
-	cw_dht_neighbours(n->dht, peers, count, clock_of(n));
+	memcpy(config.site.b, p->id.b, sizeof(config.site.b));
+	CW_ASSERT(cw_dht_create(&p->dht, &config, &ops, p) == 0);
+	for (const struct disk_record *r = p->disk; r != NULL; r = r->next) {
+		int rc = cw_dht_replay(p->dht, r->type, r->data, r->len, proc_clock(p));
+
+		if (rc != 0)
+			world_fail(w, "process %u cannot replay its own log (type %u)", p->index,
+				   r->type);
+	}
+	p->up = true;
+	p->wiped = false;
+	p->life++;
+	if (p->disk != NULL)
+		compact(p);
+	cw_dht_start(p->dht, proc_clock(p));
+	cw_dht_durable(p->dht, p->synced_lsn, 0, proc_clock(p));
+	tell_neighbours(p);
+	world_at(w, w->now_ns + world_random(w, 100 * CW_NS_PER_MS), tick, p, p->life);
 }
 
-static void crash(struct node *n)
+static void know(void *arg, const struct cw_dht_members *m)
 {
-	struct disk_record **at = &n->disk;
+	struct proc *p = arg;
 
-	cw_dht_destroy(n->dht);
-	n->dht = NULL;
-	while (n->calls != NULL)
-		call_free(n->calls);
-	n->up = false;
-	n->sgen = 0;
-	n->opening = false;
-	memset(n->holds, 0, sizeof(n->holds));
+	if (p->knew_count == p->knew_size) {
+		p->knew_size = p->knew_size * 2 + 16;
+		p->knew = realloc(p->knew, p->knew_size * sizeof(*p->knew));
+		CW_ASSERT(p->knew != NULL);
+	}
+	p->knew[p->knew_count++] = *m;
+}
+
+static void count_up(struct proc *p)
+{
+	struct cw_dht_status s;
+
+	cw_dht_status(p->dht, &s);
+	dht_totals.moves += s.counts.moves;
+	dht_totals.activations += s.counts.activations;
+	dht_totals.elections += s.counts.elections;
+}
+
+static void drop_backlog(struct proc *p)
+{
+	while (p->backlog != NULL) {
+		struct packet *next = p->backlog->next;
+
+		free(p->backlog);
+		p->backlog = next;
+	}
+	p->backlog_tail = &p->backlog;
+}
+
+void proc_crash(struct proc *p)
+{
+	struct disk_record **at = &p->disk;
+
+	world_log(p->w, "process %u crashes", p->index);
+	p->knew_count = 0;
+	cw_dht_visit_members(p->dht, know, p);
+	count_up(p);
+	if (p->caller.is)
+		caller_crash(p);
+	cw_dht_destroy(p->dht);
+	p->dht = NULL;
+	p->up = p->paused = false;
+	p->life++;
+	drop_backlog(p);
 	/* What was not synced is gone. */
-	while (*at != NULL && (*at)->lsn <= n->synced_lsn)
+	while (*at != NULL && (*at)->lsn <= p->synced_lsn)
 		at = &(*at)->next;
-	while (*at != NULL) {
-		struct disk_record *next = (*at)->next;
+	disk_free(*at);
+	*at = NULL;
+	p->disk_tail = at;
+	p->next_lsn = p->synced_lsn + 1;
+}
 
-		free(*at);
-		*at = next;
+/* The disk is gone, the machine comes back with an empty one. */
+void proc_wipe(struct proc *p)
+{
+	struct world *w = p->w;
+	struct cw_dht_status s;
+
+	world_log(w, "process %u loses its disk", p->index);
+	if (p->up) {
+		cw_dht_status(p->dht, &s);
+		CW_ASSERT(w->lost_count < CW_ARRAY_SIZE(w->lost));
+		w->lost[w->lost_count].node = p->id;
+		w->lost[w->lost_count++].disk = s.disk;
+		proc_crash(p);
 	}
-	n->disk_tail = at;
-	n->next_lsn = n->synced_lsn + 1;
+	dht_totals.lost_disks++;
+	disk_free(p->disk);
+	p->disk = NULL;
+	p->disk_tail = &p->disk;
+	p->next_lsn = 1;
+	p->synced_lsn = 0;
+	p->wiped = true;
 }
 
-static void sync_disk(struct node *n)
+void proc_pause(struct proc *p)
 {
-	for (const struct disk_record *r = n->disk; r != NULL; r = r->next)
-		if (r->lsn == n->synced_lsn + 1 && r->at_ns <= n->world->now_ns)
-			n->synced_lsn = r->lsn;
-	if (n->synced_lsn > n->told_lsn && n->up && !n->paused) {
-		n->told_lsn = n->synced_lsn;
-		cw_dht_durable(n->dht, n->synced_lsn, 0, clock_of(n));
-	}
-}
-
-/* -- the gateway */
-
-static void on_answer(void *arg, const struct cw_store_answer *a, uint64_t now_ns);
-
-static void ask(struct node *n, struct cw_store_request *q, unsigned int address, uint64_t ver)
-{
-	struct call *c = malloc(sizeof(*c));
-
-	CW_ASSERT(c != NULL);
-	*c = (struct call){.next = n->calls,
-			   .node = n,
-			   .address = address,
-			   .sgen = n->sgen,
-			   .ver = ver,
-			   .verb = q->verb};
-	q->ip = rte_cpu_to_be_32(0x0a800010 + address);
-	n->calls = c;
-	if (cw_dht_submit(n->dht, q, on_answer, c, clock_of(n)) < 0)
-		call_free(c);
-	else if (q->verb == CW_STORE_SESSION_OPEN)
-		n->opening = true;
-	else if (address < ADDRESSES)
-		n->holds[address].busy = true;
-	n->world->result->operations++;
-}
-
-static void on_session(struct node *n, const struct call *c, const struct cw_store_answer *a)
-{
-	n->opening = n->opening && c->verb != CW_STORE_SESSION_OPEN;
-	if (c->verb == CW_STORE_SESSION_OPEN && a->result == CW_STORE_OK) {
-		n->sgen = n->stored_sgen = a->sgen;
-		n->base_ns = a->first_send_ns;
-	} else if (c->verb == CW_STORE_SESSION_RENEW && c->sgen == n->sgen) {
-		if (a->result == CW_STORE_OK)
-			n->base_ns = cw_max_u64(n->base_ns, a->first_send_ns);
-		else if (a->result == CW_STORE_LOST)
-			n->sgen = 0;
-	}
-}
-
-static void on_mapping(struct node *n, const struct call *c, const struct cw_store_answer *a)
-{
-	struct holding *h = &n->holds[c->address];
-	struct cw_store_request claim = {.verb = CW_STORE_CLAIM,
-					 .ver = a->mapping.ver,
-					 .sgen = n->sgen,
-					 .cover_ns = cw_law_cover_ns(LEASE_S)};
-
-	h->busy = false;
-	if (c->verb == CW_STORE_LOOK && a->result == CW_STORE_OK && n->sgen != 0) {
-		ask(n, &claim, c->address, a->mapping.ver);
-	} else if (c->verb == CW_STORE_CLAIM && a->result == CW_STORE_OK && c->sgen == n->sgen) {
-		h->believed = true;
-		h->ver = a->mapping.ver;
-		h->sgen = c->sgen;
-	}
-}
-
-static void on_answer(void *arg, const struct cw_store_answer *a, uint64_t now_ns)
-{
-	struct call *c = arg;
-	struct node *n = c->node;
-
-	(void)now_ns;
-	if (a->result != CW_STORE_TIMEOUT)
-		n->answered = n->answered || n->world->healed;
-	if (c->verb <= CW_STORE_SESSION_CLOSE)
-		on_session(n, c, a);
-	else
-		on_mapping(n, c, a);
-	call_free(c);
-}
-
-static void act(struct node *n)
-{
-	struct cw_store_request q = {0};
-	uint64_t now = clock_of(n), roll = sim_random(&n->world->random);
-	unsigned int x = (unsigned int)(roll >> 32) % ADDRESSES;
-	struct holding *h = &n->holds[x];
-
-	if (n->sgen == 0) {
-		if (!n->opening && roll % 20 == 0) {
-			q.verb = CW_STORE_SESSION_OPEN;
-			q.sgen = n->stored_sgen;
-			ask(n, &q, ADDRESSES, 0);
-		}
+	if (!p->up || p->paused)
 		return;
-	}
-	if (now >= n->renew_ns) {
-		n->renew_ns = now + CW_LAW_RENEW_NS;
-		/* Now and then a gateway falls asleep and lets its session run out. */
-		if (roll % 10 != 1) {
-			q.verb = CW_STORE_SESSION_RENEW;
-			q.sgen = n->sgen;
-			ask(n, &q, ADDRESSES, 0);
-		}
-		return;
-	}
-	if (roll % 12 != 0 || h->busy)
-		return;
-	if (believes(n, x)) {
-		if (roll % 5 == 0) {
-			/* No lease of ours is out: we may sign off, and believe nothing from now
-			 * on. */
-			h->believed = false;
-			q.verb = CW_STORE_SIGN_OFF;
-			q.ver = h->ver;
-			ask(n, &q, x, h->ver);
-		}
-		return;
-	}
-	h->believed = false;
-	q.verb = CW_STORE_LOOK;
-	ask(n, &q, x, 0);
+	world_log(p->w, "process %u is stopped", p->index);
+	p->paused = true;
+	if (p->w->mutate == CW_DHT_MUT_SUSPEND)
+		proc_drift(p, 0); /* a clock that stands still in suspend (R21) */
 }
 
-/* -- faults */
-
-static void fault(struct world *w)
+void proc_resume(struct proc *p)
 {
-	unsigned int i = (unsigned int)(sim_random(&w->random) % w->count);
-	unsigned int j = (unsigned int)(sim_random(&w->random) % w->count);
-	struct node *n = &w->nodes[i];
-	uint64_t span = (UINT64_C(1) << (sim_random(&w->random) % 5)) * CW_NS_PER_S;
+	if (!p->up || !p->paused)
+		return;
+	world_log(p->w, "process %u goes on", p->index);
+	if (p->rate_ppm == 0)
+		proc_drift(p, 1000000);
+	p->paused = false;
+	cw_dht_durable(p->dht, p->synced_lsn, 0, proc_clock(p));
+	while (p->backlog != NULL && p->up && !p->paused) {
+		struct packet *m = p->backlog;
 
-	switch (sim_random(&w->random) % 6) {
-	case 0: /* cut one way */
-		w->net.cut[i][j] = i != j;
-		break;
-	case 1: /* isolate */
-		for (unsigned int k = 0; k < w->count; k++)
-			w->net.cut[i][k] = w->net.cut[k][i] = k != i;
-		break;
-	case 2:
-		memset(w->net.cut, 0, sizeof(w->net.cut));
-		break;
-	case 3:
-		if (n->up && !n->paused) {
-			crash(n);
-			n->back_ns = w->now_ns + span / 4;
-		}
-		break;
-	case 4:
-		if (n->up && !n->paused) {
-			n->paused = true;
-			n->back_ns = w->now_ns + span * 3;
-		}
-		break;
-	default:
-		w->net.loss = (unsigned int)(sim_random(&w->random) % 150);
-		w->net.duplicate = (unsigned int)(sim_random(&w->random) % 100);
-		w->net.slow = (unsigned int)(sim_random(&w->random) % 60);
+		p->backlog = m->next;
+		if (p->backlog == NULL)
+			p->backlog_tail = &p->backlog;
+		cw_dht_input(p->dht, &m->from->id, m->data, m->len, proc_clock(p));
+		free(m);
 	}
+	if (p->caller.is)
+		caller_believe(p);
 }
 
-static void heal(struct world *w)
+void world_recut(struct world *w)
 {
-	w->healed = true;
-	memset(w->net.cut, 0, sizeof(w->net.cut));
-	w->net.loss = w->net.duplicate = w->net.slow = 0;
-	for (unsigned int i = 0; i < w->count; i++)
-		if (!w->nodes[i].up || w->nodes[i].paused)
-			w->nodes[i].back_ns = w->now_ns;
-}
-
-static void step(struct world *w)
-{
-	struct sim_message m;
-
-	for (unsigned int i = 0; i < w->count; i++) {
-		struct node *n = &w->nodes[i];
-
-		if ((!n->up || n->paused) && w->now_ns >= n->back_ns) {
-			if (!n->up)
-				start(n);
-			n->paused = false;
-		}
-		sync_disk(n);
-	}
-	while (net_receive(&w->net, w->now_ns, &m)) {
-		struct node *n = &w->nodes[m.to];
-
-		if (n->up && n->paused) {
-			/* It waits in the socket buffer. */
-			net_send(&w->net, m.from, m.to, m.data, m.len, n->back_ns);
-		} else if (n->up) {
-			cw_dht_input(n->dht, &w->nodes[m.from].id, m.data, m.len, clock_of(n));
-			judge(w);
-		}
-		free(m.data);
-	}
-	for (unsigned int i = 0; i < w->count; i++) {
-		struct node *n = &w->nodes[i];
-
-		if (!n->up || n->paused)
+	memset(w->cut_now, 0, sizeof(w->cut_now));
+	for (unsigned int c = 0; c < CUTS_MAX; c++) {
+		if (!w->cuts[c].used)
 			continue;
-		act(n);
-		cw_dht_timer(n->dht, clock_of(n));
+		for (unsigned int i = 0; i < w->total; i++)
+			for (unsigned int j = 0; j < w->total; j++)
+				w->cut_now[i][j] = w->cut_now[i][j] || w->cuts[c].from[i][j];
 	}
-	judge(w);
 }
 
-/* What is believed after healing must be what the registers of a quorum say: asked of the leader by
- * whoever believes. */
-static void check_kept(struct world *w)
-{
-	for (unsigned int i = 0; i < w->count; i++)
-		if (!w->nodes[i].answered)
-			violation(w, "node %u got no answer for 10 s after healing", i);
-}
+/* -- the world */
 
-static void set_up(struct world *w, uint64_t seed, unsigned int nodes)
-{
-	struct cw_node_id voters[3];
-
-	w->random = seed * UINT64_C(0x2545F4914F6CDD1D) + 1;
-	w->net.random = &w->random;
-	w->count = nodes;
-	w->now_ns = CW_NS_PER_S;
-	for (unsigned int i = 0; i < nodes; i++) {
-		struct node *n = &w->nodes[i];
-
-		n->world = w;
-		n->index = i;
-		memset(n->id.b, (int)i + 1, sizeof(n->id.b));
-		n->disk_tail = &n->disk;
-		n->next_lsn = 1;
-		n->rate = 100000 - 199 + (unsigned int)(sim_random(&w->random) % 399);
-		n->skew_ns = (int64_t)(sim_random(&w->random) % (1000 * CW_NS_PER_S));
-		if (i < 3)
-			voters[i] = n->id;
-	}
-	for (unsigned int i = 0; i < nodes; i++)
-		start(&w->nodes[i]);
-	CW_ASSERT(cw_dht_found(w->nodes[0].dht, voters, 3, clock_of(&w->nodes[0])) == 0);
-}
-
-static void take_down(struct world *w)
-{
-	for (unsigned int i = 0; i < w->count; i++) {
-		struct node *n = &w->nodes[i];
-
-		cw_dht_destroy(n->dht);
-		while (n->calls != NULL)
-			call_free(n->calls);
-		while (n->disk != NULL) {
-			struct disk_record *next = n->disk->next;
-
-			free(n->disk);
-			n->disk = next;
-		}
-	}
-	net_free(&w->net);
-	free(w);
-}
-
-static void dht_run(const struct sim_options *options, uint64_t seed, struct sim_result *result)
+struct world *world_new(uint64_t seed, unsigned int nodes, enum cw_dht_mutation mutate,
+			struct sim_result *result)
 {
 	struct world *w = calloc(1, sizeof(*w));
-	uint64_t heal_ns, next_fault_ns, end_ns;
 
 	CW_ASSERT(w != NULL);
+	w->random = seed * UINT64_C(0x2545F4914F6CDD1D) + 1;
+	w->now_ns = CW_NS_PER_S;
+	w->nodes = nodes;
+	w->mutate = mutate;
 	w->result = result;
-	w->mutate = options->mutate ? (enum cw_dht_mutation)dht_mutation(options->mutate)
-				    : CW_DHT_MUT_NONE;
-	set_up(w, seed, options->nodes);
-	heal_ns = w->now_ns + options->seconds * CW_NS_PER_S;
-	end_ns = heal_ns + 10 * CW_NS_PER_S;
-	next_fault_ns = w->now_ns + 5 * CW_NS_PER_S;
-	for (; w->now_ns < end_ns && !result->violated; w->now_ns += TICK_NS) {
-		if (!w->healed && w->now_ns >= heal_ns)
-			heal(w);
-		if (!w->healed && w->now_ns >= next_fault_ns) {
-			fault(w);
-			next_fault_ns = w->now_ns + sim_random(&w->random) % (3 * CW_NS_PER_S);
-		}
-		step(w);
+	w->slots = 4;
+	w->sync_ms = mutate == CW_DHT_MUT_NOSYNC ? 300 : 6;
+	w->trace = getenv("CW_SIM_TRACE") != NULL;
+	for (unsigned int i = 0; i < KEYS_MAX; i++) {
+		w->histories[i] = calloc(1, sizeof(*w->histories[i]));
+		CW_ASSERT(w->histories[i] != NULL);
 	}
-	if (!result->violated)
-		check_kept(w);
-	take_down(w);
+	return w;
 }
 
-const struct sim_suite sim_dht = {.name = "dht",
-				  .nodes_min = 3,
-				  .nodes_max = SIM_NODES_MAX,
-				  .nodes_usual = 5,
-				  .run = dht_run,
-				  .mutation = dht_mutation,
-				  .healing_s = 10};
+struct proc *world_add(struct world *w, const struct cw_node_id *id, bool caller)
+{
+	static const int64_t rates[] = {950000, 1000000, 1050000};
+	struct proc *p = calloc(1, sizeof(*p));
+	uint64_t roll = world_random(w, 4);
+
+	CW_ASSERT(p != NULL && w->total < PROCS_MAX);
+	p->w = w;
+	p->index = w->total;
+	p->disk_tail = &p->disk;
+	p->backlog_tail = &p->backlog;
+	p->next_lsn = 1;
+	p->base_ns = CW_NS_PER_S + world_random(w, 1000 * CW_NS_PER_S);
+	p->since_ns = w->now_ns;
+	p->rate_ppm = roll < 3 ? rates[roll] : 950000 + (int64_t)world_random(w, 100001);
+	p->caller.is = caller;
+	if (id != NULL) {
+		p->id = *id;
+	} else {
+		for (unsigned int i = 0; i < CW_NODE_ID_BYTES; i++)
+			p->id.b[i] = (uint8_t)world_random(w, 256);
+		p->id.b[CW_NODE_ID_BYTES - 1] = (uint8_t)w->total;
+	}
+	w->procs[w->total++] = p;
+	return p;
+}
+
+void world_free(struct world *w)
+{
+	for (unsigned int i = 0; i < w->total; i++) {
+		struct proc *p = w->procs[i];
+
+		if (p->up) {
+			count_up(p);
+			if (p->caller.is)
+				caller_crash(p);
+			cw_dht_destroy(p->dht);
+		}
+		disk_free(p->disk);
+		drop_backlog(p);
+		free(p->knew);
+		free(p);
+	}
+	for (size_t i = 0; i < w->count; i++)
+		if (w->heap[i].fn == receive)
+			free(w->heap[i].p);
+	for (unsigned int i = 0; i < KEYS_MAX; i++)
+		free(w->histories[i]);
+	free(w->faults);
+	free(w->heap);
+	free(w);
+}

@@ -11,7 +11,7 @@ import sys
 
 LINES_MAX, FUNCTION_MAX, COLUMNS_MAX = 700, 70, 100
 # Known to be longer; none may be added.
-FILES_LONGER = {"tests/sim/dht_world.c"}
+FILES_LONGER = set()
 FUNCTIONS_LONGER = set()
 # Said in pieces, so that this file does not trip over itself.
 MARKS = re.compile(r"\b(TO" r"DO|FIX" r"ME|XX" r"X|HA" r"CK)\b")
