@@ -196,6 +196,16 @@ static void release(struct want *t)
 	ask(t, CW_STORE_REG_RELEASE, &claim);
 }
 
+void caller_do(struct proc *p, unsigned int key, uint8_t verb)
+{
+	struct want *t = &p->caller.wants[key];
+
+	if (verb == CW_STORE_REG_RELEASE)
+		release(t);
+	else
+		ask(t, verb, NULL);
+}
+
 void caller_yield(struct proc *p, const uint8_t *name, uint64_t gen)
 {
 	struct want *t = &p->caller.wants[(name[0] - 'a') % KEYS_MAX];

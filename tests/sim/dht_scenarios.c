@@ -1,11 +1,187 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Schedules without chance, for rules whose absence chance rarely meets. */
+/*
+ * Schedules without chance, for rules whose absence chance rarely meets. With the rule a schedule
+ * ends without a violation, without it it does not.
+ */
 #include "dht_world.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* What a schedule holds back, to let it go at the worst moment. */
+struct held_back {
+	struct proc *from;
+	bool on, passes;
+	struct packet *first;
+};
+
+static struct held_back back;
+
+static bool hold_requests(struct world *w, struct proc *from, struct proc *to, const uint8_t *data,
+			  size_t len)
+{
+	(void)w;
+	if (!back.on || from != back.from || message_peek(data, len).body != BODY_REQ)
+		return false;
+	if (back.first == NULL) {
+		back.first = malloc(sizeof(*back.first) + len);
+		CW_ASSERT(back.first != NULL);
+		*back.first = (struct packet){.from = from, .to = to, .len = len};
+		memcpy(back.first->data, data, len);
+	}
+	return !back.passes;
+}
+
+static void wait_ms(struct world *w, uint64_t ms)
+{
+	world_run(w, w->now_ns + ms * CW_NS_PER_MS);
+}
+
+static struct world *small_world(unsigned int nodes, unsigned int callers,
+				 enum cw_dht_mutation mutate, struct sim_result *result)
+{
+	struct world *w = world_new(1, nodes, mutate, result);
+
+	w->keys = 1;
+	w->slots = 1;
+	w->quiet = true;
+	for (unsigned int i = 0; i < nodes + callers; i++) {
+		struct proc *p = world_add(w, NULL, i >= nodes);
+
+		p->rate_ppm = 1000000;
+		p->caller.pace = 1;
+	}
+	for (unsigned int i = 0; i < nodes + callers; i++) {
+		proc_start(w->procs[i]);
+		if (w->procs[i]->caller.is)
+			caller_start(w->procs[i], false);
+	}
+	CW_ASSERT(cw_dht_found(w->procs[0]->dht, &w->procs[0]->id, 1, proc_clock(w->procs[0])) ==
+		  0);
+	wait_ms(w, 2000);
+	return w;
+}
+
+/*
+ * R25: a release is under way for long and its outcome stays unknown. The register still names the
+ * one that released; it must release again. If it believes and renews instead, the late copy frees
+ * the register under it.
+ */
+static void late_release(enum cw_dht_mutation mutate, struct sim_result *result)
+{
+	struct world *w = small_world(1, 2, mutate, result);
+	struct proc *a = w->procs[1], *b = w->procs[2];
+
+	caller_do(a, 0, CW_STORE_REG_CREATE);
+	wait_ms(w, 300);
+	back = (struct held_back){.from = a, .on = true};
+	w->hook = hold_requests;
+	caller_do(a, 0, CW_STORE_REG_RELEASE);
+	wait_ms(w, SIM_OP_NS / CW_NS_PER_MS + 300);
+	back.on = false;
+	caller_do(a, 0, CW_STORE_REG_GET);
+	wait_ms(w, 500);
+	if (a->caller.wants[0].claim.have) {
+		caller_do(a, 0, CW_STORE_REG_RENEW);
+		wait_ms(w, 300);
+	}
+	if (back.first != NULL)
+		proc_deliver(a, back.first->to, back.first->data, back.first->len, 1);
+	wait_ms(w, 300);
+	caller_do(b, 0, CW_STORE_REG_GET);
+	wait_ms(w, 500);
+	if (!b->caller.wants[0].claim.have) {
+		caller_do(b, 0, CW_STORE_REG_CREATE);
+		wait_ms(w, 500);
+	}
+	free(back.first);
+	world_free(w);
+}
+
+static void cut_off(struct world *w, const struct proc *p, bool cut)
+{
+	for (unsigned int i = 0; i < w->total; i++)
+		w->cut_now[p->index][i] = w->cut_now[i][p->index] = cut;
+}
+
+/* A member that does not lead. */
+static struct proc *follower(struct world *w)
+{
+	for (unsigned int i = 0; i < w->nodes; i++) {
+		struct cw_dht_status s;
+
+		cw_dht_status(w->procs[i]->dht, &s);
+		if (s.seats > 0 && s.led == 0)
+			return w->procs[i];
+	}
+	CW_ASSERT(false);
+	return NULL;
+}
+
+/*
+ * R17: of two renewals the older comes once more, after the newer was granted. One member missed
+ * the newer one and has known the older for long. If the older's request-id became the register's
+ * again, the register would be as old as that member can prove, and end under its holder.
+ */
+static void late_renewal(enum cw_dht_mutation mutate, struct sim_result *result)
+{
+	struct world *w = small_world(5, 2, mutate, result);
+	struct proc *a, *b, *lag;
+
+	wait_ms(w, 15000); /* five members */
+	a = w->procs[5];
+	b = w->procs[6];
+	lag = follower(w);
+	caller_do(b, 0, CW_STORE_REG_GET);
+	wait_ms(w, 500);
+	if (b->caller.wants[0].claim.have)
+		caller_do(b, 0, CW_STORE_REG_RELEASE);
+	wait_ms(w, 300);
+	caller_do(a, 0, CW_STORE_REG_GET);
+	wait_ms(w, 300);
+	if (!a->caller.wants[0].claim.have)
+		caller_do(a, 0, CW_STORE_REG_CREATE);
+	wait_ms(w, 300);
+	back = (struct held_back){.from = a, .on = true, .passes = true};
+	w->hook = hold_requests;
+	caller_do(a, 0, CW_STORE_REG_RENEW);
+	wait_ms(w, 300);
+	back.on = false;
+	wait_ms(w, 3000);
+	cut_off(w, lag, true);
+	caller_do(a, 0, CW_STORE_REG_RENEW);
+	wait_ms(w, 400);
+	cut_off(w, lag, false);
+	for (unsigned int i = 0; i < 5 && back.first != NULL; i++)
+		proc_deliver(a, w->procs[i], back.first->data, back.first->len, 1);
+	wait_ms(w, 300);
+	cw_dht_stand(lag->dht, proc_clock(lag));
+	proc_kick(lag);
+	wait_ms(w, 2100);
+	for (unsigned int i = 0; i < 3 && !b->caller.wants[0].claim.have; i++) {
+		if (!b->caller.wants[0].busy)
+			caller_do(b, 0, CW_STORE_REG_CREATE);
+		wait_ms(w, 500);
+	}
+	free(back.first);
+	world_free(w);
+}
+
+static const struct {
+	enum cw_dht_mutation rule;
+	void (*play)(enum cw_dht_mutation mutate, struct sim_result *result);
+} scenarios[] = {
+	{CW_DHT_MUT_UNRELEASE, late_release},
+	{CW_DHT_MUT_OLDRENEW, late_renewal},
+};
 
 bool scenario_run(enum cw_dht_mutation rule, enum cw_dht_mutation mutate, struct sim_result *result)
 {
-	(void)rule;
-	(void)mutate;
-	(void)result;
+	for (size_t i = 0; i < CW_ARRAY_SIZE(scenarios); i++) {
+		if (scenarios[i].rule != rule)
+			continue;
+		scenarios[i].play(mutate, result);
+		return true;
+	}
 	return false;
 }

@@ -190,6 +190,8 @@ void world_recut(struct world *w);
 void caller_start(struct proc *p, bool resume);
 void caller_crash(struct proc *p);
 void caller_believe(struct proc *p);
+/* One call, of a schedule. */
+void caller_do(struct proc *p, unsigned int key, uint8_t verb);
 void caller_yield(struct proc *p, const uint8_t *name, uint64_t gen);
 
 /* dht_faults.c */
