@@ -13,15 +13,15 @@
 #define DEFAULT_SOCKET "/run/causeway/control.sock"
 #define PAGE_ROWS      1000
 
-static const char *const tables[] = {"hosts",	"leases",	"names",     "routes",
-				     "peers",	"foreign-dhcp", "conflicts", "drops",
-				     "workers", "revocations",	NULL};
+static const char *const tables[] = {"hosts", "leases",	      "names",	     "routes",
+				     "peers", "foreign-dhcp", "conflicts",   "dht",
+				     "drops", "workers",      "revocations", NULL};
 
 static void usage(FILE *to)
 {
 	fputs("usage: causewayctl [-s SOCKET] [--json] COMMAND\n"
 	      "  status                                  how this gateway stands (exit 3: degraded)\n"
-	      "  show hosts|leases|names|routes|peers|foreign-dhcp|conflicts|drops|workers|revocations\n"
+	      "  show hosts|leases|names|routes|peers|foreign-dhcp|conflicts|dht|drops|workers|revocations\n"
 	      "  explain SRC DST                         what would happen to a packet, and why (exit 3: dropped)\n"
 	      "  namespace create NAME --subnet A.B.C.D/LEN [--mac-base N] [OPTIONS]\n"
 	      "            [--voters NODE[,NODE,NODE]]   found the network if there is none\n"
@@ -31,6 +31,8 @@ static void usage(FILE *to)
 	      "            --router A, --route PREFIX,ROUTER..., --option [CLASS/]CODE=TYPE:VALUE...\n"
 	      "            --class NAME=vendor|user:TEXT..., --boot-file [CLASS/]F, --next-server [CLASS/]A\n"
 	      "            --rapid-commit on|off, --authoritative on|off; \"none\" empties a list\n"
+	      "  dht status                              how the DHT stands here (exit 3: claims nothing)\n"
+	      "  dht get ADDRESS|namespace:NAME|name:HOST [--trace]   one register, as it is now\n"
 	      "  namespace show                          the namespace record\n"
 	      "  reload                                  read the configuration again\n"
 	      "  pki VERB ...                            CA and node certificates (pki --help)\n"
@@ -102,7 +104,7 @@ static int show(struct ctl *ctl, int argc, char **argv)
 	const char *what = argc == 1 ? match(argv[0], tables) : NULL;
 
 	if (what == NULL) {
-		fputs("causewayctl: show hosts, leases, names, routes, peers, foreign-dhcp, conflicts, drops, workers or revocations\n",
+		fputs("causewayctl: show hosts, leases, names, routes, peers, foreign-dhcp, conflicts, dht, drops, workers or revocations\n",
 		      stderr);
 		return CTL_USAGE;
 	}
@@ -159,8 +161,9 @@ static const struct command {
 	const char *name;
 	int (*run)(struct ctl *ctl, int argc, char **argv);
 } commands[] = {
-	{"status", status}, {"show", show}, {"namespace", ctl_namespace}, {"explain", ctl_explain},
-	{"reload", reload}, {"pki", pki},   {"revoke", ctl_revoke},	  {"version", version},
+	{"status", status}, {"show", show},	      {"namespace", ctl_namespace},
+	{"dht", ctl_dht},   {"explain", ctl_explain}, {"reload", reload},
+	{"pki", pki},	    {"revoke", ctl_revoke},   {"version", version},
 };
 
 static const struct command *find(const char *word)

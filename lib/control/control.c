@@ -44,6 +44,16 @@ static void dht_send(void *ctx, const struct cw_node_id *to, const void *data, s
 		cw_log(ctl->config.log, CW_LOG_DEBUG, CW_CONTROL_MODULE, "DHT message not sent");
 }
 
+/* To whoever is nearest the slot's point: it knows the slot, or whom to ask. */
+static bool dht_route(void *ctx, uint32_t slot, const void *data, size_t len, uint64_t now_ns)
+{
+	struct cw_control *ctl = ctx;
+	struct cw_node_id point;
+
+	cw_dht_point(ctl->dht, slot, &point);
+	return cw_overlay_route(ctl->overlay, CW_OVERLAY_DHT, &point, data, len, now_ns) == 0;
+}
+
 static uint64_t dht_append(void *ctx, uint8_t type, const void *data, size_t len)
 {
 	struct cw_control *ctl = ctx;
@@ -89,6 +99,7 @@ static void on_ns_changed(void *ctx, const struct cw_namespace_record *ns, uint6
 static int create_dht(struct cw_control *ctl)
 {
 	static const struct cw_dht_ops ops = {.send = dht_send,
+					      .route = dht_route,
 					      .append = dht_append,
 					      .site_of = dht_site_of,
 					      .changed = on_changed,
@@ -152,6 +163,7 @@ void cw_control_destroy(struct cw_control *ctl)
 	if (ctl == NULL)
 		return;
 	cw_founding_destroy(ctl);
+	cw_dht_query_destroy(ctl);
 	cw_explain_destroy(ctl);
 	cw_view_withdraw(ctl);
 	cw_lease_destroy(ctl->lease);

@@ -97,6 +97,7 @@ struct cw_control {
 	struct cw_links *links;
 	struct cw_overlay *overlay;
 	struct cw_dht *dht;
+	struct cw_dht_get *dht_gets; /* of operators, under way */
 	struct cw_store store;
 	bool have_store;
 	struct cw_lease_engine *lease; /* NULL until the namespace record is known */
@@ -286,6 +287,13 @@ void cw_founding_destroy(struct cw_control *ctl);
 /* show.c, show_status.c: JSON for causewayctl. */
 json_t *cw_show_table(struct cw_control *ctl, const char *what, const json_t *request);
 json_t *cw_show_status(struct cw_control *ctl);
+
+/* query_dht.c */
+void cw_show_dht_rows(struct cw_control *ctl, json_t *rows);
+void cw_dht_query(struct cw_control *ctl, const char *cmd, const json_t *request,
+		  cw_control_reply_fn reply, void *arg);
+void cw_dht_query_cancel(struct cw_control *ctl, void *arg);
+void cw_dht_query_destroy(struct cw_control *ctl);
 json_t *cw_show_namespace(const struct cw_namespace_record *ns);
 json_t *cw_query_error(const char *code, const char *fmt, ...) CW_PRINTF(2, 3);
 

@@ -54,6 +54,9 @@ void cw_control_query(struct cw_control *ctl, const json_t *request, cw_control_
 	} else if (strcmp(cmd, "namespace set") == 0) {
 		cw_ns_set_query(ctl, request, reply, arg);
 		return;
+	} else if (strncmp(cmd, "dht ", 4) == 0) {
+		cw_dht_query(ctl, cmd, request, reply, arg);
+		return;
 	} else if (strcmp(cmd, "namespace show") == 0)
 		answer = show_namespace(ctl);
 	else if (strcmp(cmd, "status") == 0)
@@ -70,4 +73,5 @@ void cw_control_query_cancel(struct cw_control *ctl, void *arg)
 	cw_founding_cancel(ctl, arg);
 	cw_explain_cancel(ctl, arg);
 	cw_ns_set_cancel(ctl, arg);
+	cw_dht_query_cancel(ctl, arg);
 }

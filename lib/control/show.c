@@ -284,6 +284,20 @@ static void conflicts(struct page *p)
 	cw_sightings_rows(p->ctl, CW_SIGHTING_CONFLICT, take_row, p);
 }
 
+static void dht(struct page *p)
+{
+	json_t *rows = json_array(), *row;
+	size_t i;
+
+	cw_show_dht_rows(p->ctl, rows);
+	json_array_foreach(rows, i, row)
+	{
+		if (take(p))
+			json_array_append(p->rows, row);
+	}
+	json_decref(rows);
+}
+
 static void peers(struct page *p)
 {
 	cw_links_visit(p->ctl->links, peer_row, p);
@@ -306,6 +320,8 @@ static const struct {
 	 "[\"ip\",\"mac\",\"vlan\",\"offered\",\"seen\",\"first_s\",\"last_s\"]"},
 	{"conflicts", conflicts,
 	 "[\"ip\",\"mac\",\"holder\",\"vlan\",\"seen\",\"first_s\",\"last_s\"]"},
+	{"dht", dht,
+	 "[\"first_slot\",\"slots\",\"epoch\",\"ballot\",\"state\",\"leader\",\"members\",\"records\"]"},
 	{"drops", drop_rows, "[\"reason\",\"packets\",\"meaning\"]"},
 	{"workers", worker_rows,
 	 "[\"worker\",\"busy_percent\",\"cycles_per_packet\",\"rx_packets\",\"tx_packets\",\"punted\","
@@ -339,5 +355,5 @@ json_t *cw_show_table(struct cw_control *ctl, const char *what, const json_t *re
 	}
 	return cw_query_error(
 		"usage",
-		"show: hosts, leases, names, routes, peers, foreign-dhcp, conflicts, drops, workers or revocations");
+		"show: hosts, leases, names, routes, peers, foreign-dhcp, conflicts, dht, drops, workers or revocations");
 }

@@ -50,6 +50,8 @@ static const struct cw_node_id *pick_target(struct cw_dht *dht, const struct req
 	if (r->tries % 3 != 2 && !cw_node_id_is_zero(&s->guide))
 		return &s->guide;
 	/* Every fourth time somebody else: what we know of the members may be old. */
+	if (dht->ops.route != NULL && r->tries % 4 == 3)
+		return NULL;
 	if (dht->peer_count > 0 && r->tries % 4 == 3)
 		return &dht->peers[roll % dht->peer_count].node;
 	return &s->members.v[roll % s->members.count].node;
@@ -57,14 +59,15 @@ static const struct cw_node_id *pick_target(struct cw_dht *dht, const struct req
 
 static void attempt(struct cw_dht *dht, struct request *r)
 {
-	const struct cw_node_id *to = pick_target(dht, r, slot_of(dht, r));
+	uint32_t slot = slot_of(dht, r);
+	const struct cw_node_id *to = pick_target(dht, r, slot);
 
 	if (r->tries++ > 0)
 		dht->counts.retries++;
 	r->sent_ns = dht->now_ns;
 	r->next_ns = dht->now_ns + r->wait_ns;
 	r->wait_ns = cw_min_u64(r->wait_ns * 3 / 2, RETRY_LAST_NS);
-	send_request(dht, to, r);
+	send_request(dht, to, slot, r);
 }
 
 static struct request *unlink_request(struct cw_dht *dht, struct request *r)
@@ -372,7 +375,7 @@ void client_redirect(struct cw_dht *dht, const Causeway__Dht__Redirect *in)
 	s->guide = c.leader;
 	if (r->tries++ < 8) { /* at most a few hops; the timer goes on anyway */
 		r->sent_ns = dht->now_ns;
-		send_request(dht, &c.leader, r);
+		send_request(dht, &c.leader, 0, r);
 	}
 }
 

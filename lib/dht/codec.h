@@ -64,7 +64,8 @@ bool cursor_unpack(const struct cw_dht *dht, const Causeway__Dht__Cursor *in, st
 Causeway__Dht__Floor **floors_pack(struct arena *a, const struct slotset *slots,
 				   const uint64_t *floors, size_t *n);
 
-void send_request(struct cw_dht *dht, const struct cw_node_id *to, const struct request *r);
+void send_request(struct cw_dht *dht, const struct cw_node_id *to, uint32_t slot,
+		  const struct request *r);
 bool request_unpack(const Causeway__Dht__Request *in, struct op *out);
 void send_reply(struct cw_dht *dht, const struct cw_node_id *to, const struct rid *rid,
 		const struct reply *reply);

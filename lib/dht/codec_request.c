@@ -11,13 +11,16 @@ static ProtobufCBinaryData view(const void *data, size_t len)
 }
 
 /* The namespace inside a request travels as a record's value does. */
-void send_request(struct cw_dht *dht, const struct cw_node_id *to, const struct request *r)
+/* to NULL: towards the slot's point of the ring. */
+void send_request(struct cw_dht *dht, const struct cw_node_id *to, uint32_t slot,
+		  const struct request *r)
 {
 	const struct cw_store_request *q = &r->request;
 	Causeway__Dht__Request m = CAUSEWAY__DHT__REQUEST__INIT;
 	ProtobufCBinaryData consents[CW_STORE_CONSENTS_MAX], clients[CW_STORE_CLIENTS_MAX];
 	Causeway__Dht__Rid rid;
 	struct packing p;
+	size_t size;
 
 	packing_init(&p);
 	rid_pack(&r->rid, &rid);
@@ -60,7 +63,15 @@ void send_request(struct cw_dht *dht, const struct cw_node_id *to, const struct 
 		m.about = view(r->about.b, CW_NODE_ID_BYTES);
 	p.frame.body_case = CAUSEWAY__DHT__FRAME__BODY_REQ;
 	p.frame.req = &m;
-	send_packing(dht, to, &p, r->after_lsn);
+	if (to != NULL) {
+		send_packing(dht, to, &p, r->after_lsn);
+	} else if (r->after_lsn <= dht->durable_lsn) {
+		uint8_t *bytes = pack_frame(dht, &p, &size);
+
+		if (bytes != NULL)
+			dht->ops.route(dht->ctx, slot, bytes, size, dht->now_ns);
+		free(bytes);
+	}
 	arena_free(&p.arena);
 }
 

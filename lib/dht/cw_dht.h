@@ -195,7 +195,10 @@ void cw_dht_move(struct cw_dht *dht, uint64_t now_ns);
 /** Stand for every slot of which we are a member, although nothing is wrong. For the simulator. */
 void cw_dht_stand(struct cw_dht *dht, uint64_t now_ns);
 
-/** How this node stands, for `show dht`. */
+/** The middle of a slot's arc of the ring, as a node ID: its members are nearest to it. */
+void cw_dht_point(const struct cw_dht *dht, uint32_t slot, struct cw_node_id *out);
+
+/** How this node stands, for `dht status`. */
 struct cw_dht_status {
 	uint32_t slots, seats, led,
 		leaderless;	   /* slots: all; ours; led here; ours without leader */

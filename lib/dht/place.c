@@ -88,6 +88,15 @@ static uint64_t first_bits(const struct cw_node_id *node)
 	return x;
 }
 
+void cw_dht_point(const struct cw_dht *dht, uint32_t slot, struct cw_node_id *out)
+{
+	uint64_t arc = UINT64_MAX / dht->genesis.slots, point = arc * slot + arc / 2;
+
+	*out = (struct cw_node_id){{0}};
+	for (unsigned int i = 0; i < 8; i++)
+		out->b[i] = (uint8_t)(point >> (56 - 8 * i));
+}
+
 /* Around the ring, to the middle of the slot's arc. */
 static uint64_t distance(const struct cw_dht *dht, uint32_t slot, const struct cw_node_id *node)
 {
