@@ -377,11 +377,18 @@ static bool unpack_ns_options(const Causeway__Dht__Namespace *in, struct cw_name
 
 size_t cw_dht_ns_bytes(const struct cw_namespace_record *ns)
 {
-	struct record record = {.kind = RECORD_NS, .ns = *ns};
-	struct packed_record *p = record_pack(&record, 0, 0, NULL);
-	size_t bytes = p == NULL ? SIZE_MAX : causeway__dht__namespace__get_packed_size(&p->ns);
+	struct record *record = calloc(1, sizeof(*record));
+	size_t bytes = SIZE_MAX;
+	struct arena a;
 
-	free(p);
+	if (record == NULL)
+		return bytes;
+	record->kind = RECORD_NS;
+	record->ns = *ns;
+	arena_init(&a);
+	bytes = causeway__dht__namespace__get_packed_size(record_pack(&a, record, 0, 0, NULL)->ns);
+	arena_free(&a);
+	free(record);
 	return bytes;
 }
 
@@ -467,7 +474,8 @@ static bool unpack_value(const Causeway__Dht__Record *in, struct record *out)
 bool record_unpack(const Causeway__Dht__Record *in, struct record *out, struct stamp *stamp,
 		   uint64_t *renew_age_ns, uint64_t *open_age_ns)
 {
-	memset(out, 0, sizeof(*out));
+	/* Namespaces are whole structs of their own; what is behind the others is never looked at. */
+	memset(out, 0, offsetof(struct record, mapping) + sizeof(out->mapping));
 	if (in == NULL || in->key.len != KEY_BYTES || in->n_hist > HIST)
 		return false;
 	memcpy(out->key, in->key.data, KEY_BYTES);
