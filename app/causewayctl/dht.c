@@ -29,10 +29,14 @@ int ctl_dht(struct ctl *ctl, int argc, char **argv)
 
 	if (argc == 1 && strcmp(argv[0], "status") == 0)
 		return print(ctl, json_pack("{s:s}", "cmd", "dht status"));
+	if (argc == 2 && strcmp(argv[0], "recover") == 0 &&
+	    strcmp(argv[1], "--lose-what-others-had") == 0)
+		return print(ctl, json_pack("{s:s}", "cmd", "dht recover"));
 	if ((argc == 2 || trace) && strcmp(argv[0], "get") == 0)
 		return print(ctl, json_pack("{s:s, s:s, s:b}", "cmd", "dht get", "key", argv[1],
 					    "trace", trace));
-	fputs("causewayctl: dht status | dht get ADDRESS|namespace:NAME|name:HOST [--trace]\n",
+	fputs("causewayctl: dht status | dht get ADDRESS|namespace:NAME|name:HOST [--trace] | "
+	      "dht recover --lose-what-others-had\n",
 	      stderr);
 	return CTL_USAGE;
 }

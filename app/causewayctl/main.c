@@ -32,6 +32,7 @@ static void usage(FILE *to)
 	      "            --class NAME=vendor|user:TEXT..., --boot-file [CLASS/]F, --next-server [CLASS/]A\n"
 	      "            --rapid-commit on|off, --authoritative on|off; \"none\" empties a list\n"
 	      "  dht status                              how the DHT stands here (exit 3: claims nothing)\n"
+	      "  dht recover --lose-what-others-had      slots whose other members are gone for good become ours\n"
 	      "  dht get ADDRESS|namespace:NAME|name:HOST [--trace]   one register, as it is now\n"
 	      "  namespace show                          the namespace record\n"
 	      "  reload                                  read the configuration again\n"

@@ -7,6 +7,7 @@
  */
 #include "internal.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 #include <cw_dht.h>
@@ -200,6 +201,23 @@ static void got(void *arg, const struct cw_store_answer *a, uint64_t now_ns)
 	free(g);
 }
 
+/* The operator says that the others will not come back. */
+static json_t *dht_recover(struct cw_control *ctl)
+{
+	unsigned int slots = 0;
+
+	switch (cw_dht_recover(ctl->dht, &slots, ctl->now_ns)) {
+	case 0:
+		return json_pack("{s:b, s:{s:i}}", "ok", 1, "status", "slots_recovered",
+				 (int)slots);
+	case -ENOENT:
+		return cw_query_error("refused",
+				      "every slot held here has a leader (or none is held here)");
+	default:
+		return cw_query_error("io", "the state directory's log takes no record");
+	}
+}
+
 /* An address, "namespace:NAME" or "name:HOST". */
 static bool parse_key(const char *key, struct cw_store_request *q)
 {
@@ -231,6 +249,10 @@ void cw_dht_query(struct cw_control *ctl, const char *cmd, const json_t *request
 	}
 	if (strcmp(cmd, "dht status") == 0) {
 		reply(arg, dht_status(ctl));
+		return;
+	}
+	if (strcmp(cmd, "dht recover") == 0) {
+		reply(arg, dht_recover(ctl));
 		return;
 	}
 	g = calloc(1, sizeof(*g));

@@ -189,6 +189,16 @@ unsigned int cw_dht_record_count(const struct cw_dht *dht);
 /** Ask to be replaced everywhere. @return true when no seat is left (or nobody could take it). */
 bool cw_dht_leave(struct cw_dht *dht, uint64_t now_ns);
 
+/**
+ * An operator's act when the majority of members is gone for good (dht.md section 7): slots of
+ * which this node is a member and that nobody leads become its own, with what it holds. May lose
+ * acknowledged writes. Claims and new sessions wait for two leases.
+ *
+ * @param slots	 out: how many
+ * @return 0, -ENOENT (no slot here is without a leader), -EIO (log)
+ */
+CW_MUST_USE int cw_dht_recover(struct cw_dht *dht, unsigned int *slots, uint64_t now_ns);
+
 /** Every group of slots led here moves one of its seats to another node, if there is a spare one.
  * For operators who want to see that it can, and for the simulator. */
 void cw_dht_move(struct cw_dht *dht, uint64_t now_ns);

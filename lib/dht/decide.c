@@ -344,12 +344,23 @@ static void ns_op(struct cw_dht *dht, struct op *op, struct lead *l)
 	lead_write(dht, l, &r, op, &reply);
 }
 
+/* After a recovery others may hold what we do not know of: until they have stopped, nothing begins.
+ */
+static bool begins_something(uint8_t verb)
+{
+	return verb == CW_STORE_SESSION_OPEN || verb == CW_STORE_CLAIM ||
+	       verb == CW_STORE_REG_CREATE || verb == CW_STORE_REG_TAKEOVER ||
+	       verb == CW_STORE_REG_KILL || verb == VERB_PROVE;
+}
+
 void decide(struct cw_dht *dht, struct op *op)
 {
 	struct group *g = dht->slots[op->slot].led;
 	struct lead *l;
 
-	if (g == NULL || !group_serves(dht, g)) {
+	if (g == NULL || !group_serves(dht, g) ||
+	    (dht->now_ns < dht->slots[op->slot].hold_until_ns &&
+	     begins_something(op->request.verb))) {
 		op_free(dht, op); /* a change of members has begun: the caller tries again */
 		return;
 	}

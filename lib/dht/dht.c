@@ -268,11 +268,14 @@ static void on_genesis(struct cw_dht *dht, const struct cw_node_id *from,
 
 /* -- in */
 
-static void on_changed(struct cw_dht *dht, const Causeway__Dht__Changed *in)
+static void on_changed(struct cw_dht *dht, const struct cw_node_id *from,
+		       const Causeway__Dht__Changed *in)
 {
 	struct record r;
 
-	if (!record_unpack(in->mapping, &r, NULL, NULL, NULL))
+	/* Only a member leads, only a leader pushes. */
+	if (!record_unpack(in->mapping, &r, NULL, NULL, NULL) ||
+	    member_index(&dht->slots[key_slot(dht, r.key)].members, from) < 0)
 		return;
 	if (r.kind == RECORD_MAPPING && dht->ops.changed != NULL)
 		dht->ops.changed(dht->ctx, r.ip, &r.mapping, dht->now_ns);
@@ -389,7 +392,7 @@ static void dispatch_body(struct cw_dht *dht, const struct cw_node_id *from,
 		client_redirect(dht, frame->redirect);
 		break;
 	case CAUSEWAY__DHT__FRAME__BODY_CHANGED:
-		on_changed(dht, frame->changed);
+		on_changed(dht, from, frame->changed);
 		break;
 	case CAUSEWAY__DHT__FRAME__BODY_YIELD:
 		on_yield(dht, frame->yield);

@@ -335,7 +335,8 @@ struct slot {
 	struct group *led;
 	struct lead **leads; /* LEADS buckets, while led */
 	unsigned int busy;
-	uint64_t fit_ns; /* since when another placement would be better */
+	uint64_t fit_ns;	/* since when another placement would be better */
+	uint64_t hold_until_ns; /* after a recovery: nothing is ended, created or claimed */
 };
 
 enum { LEADS = 64 };

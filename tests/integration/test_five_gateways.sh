@@ -33,13 +33,13 @@ dhclient_get a-h1
 a1=$(address_of a-h1)
 ctl a dht get "$a1" --trace --json | jq -e '.held and .client == "bound" and (.trace.members | length == 1)' >/dev/null || fail "dht get does not show the mapping"
 
-start_gateway b
-start_gateway c
-wait_for "three members" members a 3
-udhcpc_get b-h1
-start_gateway d
-start_gateway e
-wait_for "five members" members a 5
+for site in b c d e; do
+	start_gateway "$site"
+done
+wait_for "gateway b to serve" gateway_ready b
+udhcpc_get b-h1 || fail "no address at b while a is the only member"
+wait_for "five members, by way of three" members a 5
+ctl a dht status --json | jq -e '.counts.moves >= 1' >/dev/null || fail "nothing moved"
 for site in "${sites[@]}"; do
 	wait_for "all seats at $site" seats "$site" 1024
 done
@@ -58,4 +58,16 @@ start_gateway a
 start_gateway d
 wait_for "all five again" seats a 1024
 udhcpc_get c-h2 || fail "no address after they came back"
+
+# Three of five are gone for good: the operator goes on with what one of the others has.
+for site in a d e; do
+	stop_gateway "$site" KILL
+done
+lost() { ctl b dht status --json | jq -e '.safe_to_allocate | not' >/dev/null; }
+wait_for "b to say that there is no majority" lost
+ctl b dht recover --lose-what-others-had --json | jq -e '.slots_recovered == 1024' >/dev/null || fail "not recovered"
+wait_for "leaders again at b" led b
+ctl b dht get "$a1" --json | jq -e '.held and .client == "bound"' >/dev/null || fail "a mapping that b had is lost"
+ctl b dht recover --lose-what-others-had >/dev/null 2>&1 && fail "recovered although there is a leader"
+wait_for "gateway c to follow b" led c
 echo "one, three, five members; two of five killed; nothing lost"
