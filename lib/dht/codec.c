@@ -474,7 +474,7 @@ static bool unpack_value(const Causeway__Dht__Record *in, struct record *out)
 bool record_unpack(const Causeway__Dht__Record *in, struct record *out, struct stamp *stamp,
 		   uint64_t *renew_age_ns, uint64_t *open_age_ns)
 {
-	/* Namespaces are whole structs of their own; what is behind the others is never looked at. */
+	/* Namespaces are whole structs of their own; what is behind the others is not read. */
 	memset(out, 0, offsetof(struct record, mapping) + sizeof(out->mapping));
 	if (in == NULL || in->key.len != KEY_BYTES || in->n_hist > HIST)
 		return false;
