@@ -279,7 +279,7 @@ static bool take_answer(struct cw_dht *dht, struct call *c, unsigned int voter,
 	default:
 		if (in->body_case != CAUSEWAY__DHT__FRAME__BODY_STAGED)
 			return false;
-		if (in->staged->have <= c->have[voter] || in->staged->have > CHUNKS_MAX)
+		if (in->staged->have <= c->have[voter] || in->staged->have > STAGE_RECORDS_MAX)
 			return false;
 		c->have[voter] = in->staged->have;
 		stage_send(dht, c, voter);

@@ -28,6 +28,8 @@ enum {
 	/* Pieces of a stage, a snapshot, a copy: well below what a link carries. */
 	CHUNK_BYTES = 32768,
 	CHUNKS_MAX = 65536,
+	/* Pieces of a stage in a snapshot of the log: one a record. */
+	STAGE_RECORDS_MAX = 1 << 24,
 	COPIES_MAX = 16, /* messages that answer one need */
 	/* Nodes beside the members that hear a leader: who might become one (dht.md section 7). */
 	NEAREST = 8,

@@ -266,10 +266,13 @@ static int replay_stage(struct cw_dht *dht, const Causeway__Dht__Stage *m)
 
 	if (!slots_unpack(dht, m->slots, &slots) || !sid_unpack(m->sid, &sid))
 		return -EINVAL;
-	for (int i = set_next(&slots, 0); i >= 0; i = set_next(&slots, i + 1))
+	/* Some of its slots may have gone on since; for the others it is needed. */
+	for (int i = set_next(&slots, 0); i >= 0; i = set_next(&slots, i + 1)) {
 		if (sid.epoch <= dht->slots[i].epoch)
-			return 0;
-	stage_take(dht, m, &x);
+			continue;
+		stage_take(dht, m, &x);
+		break;
+	}
 	return 0;
 }
 

@@ -83,7 +83,9 @@ static struct stage *stage_begin(struct cw_dht *dht, const struct stage_id *sid,
 	}
 	x->sid = *sid;
 	x->members = *members;
-	x->slots = *slots;
+	for (int i = set_next(slots, 0); i >= 0; i = set_next(slots, i + 1))
+		if (dht->slots[i].epoch < sid->epoch)
+			set_add(&x->slots, (uint32_t)i);
 	x->chunks = chunks;
 	x->at_ns = dht->now_ns;
 	x->next = dht->stages;
@@ -105,7 +107,7 @@ bool stage_take(struct cw_dht *dht, const Causeway__Dht__Stage *in, struct stage
 	*out = NULL;
 	if (!slots_unpack(dht, in->slots, &slots) || !sid_unpack(in->sid, &sid) ||
 	    !members_unpack(in->members, in->n_members, &members) || in->chunks == 0 ||
-	    in->chunks > CHUNKS_MAX || in->chunk >= in->chunks)
+	    in->chunks > STAGE_RECORDS_MAX || in->chunk >= in->chunks)
 		return false;
 	x = stage_find(dht, &sid);
 	if (x == NULL && in->chunk == 0)
