@@ -225,8 +225,12 @@ void on_snapped(struct cw_dht *dht, struct call *snap)
 	collect_tombstones(dht, g->re);
 	g->phase = PHASE_STAGE;
 	g->re->stuck_ns = dht->now_ns + STUCK_NS;
-	g->re->sid = (struct stage_id){
-		.epoch = g->epoch + 1, .ballot = g->ballot, .nonce = dht->call_counter};
+	/* Grows within a ballot; and two ballots of different slots that look the same (each slot
+	 * counts its own) never make the same id. */
+	g->re->sid = (struct stage_id){.epoch = g->epoch + 1,
+				       .ballot = g->ballot,
+				       .nonce = dht->call_counter << 32 |
+						(cw_random_u64(&dht->config.random) & UINT32_MAX)};
 	if (!cut_chunks(dht, g)) {
 		give_up(dht, g);
 		return;
