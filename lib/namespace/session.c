@@ -127,6 +127,8 @@ static void on_renewed(void *arg, const struct cw_store_answer *answer, uint64_t
 		return;
 	}
 	e->isolated = false;
+	if (e->close_sent)
+		return; /* workers are silent, and stay so */
 	if (e->sgen == 0 || (sgen != e->sgen && !mutated(e, CW_LEASE_MUT_OTHERGEN)))
 		return; /* an answer counts for the generation it was asked for (R7) */
 	if (answer->result == CW_STORE_LOST)
