@@ -184,6 +184,10 @@ static void fill_config(struct daemon *d, struct cw_control_config *out)
 
 					  .use_dht = c->store == CW_CONFIG_STORE_DHT};
 	memcpy(out->bootstrap, c->bootstrap.at, sizeof(c->bootstrap.at));
+	out->underlay_allow_count = c->underlay_allow.count;
+	out->underlay_deny_count = c->underlay_deny.count;
+	memcpy(out->underlay_allow, c->underlay_allow.at, sizeof(c->underlay_allow.at));
+	memcpy(out->underlay_deny, c->underlay_deny.at, sizeof(c->underlay_deny.at));
 	memcpy(out->namespace_name, c->ns_name, sizeof(out->namespace_name));
 	snprintf(out->lan_text, sizeof(out->lan_text), "%s %.40s",
 		 cw_port_kind_name((enum cw_port_kind)c->lan.driver), c->lan.device);

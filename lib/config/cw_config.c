@@ -85,6 +85,11 @@ static int expected(const struct reader *r, unsigned int line, const struct cw_o
 			 "expected a list of at most %u unicast \"a.b.c.d:port\", got %s",
 			 CW_ENDPOINT_LIST_MAX, got);
 		break;
+	case CW_OPT_PREFIXES:
+		snprintf(what, sizeof(what),
+			 "expected a list of at most %u networks \"a.b.c.d/len\", got %s",
+			 CW_PREFIX_LIST_MAX, got);
+		break;
 	case CW_OPT_CHOICE:
 		for (unsigned int i = 0; o->choices[i] != NULL; i++)
 			snprintf(choices + strlen(choices), sizeof(choices) - strlen(choices),
@@ -201,6 +206,8 @@ static void store_fallback(const struct cw_option *o, void *field)
 		*(bool *)field = strcmp(o->fallback, "true") == 0;
 	else if (o->type == CW_OPT_ENDPOINTS)
 		memset(field, 0, sizeof(struct cw_endpoint_list));
+	else if (o->type == CW_OPT_PREFIXES)
+		memset(field, 0, sizeof(struct cw_prefix_list));
 	else
 		ok = store_text(o, o->fallback, field);
 	CW_ASSERT(ok);
@@ -220,6 +227,26 @@ static int take_endpoints(const struct reader *r, const struct cw_option *o,
 		if (out->count == CW_ENDPOINT_LIST_MAX || text == NULL ||
 		    cw_endpoint_parse(text, 0, &out->at[out->count]) < 0 ||
 		    !is_unicast(out->at[out->count].ip4))
+			return expected(r, config_setting_source_line(s), o,
+					text != NULL ? text : "something else");
+		out->count++;
+	}
+	return 0;
+}
+
+static int take_prefixes(const struct reader *r, const struct cw_option *o,
+			 const config_setting_t *s, struct cw_prefix_list *out)
+{
+	int n = config_setting_length(s);
+
+	if (!config_setting_is_list(s) && !config_setting_is_array(s))
+		return expected(r, config_setting_source_line(s), o, "something else");
+	memset(out, 0, sizeof(*out));
+	for (int i = 0; i < n; i++) {
+		const char *text = config_setting_get_string_elem(s, i);
+
+		if (out->count == CW_PREFIX_LIST_MAX || text == NULL ||
+		    cw_prefix4_parse(text, &out->at[out->count]) < 0)
 			return expected(r, config_setting_source_line(s), o,
 					text != NULL ? text : "something else");
 		out->count++;
@@ -255,6 +282,8 @@ static int take(const struct reader *reader, const struct cw_option *o, const co
 		return 0;
 	case CW_OPT_ENDPOINTS:
 		return take_endpoints(r, o, s, field);
+	case CW_OPT_PREFIXES:
+		return take_prefixes(r, o, s, field);
 	default:
 		text = config_setting_get_string(s);
 		if (text == NULL || !store_text(o, text, field))
@@ -383,6 +412,8 @@ static size_t field_bytes(const struct cw_option *o)
 		return sizeof(struct cw_host_prefix);
 	case CW_OPT_ENDPOINTS:
 		return sizeof(struct cw_endpoint_list);
+	case CW_OPT_PREFIXES:
+		return sizeof(struct cw_prefix_list);
 	default:
 		return 1;
 	}

@@ -21,12 +21,20 @@ enum cw_option_type {
 	CW_OPT_PREFIX,	  /* struct cw_host_prefix: "a.b.c.d/len", host bits kept */
 	CW_OPT_CHOICE,	  /* uint8_t: index into `choices` */
 	CW_OPT_ENDPOINTS, /* struct cw_endpoint_list */
+	CW_OPT_PREFIXES,  /* struct cw_prefix_list */
 };
 
 #define CW_ENDPOINT_LIST_MAX 16u
 struct cw_endpoint_list {
 	unsigned int count;
 	struct cw_endpoint at[CW_ENDPOINT_LIST_MAX];
+};
+
+#define CW_PREFIX_LIST_MAX 16u
+/** Networks: no host bits. */
+struct cw_prefix_list {
+	unsigned int count;
+	struct cw_prefix4 at[CW_PREFIX_LIST_MAX];
 };
 
 /** An address with its network's length. */

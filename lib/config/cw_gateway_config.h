@@ -37,6 +37,7 @@ struct cw_gateway_config {
 	uint32_t wan_port;
 	char ns_name[64];
 	struct cw_endpoint_list bootstrap;
+	struct cw_prefix_list underlay_allow, underlay_deny;
 	uint32_t workers;
 	uint8_t idle; /* spin, pause, sleep: enum cw_idle */
 	uint64_t idle_ceiling_ns;

@@ -98,6 +98,8 @@ static void test_errors_name_line_key_and_expectation(void)
 		{"control_socket = \"\";", "expected a string of 1 to 255"},
 		{"bootstrap = ( \"0.0.0.0:7845\" );", "unicast"},
 		{"bootstrap = ( \"224.0.0.1:7845\" );", "unicast"},
+		{"underlay = { deny = ( \"10.0.0.1/8\" ); };", "underlay.deny: expected a list"},
+		{"underlay = { allow = \"10.0.0.0/8\"; };", "underlay.allow: expected a list"},
 		{"eal = { file_prefix = \"../x\"; };", "eal.file_prefix: expected letters"},
 		{"eal = { file_prefix = \"..\"; };", "eal.file_prefix: expected letters"},
 	};
