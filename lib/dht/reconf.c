@@ -259,8 +259,13 @@ void stage_send(struct cw_dht *dht, struct call *c, unsigned int voter)
 	p.frame.body_case = CAUSEWAY__DHT__FRAME__BODY_STAGE;
 	p.frame.stage = causeway__dht__stage__unpack(NULL, chunk->len, chunk->data);
 	if (p.frame.stage != NULL) {
+		/* Only for what is still ours: a slot that another leads since has its own stage,
+		 * which this one must not bury (R13). */
+		causeway__dht__slots__free_unpacked(p.frame.stage->slots, NULL);
+		p.frame.stage->slots = slots_pack(&p.arena, &c->slots);
 		p.frame.stage->chunks = re->chunk_count;
 		send_packing(dht, &c->to.v[voter].node, &p, 0);
+		p.frame.stage->slots = NULL;
 		causeway__dht__stage__free_unpacked(p.frame.stage, NULL);
 	}
 	if (c->have[voter] > 0)
