@@ -87,7 +87,7 @@ done
 in_ns wan tcpdump -i any -w "$STATE/leak.pcap" -U --immediate-mode icmp or src net 10.128.0.0/16 2>/dev/null & leak=$!
 in_ns a-h1 ip route add 198.51.100.0/24 via 10.128.0.1
 in_ns a-h1 ping -c 3 -i 0.2 -W 1 198.51.100.1 >/dev/null 2>&1 && fail "a host reached the underlay"
-in_ns a-h1 bash -c "echo x >/dev/udp/10.128.0.1/9; exec 3<>/dev/tcp/10.128.0.1/22" 2>/dev/null && fail "a service of the gateway's machine"
+timeout 3 ip netns exec "$PREFIX-a-h1" bash -c "echo x >/dev/udp/10.128.0.1/9; exec 3<>/dev/tcp/10.128.0.1/22" 2>/dev/null && fail "a service of the gateway's machine"
 kill $leak 2>/dev/null || true
 
 echo "== ARP and DHCP lies on the LAN"
