@@ -417,6 +417,7 @@ static void emit_stage(struct emitting *e, const struct stage *x)
 	m.floors = floors_pack(&e->arena, &x->slots, x->floors, &m.n_floors);
 	e->piece = &m;
 	keytab_walk(&x->regs, 0, emit_staged, e);
+	e->piece = NULL;
 	m.n_records = 0;
 	emit_message(e, CW_DHT_LOG_STAGE, &m.base);
 	arena_free(&e->arena);

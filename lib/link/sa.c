@@ -232,6 +232,39 @@ static bool take_spis(struct association *a, const ProtobufCBinaryData *nonce, c
 	return true;
 }
 
+/*
+ * The client begins to count anew while we moved an older link's SAs over: its link had died before
+ * the new handshake was through, ours had not. Its offers would be below ours for ever.
+ */
+static void say_behind(struct association *a)
+{
+	Causeway__Link__SaWant want = CAUSEWAY__LINK__SA_WANT__INIT;
+	Causeway__Link__Frame frame = CAUSEWAY__LINK__FRAME__INIT;
+
+	want.after = a->sa.generation;
+	want.behind = true;
+	frame.body_case = CAUSEWAY__LINK__FRAME__BODY_WANT;
+	frame.want = &want;
+	if (association_send(a, &frame) < 0)
+		cw_log(a->links->config.log, CW_LOG_DEBUG, MODULE, "the generation is not told");
+}
+
+static void on_want(struct association *a, const Causeway__Link__SaWant *want, uint64_t now_ns)
+{
+	if (!want->behind) {
+		if (want->after == a->sa.current)
+			sa_begin(a, now_ns);
+		return;
+	}
+	/* An answer to a late copy of an offer that is through changes nothing. */
+	if (!a->client || a->sa.phase != SA_OFFERED || want->after < a->sa.generation ||
+	    want->after == UINT32_MAX)
+		return;
+	a->sa.generation = want->after + 1;
+	a->sa.retry_ns = now_ns + SA_RETRY_NS;
+	send_offer(a);
+}
+
 static void on_offer(struct association *a, const Causeway__Link__SaOffer *offer, uint64_t now_ns)
 {
 	if (a->client || !a->hello_got || a->no_sas)
@@ -240,8 +273,12 @@ static void on_offer(struct association *a, const Causeway__Link__SaOffer *offer
 		send_answer(a); /* the answer was lost */
 		return;
 	}
-	if (offer->generation <= a->sa.generation || a->sa.phase != SA_IDLE)
+	if (a->sa.phase != SA_IDLE)
 		return;
+	if (offer->generation <= a->sa.generation) {
+		say_behind(a);
+		return;
+	}
 	a->sa.generation = offer->generation;
 	new_nonce(a);
 	if (!alloc_spis(a) || !take_spis(a, &offer->nonce, offer->spis, offer->n_spis)) {
@@ -312,8 +349,7 @@ void sa_frame(struct association *a, const Causeway__Link__Frame *frame, uint64_
 		on_done(a, frame->done, now_ns);
 		break;
 	case CAUSEWAY__LINK__FRAME__BODY_WANT:
-		if (frame->want->after == a->sa.current)
-			sa_begin(a, now_ns);
+		on_want(a, frame->want, now_ns);
 		break;
 	default:
 		break;

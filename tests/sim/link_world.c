@@ -176,7 +176,8 @@ static void act(struct node *n)
 		}
 		if (p->up && p->current.K > 0 && sim_chance(&w->random, 300))
 			seal_one(n, i);
-		if (p->up && sim_chance(&w->random, 60))
+		/* After healing everybody must be heard within the judge's 10 s. */
+		if (p->up && sim_chance(&w->random, w->healed ? 250 : 60))
 			send_message(n, i);
 	}
 	check_load(n);
