@@ -35,7 +35,7 @@ void ctl_print_object(const json_t *object, unsigned int indent);
 int ctl_dht(struct ctl *ctl, int argc, char **argv);
 int ctl_explain(struct ctl *ctl, int argc, char **argv);
 int ctl_namespace(struct ctl *ctl, int argc, char **argv);
-int ctl_pki(int argc, char **argv);
+int ctl_pki(bool json, int argc, char **argv);
 int ctl_revoke(struct ctl *ctl, int argc, char **argv);
 
 #endif /* CW_CTL_H */

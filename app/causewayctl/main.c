@@ -144,18 +144,16 @@ static int reload(struct ctl *ctl, int argc, char **argv)
 
 static int version(struct ctl *ctl, int argc, char **argv)
 {
-	(void)ctl;
 	(void)argv;
 	if (argc != 0)
 		return CTL_USAGE;
-	puts("causewayctl 0.1.0");
+	puts(ctl->json ? "{\"version\": \"0.1.0\"}" : "causewayctl 0.1.0");
 	return CTL_OK;
 }
 
 static int pki(struct ctl *ctl, int argc, char **argv)
 {
-	(void)ctl;
-	return ctl_pki(argc, argv);
+	return ctl_pki(ctl->json, argc, argv);
 }
 
 static const struct command {
@@ -192,7 +190,7 @@ int main(int argc, char **argv)
 
 	/* --json and -s may stand anywhere before a "--". */
 	for (int i = 1; i < argc; i++) {
-		if (strcmp(argv[i], "--json") == 0 && (kept == 0 || strcmp(argv[1], "pki") != 0))
+		if (strcmp(argv[i], "--json") == 0)
 			ctl.json = true;
 		else if (strcmp(argv[i], "-s") == 0 && i + 1 < argc)
 			ctl.socket = argv[++i];

@@ -96,7 +96,6 @@ static bool *flag(struct pki_arguments *a, const char *opt)
 		bool *at;
 	} flags[] = {
 		{"--force", &a->force},
-		{"--json", &a->json},
 		{"--no-passphrase", &a->no_passphrase},
 		{"--as-requested", &a->as_requested},
 	};
@@ -185,9 +184,9 @@ static int parse(struct pki_arguments *a, int argc, char **argv)
 	return CTL_OK;
 }
 
-int ctl_pki(int argc, char **argv)
+int ctl_pki(bool json, int argc, char **argv)
 {
-	struct pki_arguments a = {0};
+	struct pki_arguments a = {.json = json};
 	int rc;
 
 	/* Keys and passphrases are in here: no core dump, no debugger of the same user. */

@@ -175,6 +175,9 @@ int privileges_check(struct daemon *d);
 int privileges_open(struct daemon *d);
 int keeper_open(struct daemon *d);
 void keeper_close(struct daemon *d);
+/* The sockets that ports serve become the user's; what they must connect to is looked at as it. */
+int ports_hand_over(struct daemon *d, uint32_t uid, uint32_t gid);
+void ports_check_user(struct daemon *d);
 /* What an earlier life or this one left behind, for who may remove it. */
 void ports_give_back(struct daemon *d);
 void eal_remove_run_dir(struct daemon *d);

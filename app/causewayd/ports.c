@@ -187,12 +187,52 @@ void ports_close(struct daemon *d)
 		cw_os_netdev_give_back(journal);
 }
 
+/* The socket that the LAN's or WAN's port serves; NULL: it serves none. */
+static const char *own_socket(const struct daemon *d, const struct cw_port_config *config)
+{
+	struct cw_port_params params;
+
+	if (config == &d->config.lan && !d->config.has_lan)
+		return NULL;
+	fill_params(d, "", config, &params);
+	return cw_port_own_socket(&params);
+}
+
+int ports_hand_over(struct daemon *d, uint32_t uid, uint32_t gid)
+{
+	const struct cw_port_config *configs[] = {&d->config.lan, &d->config.wan};
+
+	for (unsigned int i = 0; i < CW_ARRAY_SIZE(configs); i++) {
+		const char *path = own_socket(d, configs[i]);
+
+		if (path != NULL && lchown(path, uid, gid) < 0)
+			return FAIL(d, "memif socket %s: %s", path, strerror(errno));
+	}
+	return 0;
+}
+
+void ports_check_user(struct daemon *d)
+{
+	const struct cw_port_config *configs[] = {&d->config.lan, &d->config.wan};
+
+	for (unsigned int i = 0; i < CW_ARRAY_SIZE(configs); i++)
+		if (configs[i]->driver == CW_PORT_MEMIF && own_socket(d, configs[i]) == NULL &&
+		    access(configs[i]->device, W_OK) < 0)
+			cw_log(&d->log.log, CW_LOG_WARN, "port",
+			       "%s: user %s may not write to it (%s): its server will not be joined again",
+			       configs[i]->device, d->config.user, strerror(errno));
+}
+
 void ports_give_back(struct daemon *d)
 {
+	const struct cw_port_config *configs[] = {&d->config.lan, &d->config.wan};
 	char journal[512];
 
 	journal_path(d, journal, sizeof(journal));
 	cw_os_netdev_give_back(journal);
+	for (unsigned int i = 0; i < CW_ARRAY_SIZE(configs); i++)
+		if (own_socket(d, configs[i]) != NULL)
+			unlink(own_socket(d, configs[i]));
 }
 
 int ports_watch(struct daemon *d)

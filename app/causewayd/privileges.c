@@ -112,21 +112,30 @@ static int hand_over(struct daemon *d, uint32_t uid, uint32_t gid)
 		if (files[i] != NULL && files[i] != stderr &&
 		    fchown(fileno(files[i]), uid, gid) < 0)
 			return FAIL(d, "log files: %s", strerror(errno));
-	return 0;
+	return ports_hand_over(d, uid, gid);
 }
 
-/* What a reload will read again must be readable then too: better said now. */
-static int check_readable(struct daemon *d)
+/* What a reload will read again must be readable then too, and logs are opened anew: better said
+ * now. */
+static void check_files(struct daemon *d)
 {
+	const char *const logs[] = {d->config.log_file, d->config.lease_log};
 	const char *const files[] = {d->options.config_file, d->config.node.certificate,
 				     d->config.node.key, d->config.node.ca};
+	char dir[CW_CONFIG_PATH_BYTES];
 
 	for (unsigned int i = 0; i < CW_ARRAY_SIZE(files); i++)
 		if (access(files[i], R_OK) < 0)
 			cw_log(&d->log.log, CW_LOG_WARN, "main",
 			       "%s: user %s cannot read it (%s): a reload will fail", files[i],
 			       d->config.user, strerror(errno));
-	return 0;
+	for (unsigned int i = 0; i < CW_ARRAY_SIZE(logs); i++) {
+		snprintf(dir, sizeof(dir), "%s", logs[i]);
+		if (logs[i][0] != '\0' && access(dirname(dir), W_OK) < 0)
+			cw_log(&d->log.log, CW_LOG_WARN, "main",
+			       "%s: user %s cannot make files beside it (%s): whoever rotates it must",
+			       logs[i], d->config.user, strerror(errno));
+	}
 }
 
 static int become(struct daemon *d, uint32_t uid, uint32_t gid)
@@ -138,7 +147,9 @@ static int become(struct daemon *d, uint32_t uid, uint32_t gid)
 	rc = cw_os_become(uid, gid);
 	if (rc < 0)
 		return FAIL(d, "user %s: %s", d->config.user, strerror(-rc));
-	return check_readable(d);
+	check_files(d);
+	ports_check_user(d);
+	return 0;
 }
 
 static int confine(struct daemon *d)

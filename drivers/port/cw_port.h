@@ -63,6 +63,8 @@ struct cw_port_stats {
 int cw_port_kind_parse(const char *word);
 const char *cw_port_kind_name(enum cw_port_kind kind);
 bool cw_port_kind_uses_netdev(enum cw_port_kind kind);
+/** [control] Path of the socket that such a port makes and serves, inside @p params; NULL: none. */
+const char *cw_port_own_socket(const struct cw_port_params *params);
 
 /**
  * Is what `device` names there? Needs no EAL, changes nothing; of @p params kind, device and name

@@ -93,12 +93,14 @@ static void prepare_memif(const struct cw_port_params *p)
 		unlink(p->device);
 }
 
-/* A server that began anew made its socket anew. */
+/* A server that began anew made its socket anew. One that we may not connect to is none: a start
+ * that fails would end the gateway. */
 static uint64_t memif_other_end(const struct cw_port_params *p)
 {
 	struct stat st;
 
-	if (is_memif_server(p->options) || stat(p->device, &st) < 0 || !S_ISSOCK(st.st_mode))
+	if (is_memif_server(p->options) || stat(p->device, &st) < 0 || !S_ISSOCK(st.st_mode) ||
+	    access(p->device, W_OK) < 0)
 		return 0;
 	return (uint64_t)st.st_ctim.tv_sec * CW_NS_PER_S + (uint64_t)st.st_ctim.tv_nsec;
 }
@@ -227,6 +229,11 @@ const char *cw_port_kind_name(enum cw_port_kind kind)
 bool cw_port_kind_uses_netdev(enum cw_port_kind kind)
 {
 	return kinds[kind].uses_netdev;
+}
+
+const char *cw_port_own_socket(const struct cw_port_params *p)
+{
+	return p->kind == CW_PORT_MEMIF && is_memif_server(p->options) ? p->device : NULL;
 }
 
 int cw_port_check(const struct cw_port_params *params, char *err, size_t err_size)

@@ -79,4 +79,28 @@ stop_gateway a
 gave_back || fail "arp_ignore after a clean stop"
 [ ! -e "$STATE/a.sock" ] || fail "the socket is still there"
 grep -q '"stopped"' "$STATE/a.log" || fail "no clean stop"
+stop_gateway b
+
+echo "== shared memory: a server that begins anew is joined by one who is nobody; its socket goes with it"
+mkdir -p "$STATE/memif"
+for site in a b; do
+	role=$([ $site = a ] && echo 'options = "role=server";' || true)
+	sed -i "s|^lan = .*|lan = { driver = \"memif\"; device = \"$STATE/memif/lan\"; $role };|" "$STATE/$site.conf"
+	start_gateway $site
+done
+stop_gateway a
+[ ! -e "$STATE/memif/lan" ] || fail "the memif socket was left behind"
+wait_for "b to see it" grep -q "lan: link is down" "$STATE/b.log"
+start_gateway a
+wait_for "b to join again" grep -q "lan: link is up" "$STATE/b.log"
+# One that may not be connected to is waited for: the gateway goes on.
+stop_gateway a KILL
+start_gateway a
+chown root:root "$STATE/memif/lan"
+wait_for "the second loss" sh -c "[ \$(grep -c 'lan: link is down' '$STATE/b.log') = 2 ]"
+sleep 3
+ctl b status >/dev/null 2>&1 || [ $? = 3 ] || fail "a memif server that may not be joined ended the gateway"
+chown nobody "$STATE/memif/lan"
+wait_for "b to join in the end" sh -c "[ \$(grep -c 'lan: link is up' '$STATE/b.log') = 2 ]"
+for site in b a; do stop_gateway $site; done
 echo "all of it holds"
