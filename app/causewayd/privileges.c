@@ -120,8 +120,11 @@ static int hand_over(struct daemon *d, uint32_t uid, uint32_t gid)
 static void check_files(struct daemon *d)
 {
 	const char *const logs[] = {d->config.log_file, d->config.lease_log};
-	const char *const files[] = {d->options.config_file, d->config.node.certificate,
-				     d->config.node.key, d->config.node.ca};
+	const struct cw_gateway_config *c = &d->config;
+	const char *const files[] = {d->options.config_file, c->node.certificate, c->node.key,
+				     c->node.ca};
+	/* For every new connection. */
+	const char *const etcd[] = {c->etcd.ca, c->etcd.certificate, c->etcd.key};
 	char dir[CW_CONFIG_PATH_BYTES];
 
 	for (unsigned int i = 0; i < CW_ARRAY_SIZE(files); i++)
@@ -129,6 +132,12 @@ static void check_files(struct daemon *d)
 			cw_log(&d->log.log, CW_LOG_WARN, "main",
 			       "%s: user %s cannot read it (%s): a reload will fail", files[i],
 			       d->config.user, strerror(errno));
+	for (unsigned int i = 0; i < CW_ARRAY_SIZE(etcd); i++)
+		if (c->store == CW_CONFIG_STORE_ETCD && etcd[i][0] != '\0' &&
+		    access(etcd[i], R_OK) < 0)
+			cw_log(&d->log.log, CW_LOG_WARN, "main",
+			       "%s: user %s cannot read it (%s): etcd will not be reached", etcd[i],
+			       c->user, strerror(errno));
 	for (unsigned int i = 0; i < CW_ARRAY_SIZE(logs); i++) {
 		snprintf(dir, sizeof(dir), "%s", logs[i]);
 		if (logs[i][0] != '\0' && access(dirname(dir), W_OK) < 0)
