@@ -246,11 +246,12 @@ bool cw_peer_info(struct cw_peer_table *table, uint16_t peer, struct cw_peer_inf
 	memcpy(out->params.site, p->site, sizeof(p->site));
 	for (unsigned int k = 0; p->set != NULL && k < p->set->K; k++) {
 		const struct cw_sa_out *sa = p->set->sa[k];
+		uint64_t seq = cw_counted(&sa->seq);
 
 		out->generation = p->set->generation;
-		out->tx_packets += cw_counted(&sa->seq);
-		out->tx_bytes += sa->bytes;
-		out->seq_max = cw_max_u64(out->seq_max, sa->seq);
+		out->tx_packets += seq;
+		out->tx_bytes += cw_counted(&sa->bytes);
+		out->seq_max = cw_max_u64(out->seq_max, seq);
 	}
 	sum_inbound(table, peer, out);
 	return true;
