@@ -84,10 +84,12 @@ static bool unpack_register(const Causeway__Dht__Request *in, struct op *out)
 		return false;
 	q->reg_kind = (uint8_t)in->register_kind;
 	q->reg_name_len = (uint8_t)in->register_name.len;
-	memcpy(q->reg_name, in->register_name.data, q->reg_name_len);
+	if (q->reg_name_len > 0) /* empty bytes have no address */
+		memcpy(q->reg_name, in->register_name.data, q->reg_name_len);
 	q->gen = in->gen;
 	q->value_len = (uint16_t)in->value.len;
-	memcpy(q->value, in->value.data, q->value_len);
+	if (q->value_len > 0)
+		memcpy(q->value, in->value.data, q->value_len);
 	return in->verb != VERB_PROVE || node_unpack(&in->about, &out->about);
 }
 
