@@ -19,6 +19,7 @@
 #define STEADY 256u
 #define BURST  32u
 #define RARE   16u    /* keys whose ACKs are noted, seldom and late in a section */
+#define WAITS  100u   /* yields until the entry that was found is replaced, or not */
 #define LOOK   20000u /* changes between two looks at their marks */
 
 struct hosts {
@@ -103,7 +104,9 @@ static void note_ack(struct hosts *x, unsigned int reader, struct dice *dice)
 
 	if (h == NULL)
 		broken("a host that was never retired is gone", key, 0, 0);
-	sched_yield();
+	/* A section may wait like this, if it must: it ends, and that is all RCU asks. */
+	for (unsigned int i = 0; i < WAITS && cw_host_by_ip(x->table, h->ip) == h; i++)
+		sched_yield();
 	is = SHARED_LOAD(&h->acked_tsc);
 	while (is < now && !__atomic_compare_exchange_n(&h->acked_tsc, &is, now, true,
 							__ATOMIC_RELAXED, __ATOMIC_RELAXED))
@@ -134,6 +137,9 @@ static void write_hosts(void *scene, struct dice *dice)
 	uint64_t what = roll(dice);
 	uint32_t key = 1 + (uint32_t)(what >> 8) % (what % 4 == 0 ? STEADY : HOSTS);
 
+	/* Often, so that one of them is replaced between a worker's lookup and its mark. */
+	if (what % 16 == 2)
+		key = 1 + (uint32_t)(what >> 8) % RARE;
 	if (++x->steps % LOOK == 0)
 		look_at_marks(x);
 	if (key > STEADY && x->there[key] && what % 4 == 1) {
@@ -173,7 +179,7 @@ static void read_hosts(void *scene, unsigned int reader, struct dice *dice)
 	for (unsigned int i = 0; i < 2 * BURST; i++)
 		if (found[i] != NULL)
 			check(found[i], keys[i % BURST], version[i]);
-	if (roll(dice) % 8 == 0)
+	if (roll(dice) % 64 == 0)
 		note_ack(x, reader, dice);
 }
 
