@@ -150,14 +150,9 @@ static void answer_prep(struct cw_dht *dht, struct packing *p, const struct slot
 		const struct cfgreg *c = &dht->slots[set_next(&left, 0)].cfg;
 		struct slotset same = {{0}};
 
-		for (int i = set_next(&left, 0); i >= 0; i = set_next(&left, i + 1)) {
-			const struct cfgreg *x = &dht->slots[i].cfg;
-
-			if (ballot_same(&x->ballot, &c->ballot) && x->seq == c->seq &&
-			    x->has_next == c->has_next &&
-			    (!c->has_next || sid_compare(dht, &x->sid, &c->sid) == 0))
+		for (int i = set_next(&left, 0); i >= 0; i = set_next(&left, i + 1))
+			if (cfg_same(dht, &dht->slots[i].cfg, c))
 				set_add(&same, (uint32_t)i);
-		}
 		m->registers[m->n_registers++] = register_pack(&p->arena, &same, c);
 		set_cut(&left, &same);
 	}

@@ -54,13 +54,9 @@ void on_promised(struct cw_dht *dht, struct call *c)
 		struct slotset same = {{0}};
 		struct group *part = g;
 
-		for (int i = set_next(&left, 0); i >= 0; i = set_next(&left, i + 1)) {
-			const struct cfgreg *x = &c->registers[i];
-
-			if (x->has_next == r->has_next &&
-			    (!r->has_next || sid_compare(dht, &x->sid, &r->sid) == 0))
+		for (int i = set_next(&left, 0); i >= 0; i = set_next(&left, i + 1))
+			if (cfg_next_same(dht, &c->registers[i], r))
 				set_add(&same, (uint32_t)i);
-		}
 		set_cut(&left, &same);
 		if (!set_empty(&left))
 			part = group_split(dht, g, &same);

@@ -481,6 +481,9 @@ bool ballot_same(const struct ballot *a, const struct ballot *b);
 int stamp_compare(const struct cw_dht *dht, const struct stamp *a, const struct stamp *b);
 int sid_compare(const struct cw_dht *dht, const struct stage_id *a, const struct stage_id *b);
 int cfg_compare(const struct cw_dht *dht, const struct cfgreg *a, const struct cfgreg *b);
+/* Equal in all, or in what comes next. */
+bool cfg_same(const struct cw_dht *dht, const struct cfgreg *a, const struct cfgreg *b);
+bool cfg_next_same(const struct cw_dht *dht, const struct cfgreg *a, const struct cfgreg *b);
 
 /* registers.c */
 bool same_rid(const struct rid *a, const struct rid *b);

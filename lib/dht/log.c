@@ -57,8 +57,8 @@ uint64_t log_promise(struct cw_dht *dht, const struct slotset *slots, uint64_t e
 static bool same_header(const struct cw_dht *dht, const struct slot *a, const struct slot *b)
 {
 	return a->epoch == b->epoch && a->active == b->active && a->floor == b->floor &&
-	       ballot_same(&a->promised, &b->promised) && cfg_compare(dht, &a->cfg, &b->cfg) == 0 &&
-	       a->cfg.has_next == b->cfg.has_next && members_equal(&a->members, &b->members) &&
+	       ballot_same(&a->promised, &b->promised) && cfg_same(dht, &a->cfg, &b->cfg) &&
+	       members_equal(&a->members, &b->members) &&
 	       sid_compare(dht, &a->sid, &b->sid) == 0;
 }
 

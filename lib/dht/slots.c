@@ -159,3 +159,17 @@ int cfg_compare(const struct cw_dht *dht, const struct cfgreg *a, const struct c
 		return order;
 	return a->seq < b->seq ? -1 : a->seq > b->seq;
 }
+
+/* One ballot can write different configurations back for slots that it leads together: equal order
+ * alone does not make registers equal. */
+bool cfg_same(const struct cw_dht *dht, const struct cfgreg *a, const struct cfgreg *b)
+{
+	return ballot_same(&a->ballot, &b->ballot) && a->seq == b->seq && cfg_next_same(dht, a, b);
+}
+
+bool cfg_next_same(const struct cw_dht *dht, const struct cfgreg *a, const struct cfgreg *b)
+{
+	return a->has_next == b->has_next &&
+	       (!a->has_next ||
+		(sid_compare(dht, &a->sid, &b->sid) == 0 && members_equal(&a->next, &b->next)));
+}

@@ -124,7 +124,7 @@ static void dht_run(const struct sim_options *options, uint64_t seed, struct sim
 		return;
 	}
 	if (seed == options->seed_first) {
-		for (int rule = 1; rule < CW_DHT_MUT_COUNT && !result->violated; rule++)
+		for (int rule = 0; rule < CW_DHT_MUT_COUNT && !result->violated; rule++)
 			if (mutate == CW_DHT_MUT_NONE || (int)mutate == rule)
 				scenario_run((enum cw_dht_mutation)rule, mutate, result);
 	}
