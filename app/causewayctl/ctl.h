@@ -25,6 +25,8 @@ struct ctl {
 /* One request, one answer line. @return CTL_OK with *reply, or the exit code after a message on
  * stderr. */
 int ctl_ask(struct ctl *ctl, json_t *request, json_t **reply);
+/* The same without a message when the daemon refuses; it may be asked again. */
+int ctl_try(struct ctl *ctl, json_t *request, json_t **reply);
 void ctl_close(struct ctl *ctl);
 
 /* Rows under an upper-case header, columns aligned. */
@@ -35,6 +37,8 @@ void ctl_print_object(const json_t *object, unsigned int indent);
 int ctl_dht(struct ctl *ctl, int argc, char **argv);
 int ctl_explain(struct ctl *ctl, int argc, char **argv);
 int ctl_namespace(struct ctl *ctl, int argc, char **argv);
+int ctl_overlay(struct ctl *ctl, int argc, char **argv);
+int ctl_ping(struct ctl *ctl, int argc, char **argv);
 int ctl_pki(bool json, int argc, char **argv);
 int ctl_revoke(struct ctl *ctl, int argc, char **argv);
 

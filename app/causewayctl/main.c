@@ -23,6 +23,9 @@ static void usage(FILE *to)
 	      "  status                                  how this gateway stands (exit 3: degraded)\n"
 	      "  show hosts|leases|names|routes|peers|foreign-dhcp|conflicts|dht|drops|workers|revocations\n"
 	      "  explain SRC DST                         what would happen to a packet, and why (exit 3: dropped)\n"
+	      "  netcheck                                what NAT or filter is before this gateway (exit 3: no UDP comes back)\n"
+	      "  ping NODE|IP [--count N] [--until-direct]   how long to another gateway, on what path (exit 1: no answer)\n"
+	      "  overlay map [--dot | --svg] [--nodes N] the ring of gateways and its links\n"
 	      "  namespace create NAME --subnet A.B.C.D/LEN [--mac-base N] [OPTIONS]\n"
 	      "            [--voters NODE[,NODE,NODE]]   found the network if there is none\n"
 	      "  namespace set OPTIONS                   change the record, on all gateways\n"
@@ -142,6 +145,12 @@ static int reload(struct ctl *ctl, int argc, char **argv)
 	return argc == 0 ? print_status(ctl, "reload") : CTL_USAGE;
 }
 
+static int netcheck(struct ctl *ctl, int argc, char **argv)
+{
+	(void)argv;
+	return argc == 0 ? print_status(ctl, "netcheck") : CTL_USAGE;
+}
+
 static int version(struct ctl *ctl, int argc, char **argv)
 {
 	(void)argv;
@@ -160,9 +169,10 @@ static const struct command {
 	const char *name;
 	int (*run)(struct ctl *ctl, int argc, char **argv);
 } commands[] = {
-	{"status", status}, {"show", show},	      {"namespace", ctl_namespace},
-	{"dht", ctl_dht},   {"explain", ctl_explain}, {"reload", reload},
-	{"pki", pki},	    {"revoke", ctl_revoke},   {"version", version},
+	{"status", status},	{"show", show},		  {"namespace", ctl_namespace},
+	{"dht", ctl_dht},	{"explain", ctl_explain}, {"reload", reload},
+	{"netcheck", netcheck}, {"ping", ctl_ping},	  {"overlay", ctl_overlay},
+	{"pki", pki},		{"revoke", ctl_revoke},	  {"version", version},
 };
 
 static const struct command *find(const char *word)

@@ -73,6 +73,26 @@ void ctl_print_table(const json_t *columns, const json_t *rows)
 	}
 }
 
+/* An object of a list, on one line. */
+static void print_item(const json_t *item)
+{
+	const char *key, *comma = "";
+	char text[CELL_BYTES];
+	json_t *value;
+
+	if (!json_is_object(item)) {
+		cell(item, text, sizeof(text));
+		fputs(text, stdout);
+		return;
+	}
+	json_object_foreach((json_t *)(uintptr_t)item, key, value)
+	{
+		cell(value, text, sizeof(text));
+		printf("%s%s %s", comma, key, text);
+		comma = ", ";
+	}
+}
+
 void ctl_print_object(const json_t *object, unsigned int indent)
 {
 	const char *key;
@@ -90,8 +110,9 @@ void ctl_print_object(const json_t *object, unsigned int indent)
 			putchar('\n');
 			json_array_foreach(value, i, item)
 			{
-				cell(item, text, sizeof(text));
-				printf("%*s- %s\n", (int)indent + 2, "", text);
+				printf("%*s- ", (int)indent + 2, "");
+				print_item(item);
+				putchar('\n');
 			}
 		} else {
 			cell(value, text, sizeof(text));

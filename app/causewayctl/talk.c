@@ -77,7 +77,7 @@ static char *receive_line(int fd)
 	return NULL;
 }
 
-int ctl_ask(struct ctl *ctl, json_t *request, json_t **reply)
+static int ask(struct ctl *ctl, json_t *request, json_t **reply, bool quiet)
 {
 	char *text = json_dumps(request, JSON_COMPACT), *line = NULL;
 	const char *error;
@@ -98,12 +98,23 @@ int ctl_ask(struct ctl *ctl, json_t *request, json_t **reply)
 	if (json_is_true(json_object_get(*reply, "ok")))
 		return CTL_OK;
 	error = json_string_value(json_object_get(*reply, "error"));
-	fprintf(stderr, "causewayctl: %s\n", error != NULL ? error : "malformed answer");
+	if (!quiet)
+		fprintf(stderr, "causewayctl: %s\n", error != NULL ? error : "malformed answer");
 	text = (char *)(uintptr_t)json_string_value(json_object_get(*reply, "code"));
 	rc = text != NULL && strcmp(text, "usage") == 0 ? CTL_USAGE : CTL_FAILURE;
 	json_decref(*reply);
 	*reply = NULL;
 	return rc;
+}
+
+int ctl_ask(struct ctl *ctl, json_t *request, json_t **reply)
+{
+	return ask(ctl, request, reply, false);
+}
+
+int ctl_try(struct ctl *ctl, json_t *request, json_t **reply)
+{
+	return ask(ctl, request, reply, true);
 }
 
 void ctl_close(struct ctl *ctl)

@@ -147,6 +147,10 @@ int cw_control_create(struct cw_control **out, const struct cw_control_config *c
 	if (err == 0)
 		err = cw_forward_create(ctl);
 	if (err == 0)
+		err = cw_probe_create(ctl);
+	if (err == 0)
+		err = cw_netcheck_create(ctl);
+	if (err == 0)
 		err = cw_mesh_create(ctl);
 	if (err == 0 && config->use_dht)
 		err = create_dht(ctl);
@@ -165,6 +169,8 @@ void cw_control_destroy(struct cw_control *ctl)
 	cw_founding_destroy(ctl);
 	cw_dht_query_destroy(ctl);
 	cw_explain_destroy(ctl);
+	cw_netcheck_destroy(ctl);
+	cw_probe_destroy(ctl);
 	cw_view_withdraw(ctl);
 	cw_lease_destroy(ctl->lease);
 	ctl->lease = NULL;
@@ -352,6 +358,8 @@ uint64_t cw_control_timer(struct cw_control *ctl, uint64_t now_ns)
 		cw_names_timer(ctl);
 		cw_dns_timer(ctl);
 		cw_forward_timer(ctl);
+		cw_probe_timer(ctl);
+		cw_netcheck_timer(ctl);
 	}
 	return cw_min_u64(next, ctl->housekeeping_ns);
 }
@@ -386,5 +394,7 @@ void cw_control_reload(struct cw_control *ctl, const struct cw_control_config *c
 		       uint64_t now_ns)
 {
 	now_ns = enter(ctl, now_ns);
+	ctl->config.bootstrap_count = config->bootstrap_count;
+	memcpy(ctl->config.bootstrap, config->bootstrap, sizeof(config->bootstrap));
 	cw_overlay_set_bootstrap(ctl->overlay, config->bootstrap, config->bootstrap_count);
 }

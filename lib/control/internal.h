@@ -64,6 +64,8 @@ struct neighbours;
 struct resolver;
 struct founding;
 struct explain;
+struct netchecks;
+struct probes;
 struct sightings;
 struct cw_arp_packet;
 struct cw_dhcp_message;
@@ -133,6 +135,8 @@ struct cw_control {
 	struct peer_facts *peers[CW_PEER_MAX];
 	unsigned int peer_count, peer_cursor;
 
+	struct probes *probes;
+	struct netchecks *netchecks;
 	struct explain *explains;
 	unsigned int explain_count;
 	struct {
@@ -276,6 +280,31 @@ bool cw_ns_list_is_none(const json_t *list);
 void cw_ns_set_query(struct cw_control *ctl, const json_t *request, cw_control_reply_fn reply,
 		     void *arg);
 void cw_ns_set_cancel(struct cw_control *ctl, void *arg);
+
+/* probe.c: causewayctl ping and overlay view. */
+int cw_probe_create(struct cw_control *ctl);
+void cw_probe_destroy(struct cw_control *ctl);
+void cw_probe_query(struct cw_control *ctl, const char *cmd, const json_t *request,
+		    cw_control_reply_fn reply, void *arg);
+void cw_probe_cancel(struct cw_control *ctl, void *arg);
+void cw_probe_timer(struct cw_control *ctl);
+/* A message of the service; from lib/overlay. */
+void cw_probe_input(struct cw_control *ctl, const struct cw_node_id *from, const uint8_t *data,
+		    size_t len);
+/* Ask a node to have a STUN answer sent to us, from another port or from a stranger to us.
+ * cw_netcheck_asked comes with its reply. @return 0, or as cw_overlay_send. */
+int cw_probe_knock(struct cw_control *ctl, const struct cw_node_id *to, uint64_t token,
+		   const uint8_t *transaction, bool stranger);
+
+/* netcheck.c: causewayctl netcheck. */
+int cw_netcheck_create(struct cw_control *ctl);
+void cw_netcheck_destroy(struct cw_control *ctl);
+void cw_netcheck_query(struct cw_control *ctl, cw_control_reply_fn reply, void *arg);
+void cw_netcheck_cancel(struct cw_control *ctl, void *arg);
+void cw_netcheck_timer(struct cw_control *ctl);
+void cw_netcheck_stun(struct cw_control *ctl, const struct cw_endpoint *from,
+		      const uint8_t *transaction, const struct cw_endpoint *mapped);
+void cw_netcheck_asked(struct cw_control *ctl, uint64_t token, bool somebody);
 
 /* founding.c: causewayctl namespace create. */
 void cw_founding_query(struct cw_control *ctl, const json_t *request, cw_control_reply_fn reply,

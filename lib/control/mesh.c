@@ -217,6 +217,15 @@ static void reflexive(void *ctx, const struct cw_endpoint *seen, uint64_t now_ns
 	cw_overlay_endpoint(ctl->overlay, seen, now_ns);
 }
 
+static void stun(void *ctx, const struct cw_endpoint *from, const uint8_t *transaction,
+		 const struct cw_endpoint *mapped, uint64_t now_ns)
+{
+	struct cw_control *ctl = ctx;
+
+	ctl->now_ns = now_ns;
+	cw_netcheck_stun(ctl, from, transaction, mapped);
+}
+
 static void relayed(void *ctx, const struct cw_node_id *node, const struct cw_endpoint *path,
 		    uint64_t now_ns)
 {
@@ -342,6 +351,10 @@ static void deliver(void *ctx, enum cw_overlay_service service, const struct cw_
 		cw_revocations_input(ctl->revocations, from, data, len);
 		return;
 	}
+	if (service == CW_OVERLAY_PROBE) {
+		cw_probe_input(ctl, from, data, len);
+		return;
+	}
 	if (service == CW_OVERLAY_DHT && ctl->dht != NULL) {
 		cw_dht_input(ctl->dht, from, data, len, now_ns);
 		return;
@@ -432,6 +445,7 @@ int cw_mesh_create(struct cw_control *ctl)
 						    .sa_install = sa_install,
 						    .sa_retire = sa_retire,
 						    .reflexive = reflexive,
+						    .stun = stun,
 						    .refused = refused,
 						    .relayed = relayed,
 						    .objection = objection,

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Requests of causewayctl: a command word and arguments in, one JSON object out. Everything but
- * `namespace create` and `explain` is answered at once. A table's reply carries its columns, so the
- * tool needs to know none; pages of at most CW_QUERY_ROWS_MAX rows, the cursor is the number of
- * rows seen.
+ * Requests of causewayctl: a command word and arguments in, one JSON object out. What needs others
+ * (registers, other nodes) is answered later, everything else at once. A table's reply carries its
+ * columns, so the tool needs to know none; pages of at most CW_QUERY_ROWS_MAX rows, the cursor is
+ * the number of rows seen.
  */
 #include "internal.h"
 
@@ -54,6 +54,12 @@ void cw_control_query(struct cw_control *ctl, const json_t *request, cw_control_
 	} else if (strcmp(cmd, "namespace set") == 0) {
 		cw_ns_set_query(ctl, request, reply, arg);
 		return;
+	} else if (strcmp(cmd, "netcheck") == 0) {
+		cw_netcheck_query(ctl, reply, arg);
+		return;
+	} else if (strcmp(cmd, "ping") == 0 || strcmp(cmd, "overlay view") == 0) {
+		cw_probe_query(ctl, cmd, request, reply, arg);
+		return;
 	} else if (strncmp(cmd, "dht ", 4) == 0) {
 		cw_dht_query(ctl, cmd, request, reply, arg);
 		return;
@@ -74,4 +80,6 @@ void cw_control_query_cancel(struct cw_control *ctl, void *arg)
 	cw_explain_cancel(ctl, arg);
 	cw_ns_set_cancel(ctl, arg);
 	cw_dht_query_cancel(ctl, arg);
+	cw_probe_cancel(ctl, arg);
+	cw_netcheck_cancel(ctl, arg);
 }

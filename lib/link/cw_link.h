@@ -101,6 +101,10 @@ struct cw_link_ops {
 			  uint32_t generation, uint64_t now_ns);
 	/** Our address as a peer sees it (STUN or link hello). */
 	void (*reflexive)(void *ctx, const struct cw_endpoint *seen, uint64_t now_ns);
+	/** A Binding success response to no question of a link's: to cw_links_stun's, if this is
+	 * its transaction (12 bytes), whoever sent it. May be NULL. */
+	void (*stun)(void *ctx, const struct cw_endpoint *from, const uint8_t *transaction,
+		     const struct cw_endpoint *mapped, uint64_t now_ns);
 	/** A refused handshake, one phrase ("certificate expired", ...), for counters and a
 	 * rate-limited log. */
 	void (*refused)(void *ctx, const struct cw_endpoint *from, const char *why,
@@ -203,6 +207,11 @@ CW_MUST_USE int cw_links_relay(struct cw_links *links, const struct cw_node_id *
 /** A datagram of the DTLS engine: to its endpoint, or through the relay that the endpoint names. */
 void cw_links_output(struct cw_links *links, const struct cw_endpoint *to, const void *data,
 		     size_t len);
+/** Ask whoever is at this endpoint how we look from there; cw_link_ops.stun has the answer.
+ * @param transaction 12 bytes, unpredictable
+ * @param ip_bytes as large as this on the wire at least (IPv4); 0: as small as can be */
+void cw_links_stun(struct cw_links *links, const struct cw_endpoint *to, const uint8_t *transaction,
+		   size_t ip_bytes);
 /** Workers saw traffic on this channel. */
 void cw_links_used(struct cw_links *links, const struct cw_node_id *link, uint16_t number,
 		   uint64_t now_ns);

@@ -8,6 +8,8 @@
 
 #include <cw_stun.h>
 
+#define UDP_IP4_BYTES 28u
+
 void stun_ask(struct association *a, uint64_t now_ns)
 {
 	struct cw_links *links = a->links;
@@ -20,6 +22,17 @@ void stun_ask(struct association *a, uint64_t now_ns)
 				  sizeof(a->stun_transaction));
 	cw_links_output(links, &a->path, message,
 			cw_stun_write_request(message, a->stun_transaction));
+}
+
+void cw_links_stun(struct cw_links *links, const struct cw_endpoint *to, const uint8_t *transaction,
+		   size_t ip_bytes)
+{
+	uint8_t message[CW_STUN_PADDED_BYTES_MAX];
+	size_t payload = ip_bytes > UDP_IP4_BYTES ? ip_bytes - UDP_IP4_BYTES : 0;
+
+	if (payload <= sizeof(message))
+		cw_links_output(links, to, message,
+				cw_stun_write_padded(message, transaction, payload));
 }
 
 void stun_input(struct cw_links *links, const struct cw_endpoint *from, const uint8_t *data,
@@ -42,5 +55,7 @@ void stun_input(struct cw_links *links, const struct cw_endpoint *from, const ui
 	if (a != NULL && memcmp(a->stun_transaction, m.transaction, sizeof(m.transaction)) == 0) {
 		memset(a->stun_transaction, 0, sizeof(a->stun_transaction));
 		links->ops.reflexive(links->ctx, &m.mapped, now_ns);
+	} else if (links->ops.stun != NULL) {
+		links->ops.stun(links->ctx, from, m.transaction, &m.mapped, now_ns);
 	}
 }

@@ -25,6 +25,7 @@ struct cw_overlay;
 enum cw_overlay_service {
 	CW_OVERLAY_DHT = 1,
 	CW_OVERLAY_LEASE = 2,	   /* consents, not-here, fellows (lib/namespace) */
+	CW_OVERLAY_PROBE = 3,	   /* operators' questions: ping, map, netcheck (lib/control) */
 	CW_OVERLAY_REVOCATION = 8, /* identities taken back (lib/identity) */
 	CW_OVERLAY_SERVICE_COUNT = 16
 };
@@ -204,6 +205,8 @@ const struct cw_overlay_node *cw_overlay_find(const struct cw_overlay *overlay,
  * Valid until the next call into this overlay. */
 const struct cw_identity *cw_overlay_identity(const struct cw_overlay *overlay,
 					      const struct cw_node_id *node);
+/** May a datagram be sent there: IPv4 unicast, not ours, neither forbidden nor denied? */
+bool cw_overlay_usable(const struct cw_overlay *overlay, const struct cw_endpoint *endpoint);
 /** Why the link to a node is kept (enum cw_overlay_need): our reasons, and theirs. */
 void cw_overlay_needs(const struct cw_overlay *overlay, const struct cw_node_id *node,
 		      unsigned int *ours, unsigned int *theirs);

@@ -166,6 +166,11 @@ bool endpoint_usable(const struct cw_overlay *o, const struct cw_endpoint *ep)
 	return true;
 }
 
+bool cw_overlay_usable(const struct cw_overlay *overlay, const struct cw_endpoint *endpoint)
+{
+	return endpoint_usable(overlay, endpoint);
+}
+
 bool node_add_endpoint(struct cw_overlay *o, struct node *n, const struct cw_endpoint *ep)
 {
 	struct cw_overlay_node *v = &n->node;

@@ -22,6 +22,8 @@
 #define ATTR_XOR_MAPPED	   0x0020
 #define ATTR_USE_CANDIDATE 0x0025
 #define ATTR_FINGERPRINT   0x8028
+/* Of the range that is passed over when it is not known; zeros. */
+#define ATTR_FILLING 0xc0de
 
 static uint16_t get16(const uint8_t *p)
 {
@@ -155,6 +157,22 @@ size_t cw_stun_write_request(uint8_t *out, const uint8_t transaction[CW_STUN_TRA
 {
 	write_header(out, 0x0001, transaction);
 	return finish(out, CW_STUN_HEADER_BYTES);
+}
+
+size_t cw_stun_write_padded(uint8_t *out, const uint8_t transaction[CW_STUN_TRANSACTION_BYTES],
+			    size_t bytes)
+{
+	size_t least = CW_STUN_HEADER_BYTES + 4 + 8, fill;
+
+	if (bytes <= least - 4)
+		return cw_stun_write_request(out, transaction);
+	CW_ASSERT(bytes <= CW_STUN_PADDED_BYTES_MAX);
+	fill = bytes > least ? (bytes - least + 3) / 4 * 4 : 0;
+	write_header(out, 0x0001, transaction);
+	put16(out + CW_STUN_HEADER_BYTES, ATTR_FILLING);
+	put16(out + CW_STUN_HEADER_BYTES + 2, (unsigned int)fill);
+	memset(out + CW_STUN_HEADER_BYTES + 4, 0, fill);
+	return finish(out, CW_STUN_HEADER_BYTES + 4 + fill);
 }
 
 size_t cw_stun_write_response(uint8_t *out, const uint8_t transaction[CW_STUN_TRANSACTION_BYTES],

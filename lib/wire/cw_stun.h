@@ -11,7 +11,8 @@
 
 #define CW_STUN_HEADER_BYTES	  20u
 #define CW_STUN_TRANSACTION_BYTES 12u
-#define CW_STUN_BYTES_MAX	  64u /* the largest message written here */
+#define CW_STUN_BYTES_MAX	  64u /* the largest message written here, but for a padded one */
+#define CW_STUN_PADDED_BYTES_MAX  1972u /* in IPv4 and UDP: 2,000 */
 
 enum cw_stun_class {
 	CW_STUN_REQUEST = 0,
@@ -36,6 +37,11 @@ CW_MUST_USE int cw_stun_parse(const uint8_t *data, size_t len, struct cw_stun_me
 
 /** Binding request with FINGERPRINT. @return bytes written into @p out (CW_STUN_BYTES_MAX). */
 size_t cw_stun_write_request(uint8_t *out, const uint8_t transaction[CW_STUN_TRANSACTION_BYTES]);
+
+/** Binding request of at least @p bytes (at most CW_STUN_PADDED_BYTES_MAX), filled up by an
+ * attribute that every server passes over: does so much get through? @return bytes. */
+size_t cw_stun_write_padded(uint8_t *out, const uint8_t transaction[CW_STUN_TRANSACTION_BYTES],
+			    size_t bytes);
 
 /** Success response naming @p seen, with FINGERPRINT. @return bytes. */
 size_t cw_stun_write_response(uint8_t *out, const uint8_t transaction[CW_STUN_TRANSACTION_BYTES],

@@ -9,7 +9,6 @@
 #include <cw_dhcp.h>
 #include <cw_esp.h>
 #include <cw_icmp.h>
-#include <cw_stun.h>
 #include <cw_tcp.h>
 #include <cw_udp.h>
 
@@ -112,52 +111,6 @@ static void test_the_first_byte_tells_datagrams_apart(void)
 
 	for (size_t i = 0; i < CW_ARRAY_SIZE(cases); i++)
 		CU_ASSERT_EQUAL(cw_wan_classify(&cases[i].first, cases[i].len), cases[i].kind);
-}
-
-/* RFC 5769 section 2.2: sample IPv4 response. */
-static const uint8_t rfc5769_response[] = {
-	0x01, 0x01, 0x00, 0x3c, 0x21, 0x12, 0xa4, 0x42, 0xb7, 0xe7, 0xa7, 0x01, 0xbc, 0x34,
-	0xd6, 0x86, 0xfa, 0x87, 0xdf, 0xae, 0x80, 0x22, 0x00, 0x0b, 0x74, 0x65, 0x73, 0x74,
-	0x20, 0x76, 0x65, 0x63, 0x74, 0x6f, 0x72, 0x20, 0x00, 0x20, 0x00, 0x08, 0x00, 0x01,
-	0xa1, 0x47, 0xe1, 0x12, 0xa6, 0x43, 0x00, 0x08, 0x00, 0x14, 0x2b, 0x91, 0xf5, 0x99,
-	0xfd, 0x9e, 0x90, 0xc3, 0x8c, 0x74, 0x89, 0xf9, 0x2a, 0xf9, 0xba, 0x53, 0xf0, 0x6b,
-	0xe7, 0xd7, 0x80, 0x28, 0x00, 0x04, 0xc0, 0x7d, 0x4c, 0x96};
-
-static void test_stun_reads_the_rfc_5769_response(void)
-{
-	uint8_t bad[sizeof(rfc5769_response)];
-	char text[CW_ENDPOINT_TEXT_BYTES];
-	struct cw_stun_message m;
-
-	CU_ASSERT_EQUAL_FATAL(cw_stun_parse(rfc5769_response, sizeof(rfc5769_response), &m), 0);
-	CU_ASSERT_EQUAL(m.class, CW_STUN_SUCCESS);
-	CU_ASSERT_EQUAL(m.method, 1);
-	CU_ASSERT_TRUE(m.has_mapped);
-	CU_ASSERT_TRUE(m.has_fingerprint);
-	CU_ASSERT_STRING_EQUAL(cw_endpoint_format(&m.mapped, text), "192.0.2.1:32853");
-	memcpy(bad, rfc5769_response, sizeof(bad));
-	bad[30] ^= 1;
-	CU_ASSERT_TRUE(cw_stun_parse(bad, sizeof(bad), &m) < 0);
-	for (size_t len = 0; len < sizeof(bad); len++)
-		CU_ASSERT_TRUE(cw_stun_parse(rfc5769_response, len, &m) < 0);
-}
-
-static void test_stun_reads_what_it_writes(void)
-{
-	const uint8_t transaction[12] = {1, 2, 3};
-	struct cw_endpoint seen = {
-		.family = CW_FAMILY_IPV4, .port = rte_cpu_to_be_16(999), .ip4 = 0x01020304};
-	struct cw_stun_message m;
-	uint8_t out[CW_STUN_BYTES_MAX];
-
-	CU_ASSERT_EQUAL(cw_stun_parse(out, cw_stun_write_request(out, transaction), &m), 0);
-	CU_ASSERT_EQUAL(m.class, CW_STUN_REQUEST);
-	CU_ASSERT_EQUAL(cw_stun_parse(out, cw_stun_write_response(out, transaction, &seen), &m), 0);
-	CU_ASSERT_TRUE(m.has_mapped && cw_endpoint_equal(&m.mapped, &seen));
-	seen.family = CW_FAMILY_IPV6;
-	memset(seen.ip6, 7, 16);
-	CU_ASSERT_EQUAL(cw_stun_parse(out, cw_stun_write_response(out, transaction, &seen), &m), 0);
-	CU_ASSERT_TRUE(cw_endpoint_equal(&m.mapped, &seen));
 }
 
 static size_t dhcp_message(uint8_t *out, const uint8_t *options, size_t len)
@@ -414,8 +367,6 @@ int main(void)
 		 test_incremental_checksums_equal_full_ones},
 		{"UDP is written as it is read", test_udp_is_written_as_it_is_read},
 		{"the first byte tells datagrams apart", test_the_first_byte_tells_datagrams_apart},
-		{"STUN reads the RFC 5769 response", test_stun_reads_the_rfc_5769_response},
-		{"STUN reads what it writes", test_stun_reads_what_it_writes},
 		{"DHCP reads options, overload, and refuses the malformed",
 		 test_dhcp_reads_options_overload_and_refuses_the_malformed},
 		{"long DHCP options are put together and taken apart",
