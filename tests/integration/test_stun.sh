@@ -21,5 +21,5 @@ asks() { in_ns wan timeout 20 "$client" -p 7845 -L "$1" 198.51.100.2; }
 for from in 198.51.100.1 192.0.2.7; do
 	wait_for "an answer to $from" says "UDP reflexive addr: $from:[0-9]" asks "$from"
 done
-ctl a status --json | jq -e '.counts.handshakes_refused == 0' >/dev/null || fail "a STUN client was taken for something else"
+{ ctl a status --json || true; } | jq -e '.counts.handshakes_refused == 0' >/dev/null || fail "a STUN client was taken for something else"
 echo "a stock STUN client learns its address from a gateway"
