@@ -74,23 +74,35 @@ static void op_remember(void *ctx)
 	d->remember = true;
 }
 
-static void op_lease_event(void *ctx, const char *what, rte_be32_t ip, const struct cw_mac *mac,
-			   uint32_t seconds)
+/* The identifier as the wire has it: hexadecimal; "-" where the client has none but its MAC. */
+static void client_text(const struct cw_client *client, char *out, size_t size)
+{
+	size_t at = 0;
+
+	snprintf(out, size, "-");
+	for (unsigned int i = 0; client->kind != 0 && i < client->len && at + 3 <= size; i++)
+		at += (size_t)snprintf(out + at, size - at, "%02x", client->bytes[i]);
+}
+
+static void op_lease_event(void *ctx, const struct cw_lease_event *event)
 {
 	struct daemon *d = ctx;
-	char ip_text[CW_IP4_TEXT_BYTES], mac_text[CW_MAC_TEXT_BYTES], now[40];
+	char ip[CW_IP4_TEXT_BYTES], mac[CW_MAC_TEXT_BYTES], now[40];
+	char client[2 * CW_CLIENT_BYTES_MAX + 1];
 	time_t t = time(NULL);
 	struct tm tm;
 
-	cw_ip4_format(ip, ip_text);
-	cw_mac_format(mac, mac_text);
-	cw_log(&d->log.log, CW_LOG_INFO, "lease", "%s %s %s %us", what, ip_text, mac_text, seconds);
+	cw_ip4_format(event->ip, ip);
+	cw_mac_format(&event->mac, mac);
+	cw_log(&d->log.log, CW_LOG_INFO, "lease", "%s %s %s %us", event->what, ip, mac,
+	       event->seconds);
 	if (d->log.leases == NULL)
 		return;
+	client_text(event->client, client, sizeof(client));
 	gmtime_r(&t, &tm);
 	strftime(now, sizeof(now), "%Y-%m-%dT%H:%M:%SZ", &tm);
-	fprintf(d->log.leases, "%s event=%s ip=%s mac=%s seconds=%u\n", now, what, ip_text,
-		mac_text, seconds);
+	fprintf(d->log.leases, "%s event=%s ip=%s mac=%s client=%s seconds=%u\n", now, event->what,
+		ip, mac, client, event->seconds);
 	fflush(d->log.leases);
 }
 
@@ -135,6 +147,7 @@ static void op_worker(void *ctx, unsigned int worker, struct cw_control_worker *
 		.injected = s.injected,
 		.handed_over = s.handed_over,
 		.taken_over = s.taken_over,
+		.forwarded = s.forwarded,
 		.busy_cycles = s.busy_cycles,
 		.idle_cycles = rte_rdtsc() - d->tsc_begun - s.busy_cycles,
 		.bursts = s.turns};

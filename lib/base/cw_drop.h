@@ -37,7 +37,7 @@
 	_(SESSION_DEADLINE, "our session in the DHT has run out: not ours to speak")               \
 	_(TOO_BIG, "larger than the path's MTU with DF set: fragmentation needed was sent")        \
 	_(FRAGMENT_FAILED, "could not be fragmented")                                              \
-	_(TTL, "TTL ran out")                                                                      \
+	_(TTL, "TTL ran out on the way to a host that moved")                                      \
 	/* ARP, DHCP, DNS */                                                                       \
 	_(ARP_MALFORMED, "ARP packet malformed")                                                   \
 	_(ARP_SILENT, "ARP request that is not ours to answer")                                    \
@@ -45,7 +45,6 @@
 	_(DHCP_MALFORMED, "DHCP message malformed")                                                \
 	_(DHCP_SILENT, "DHCP message that is not ours to answer")                                  \
 	_(DHCP_FOREIGN, "DHCP server message from the LAN")                                        \
-	_(DHCP_TABLE_FULL, "no room for another DHCP client")                                      \
 	_(DNS_MALFORMED, "not a DNS query")                                                        \
 	_(SERVICE_PORT, "packet to the service address that no service answers")                   \
 	/* WAN to LAN */                                                                           \
@@ -63,7 +62,7 @@
 	_(ADMIT_SOURCE, "inner source does not belong to the sealing peer's site")                 \
 	_(ADMIT_GEN, "sender's generation of the mapping is stale")                                \
 	_(NOT_HERE, "inner destination is no host of this site")                                   \
-	_(RELAY_CHANNEL, "relay channel that is malformed, or carries no control traffic")          \
+	_(RELAY_CHANNEL, "relay channel that is malformed, or carries no control traffic")         \
 	/* punt, inject, ports */                                                                  \
 	_(PUNT_FULL, "punt ring to control is full")                                               \
 	_(PUNT_LIMIT, "punt rate limit of this kind reached")                                      \

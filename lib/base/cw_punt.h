@@ -28,12 +28,12 @@ enum cw_punt_kind {
 	CW_PUNT_MISS, /* guarded IPv4 packet to a destination without a published mapping */
 	CW_PUNT_UNBOUND, /* IPv4 packet from a source that no binding allows (rate-limited copy of
 			    facts) */
-	CW_PUNT_LAN_SERVICE, /* to the service address: DNS and what else needs control */
+	CW_PUNT_LAN_SERVICE,  /* to the service address: DNS and what else needs control */
 	CW_PUNT_FOREIGN_DHCP, /* a DHCP server's message to port 68 */
 	/* From the WAN. STUN and DTLS: data starts at the UDP payload, `from` is set. */
 	CW_PUNT_STUN,
 	CW_PUNT_DTLS,
-	CW_PUNT_HELLO, /* a DTLS ClientHello: anybody can send one, from any address */
+	CW_PUNT_HELLO,	  /* a DTLS ClientHello: anybody can send one, from any address */
 	CW_PUNT_WAN_ARP,  /* Ethernet header on; only where we own the port's address */
 	CW_PUNT_WAN_ICMP, /* Ethernet header on; echo request to us, or an error about our datagrams
 			   */
@@ -42,6 +42,8 @@ enum cw_punt_kind {
 	CW_PUNT_UPSTREAM, /* UDP payload from a DNS server to one of our query ports; `from`,
 			   * `to_port`
 			   */
+	CW_PUNT_RARP,	  /* LAN: a machine that moved alive says its MAC, and no address */
+	CW_PUNT_MOVED,	  /* as ADMIT: for a host that is here no more, and nobody said where */
 	CW_PUNT_KIND_COUNT
 };
 
@@ -52,7 +54,7 @@ struct cw_punt_meta {
 	uint16_t vlan;		 /* host order, 0 untagged; LAN kinds */
 	struct cw_endpoint from; /* WAN kinds: outer source */
 	rte_be16_t to_port;	 /* CW_PUNT_UPSTREAM: where it came to */
-	uint16_t peer;		 /* CW_PUNT_ADMIT: index of the sealing peer (cw_peer.h) */
+	uint16_t peer;		 /* CW_PUNT_ADMIT, _MOVED: index of the sealing peer (cw_peer.h) */
 };
 
 enum cw_inject_kind {

@@ -45,9 +45,11 @@ static void reply(void *ctx, const struct cw_dhcp_message *request, const struct
 static void publish(void *ctx, const struct cw_host *facts, uint64_t now_ns)
 {
 	struct cw_control *ctl = ctx;
+	struct cw_host host = *facts;
 
 	ctl->now_ns = now_ns;
-	if (cw_host_publish(ctl->hosts, facts) < 0)
+	cw_moves_permit(ctl, &host);
+	if (cw_host_publish(ctl->hosts, &host) < 0)
 		cw_log(ctl->config.log, CW_LOG_ERROR, CW_CONTROL_MODULE,
 		       "no room for another host (%u): it is not served in-line",
 		       cw_host_count(ctl->hosts));
@@ -127,6 +129,32 @@ static void mapping(void *ctx, rte_be32_t ip, const struct cw_mapping *m, uint64
 	cw_resolver_news(ctl, ip, m);
 }
 
+static void arrived(void *ctx, rte_be32_t ip, const struct cw_mac *mac,
+		    const struct cw_site_id *from, uint64_t now_ns)
+{
+	struct cw_control *ctl = ctx;
+
+	ctl->now_ns = now_ns;
+	cw_moves_arrived(ctl, ip, mac, from);
+}
+
+static void departed(void *ctx, rte_be32_t ip, const struct cw_mapping *m, uint64_t now_ns)
+{
+	struct cw_control *ctl = ctx;
+
+	ctl->now_ns = now_ns;
+	cw_moves_departed(ctl, ip, m);
+}
+
+static void not_there(void *ctx, const struct cw_site_id *from, rte_be32_t ip, uint64_t ver,
+		      uint64_t now_ns)
+{
+	struct cw_control *ctl = ctx;
+
+	ctl->now_ns = now_ns;
+	cw_resolver_not_there(ctl, from, ip, ver);
+}
+
 static void name(void *ctx, rte_be32_t ip, const char *label, bool stands, uint64_t now_ns)
 {
 	struct cw_control *ctl = ctx;
@@ -135,14 +163,13 @@ static void name(void *ctx, rte_be32_t ip, const char *label, bool stands, uint6
 	cw_names_local(ctl, ip, label, stands);
 }
 
-static void event(void *ctx, const char *what, rte_be32_t ip, const struct cw_mac *mac,
-		  uint32_t seconds, uint64_t now_ns)
+static void event(void *ctx, const struct cw_lease_event *what, uint64_t now_ns)
 {
 	struct cw_control *ctl = ctx;
 
 	(void)now_ns;
 	if (ctl->ops.lease_event != NULL)
-		ctl->ops.lease_event(ctl->ctx, what, ip, mac, seconds);
+		ctl->ops.lease_event(ctl->ctx, what);
 }
 
 const struct cw_lease_ops cw_lan_lease_ops = {.reply = reply,
@@ -154,5 +181,8 @@ const struct cw_lease_ops cw_lan_lease_ops = {.reply = reply,
 					      .send = send_lease,
 					      .probe = probe,
 					      .mapping = mapping,
+					      .arrived = arrived,
+					      .departed = departed,
+					      .not_there = not_there,
 					      .name = name,
 					      .event = event};

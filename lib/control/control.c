@@ -139,6 +139,8 @@ int cw_control_create(struct cw_control **out, const struct cw_control_config *c
 	if (err == 0)
 		err = cw_sightings_create(ctl);
 	if (err == 0)
+		err = cw_moves_create(ctl);
+	if (err == 0)
 		err = cw_resolver_create(ctl);
 	if (err == 0)
 		err = cw_dns_create(ctl);
@@ -181,6 +183,7 @@ void cw_control_destroy(struct cw_control *ctl)
 	cw_dht_destroy(ctl->dht);
 	cw_neighbours_destroy(ctl);
 	cw_sightings_destroy(ctl);
+	cw_moves_destroy(ctl);
 	cw_forward_destroy(ctl);
 	cw_names_destroy(ctl);
 	cw_dns_destroy(ctl);
@@ -331,6 +334,9 @@ void cw_control_punt(struct cw_control *ctl, const struct cw_punt_meta *meta, co
 		break;
 	case CW_PUNT_ADMIT:
 		hold_inner(ctl, meta, data, len);
+		break;
+	case CW_PUNT_MOVED:
+		cw_moves_punt(ctl, meta, data, len);
 		break;
 	default:
 		cw_lan_punt(ctl, meta, data, len);

@@ -31,6 +31,7 @@ struct cw_dht;
 struct cw_control_worker {
 	uint64_t rx_packets, tx_packets, punted, injected;
 	uint64_t handed_over, taken_over; /* to and from other workers */
+	uint64_t forwarded;		  /* for hosts that moved to another site */
 	uint64_t busy_cycles, idle_cycles, bursts;
 };
 
@@ -50,8 +51,7 @@ struct cw_control_ops {
 	/** Peers worth remembering changed: the app asks cw_control_peers_json in its own time. */
 	void (*remember)(void *ctx);
 	/** One line of the lease log. */
-	void (*lease_event)(void *ctx, const char *what, rte_be32_t ip, const struct cw_mac *mac,
-			    uint32_t seconds);
+	void (*lease_event)(void *ctx, const struct cw_lease_event *event);
 	/** Test only, may be NULL: the key material of an installed SA. */
 	void (*key_log)(void *ctx, const struct cw_endpoint *src, const struct cw_endpoint *dst,
 			uint32_t spi, const uint8_t key[36]);

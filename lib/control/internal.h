@@ -67,6 +67,7 @@ struct explain;
 struct netchecks;
 struct probes;
 struct sightings;
+struct moves;
 struct cw_arp_packet;
 struct cw_dhcp_message;
 
@@ -131,6 +132,7 @@ struct cw_control {
 		void *arg;
 	} ns_set;
 	struct sightings *sightings;
+	struct moves *moves;
 	uint64_t defended_ns; /* the service address, last */
 	struct peer_facts *peers[CW_PEER_MAX];
 	unsigned int peer_count, peer_cursor;
@@ -144,6 +146,7 @@ struct cw_control {
 			punts[CW_PUNT_KIND_COUNT];
 		uint64_t holds_expired, holds_refused;
 		uint64_t upstream_timeouts, upstream_unasked;
+		uint64_t arrived, departed; /* hosts that changed sites */
 	} counts;
 	/* The last node that was seen twice, and when; 0: never. */
 	struct cw_node_id twin;
@@ -182,6 +185,11 @@ void cw_resolver_hold(struct cw_control *ctl, rte_be32_t ip, const struct cw_pun
 void cw_resolver_news(struct cw_control *ctl, rte_be32_t ip, const struct cw_mapping *mapping);
 /* Our own host: stands before anything the resolver knows. */
 void cw_resolver_local(struct cw_control *ctl, rte_be32_t ip, bool is_local);
+/* A host of ours that is at another site now: what still comes for it must find the way. */
+void cw_resolver_departed(struct cw_control *ctl, rte_be32_t ip, const struct cw_mapping *mapping);
+/* Its former site says that an address is there no more, at this version. */
+void cw_resolver_not_there(struct cw_control *ctl, const struct cw_site_id *from, rte_be32_t ip,
+			   uint64_t ver);
 void cw_resolver_peer_up(struct cw_control *ctl, uint16_t peer);
 void cw_resolver_peer_down(struct cw_control *ctl, uint16_t peer);
 void cw_resolver_timer(struct cw_control *ctl);
@@ -262,6 +270,18 @@ void cw_sightings_rows(const struct cw_control *ctl, enum cw_sighting_kind kind,
 		       void (*take)(void *arg, json_t *row), void *arg);
 /* One phrase per kind that is fresh; for status. */
 json_t *cw_sightings_warnings(const struct cw_control *ctl);
+
+/* moves.c: hosts that change sites. */
+int cw_moves_create(struct cw_control *ctl);
+void cw_moves_destroy(struct cw_control *ctl);
+/* From where packets for this host may come besides, if it arrived lately. */
+void cw_moves_permit(const struct cw_control *ctl, struct cw_host *facts);
+void cw_moves_arrived(struct cw_control *ctl, rte_be32_t ip, const struct cw_mac *mac,
+		      const struct cw_site_id *from);
+void cw_moves_departed(struct cw_control *ctl, rte_be32_t ip, const struct cw_mapping *mapping);
+/* A packet for a host that departed, before it is known where to. */
+void cw_moves_punt(struct cw_control *ctl, const struct cw_punt_meta *meta, const uint8_t *data,
+		   size_t len);
 
 /* explain.c: causewayctl explain SRC DST. */
 void cw_explain_query(struct cw_control *ctl, const json_t *request, cw_control_reply_fn reply,

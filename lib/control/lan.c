@@ -86,8 +86,11 @@ static void on_arp(struct cw_control *ctl, const struct cw_punt_meta *meta, cons
 			defend(ctl, meta->vlan);
 		return;
 	}
+	/* A machine that moved here need not announce itself: any question of its own will do. */
 	if (p.sender_ip != 0)
-		cw_lease_heard(ctl->lease, p.sender_ip, &p.sender_mac, p.sender_ip == p.target_ip,
+		cw_lease_heard(ctl->lease, p.sender_ip, &p.sender_mac,
+			       p.op == rte_cpu_to_be_16(CW_ARP_REQUEST) ||
+				       p.sender_ip == p.target_ip,
 			       ctl->now_ns);
 	if (p.op != rte_cpu_to_be_16(CW_ARP_REQUEST) || p.sender_ip == p.target_ip)
 		return;
@@ -98,6 +101,36 @@ static void on_arp(struct cw_control *ctl, const struct cw_punt_meta *meta, cons
 		return;
 	if (!judge(ctl, meta, data, len))
 		cw_resolver_hold(ctl, p.target_ip, meta, data, len);
+}
+
+/* A machine that moved alive and says its MAC only. */
+static void on_rarp(struct cw_control *ctl, const struct cw_punt_meta *meta, const uint8_t *data,
+		    size_t len)
+{
+	size_t header = meta->vlan != 0 ? CW_ETH_BYTES + CW_ETH_VLAN_BYTES : CW_ETH_BYTES;
+	struct cw_arp_packet p;
+
+	if (ctl->lease == NULL || len < header ||
+	    cw_arp_parse(data + header, len - header, &p) != CW_DROP_NONE ||
+	    memcmp(data + 6, p.sender_mac.b, sizeof(p.sender_mac.b)) != 0)
+		return;
+	cw_lease_heard_mac(ctl->lease, &p.sender_mac, ctl->now_ns);
+}
+
+/* A packet from an address of the subnet that this site does not hold: perhaps its host moved here
+ * and went straight on. */
+static void on_unbound(struct cw_control *ctl, const struct cw_punt_meta *meta, const uint8_t *data,
+		       size_t len)
+{
+	size_t header = meta->vlan != 0 ? CW_ETH_BYTES + CW_ETH_VLAN_BYTES : CW_ETH_BYTES;
+	struct cw_ip4_header ip;
+	struct cw_mac src;
+
+	if (ctl->lease == NULL || len < header ||
+	    cw_ip4_parse_header(data + header, len - header, &ip) != CW_DROP_NONE)
+		return;
+	memcpy(src.b, data + 6, sizeof(src.b));
+	cw_lease_heard(ctl->lease, ip.src, &src, true, ctl->now_ns);
 }
 
 static void on_dhcp(struct cw_control *ctl, const struct cw_punt_meta *meta, const uint8_t *data,
@@ -127,8 +160,7 @@ static void on_foreign_dhcp(struct cw_control *ctl, const struct cw_punt_meta *m
 	struct cw_mac src;
 	rte_be32_t ip, yiaddr;
 
-	if (len < offset ||
-	    cw_dhcp_parse(data + offset, len - offset, &m, &pieces) != CW_DROP_NONE)
+	if (len < offset || cw_dhcp_parse(data + offset, len - offset, &m, &pieces) != CW_DROP_NONE)
 		return;
 	memcpy(src.b, data + 6, sizeof(src.b));
 	memcpy(&ip, data + header + offsetof(struct cw_ip4_header, src), sizeof(ip));
@@ -165,7 +197,13 @@ void cw_lan_punt(struct cw_control *ctl, const struct cw_punt_meta *meta, const 
 	case CW_PUNT_MISS:
 		on_miss(ctl, meta, data, len);
 		break;
+	case CW_PUNT_RARP:
+		on_rarp(ctl, meta, data, len);
+		break;
+	case CW_PUNT_UNBOUND:
+		on_unbound(ctl, meta, data, len);
+		break;
 	default:
-		break; /* unbound sources are counted where they came in */
+		break;
 	}
 }

@@ -42,6 +42,7 @@ struct resolution {
 	bool local;  /* a host of ours */
 	bool watched;
 	uint64_t known_ns, used_ns, ask_again_ns;
+	uint64_t wanted_ver; /* somebody has seen this version: a lower one is old news */
 	struct cw_mapping mapping;
 	struct hold *holds, **holds_tail;
 	unsigned int hold_count;
@@ -190,6 +191,7 @@ static void give_back(struct resolution *x)
 			cw_lan_arp_again(ctl, &h->meta, h->data, h->len);
 			break;
 		case CW_PUNT_ADMIT:
+		case CW_PUNT_MOVED:
 			meta.kind = CW_INJECT_INBOUND;
 			cw_control_inject(ctl, &meta, h->data, h->len);
 			break;
@@ -270,8 +272,11 @@ static void on_mapping(void *arg, const struct cw_store_answer *answer, uint64_t
 		x->ask_again_ns = now_ns + CW_NS_PER_S;
 		return;
 	}
-	if (x->known && answer->mapping.ver < x->mapping.ver)
+	if ((x->known && answer->mapping.ver < x->mapping.ver) ||
+	    answer->mapping.ver < x->wanted_ver) {
+		x->ask_again_ns = now_ns + CW_HOUSEKEEPING_NS;
 		return;
+	}
 	x->mapping = answer->mapping;
 	x->known = true;
 	x->known_ns = answer->first_send_ns;
@@ -323,7 +328,33 @@ void cw_resolver_hold(struct cw_control *ctl, rte_be32_t ip, const struct cw_pun
 	 * afresh. */
 	if (x->local || (x->known && ctl->now_ns < x->known_ns + CW_NEGATIVE_NS))
 		publish(x);
-	ask(x, false);
+	ask(x, meta->kind == CW_PUNT_MOVED);
+}
+
+void cw_resolver_departed(struct cw_control *ctl, rte_be32_t ip, const struct cw_mapping *mapping)
+{
+	struct resolution *x = find_or_add(ctl, ip);
+
+	if (x == NULL || x->local)
+		return;
+	x->used_ns = ctl->now_ns;
+	cw_resolver_news(ctl, ip, mapping);
+	if (x->known && mapping->owned && ctl->routes != NULL &&
+	    cw_route_find(ctl->routes, ip) == NULL)
+		cw_overlay_want(ctl->overlay, &mapping->owner, ctl->now_ns);
+}
+
+void cw_resolver_not_there(struct cw_control *ctl, const struct cw_site_id *from, rte_be32_t ip,
+			   uint64_t ver)
+{
+	struct resolution *x = find(ctl->resolver, ip);
+
+	if (x == NULL || x->local || !x->known || !x->mapping.owned || x->mapping.ver >= ver ||
+	    memcmp(&x->mapping.owner_site, from, sizeof(*from)) != 0)
+		return;
+	x->wanted_ver = ver;
+	x->ask_again_ns = 0;
+	ask(x, true);
 }
 
 void cw_resolver_news(struct cw_control *ctl, rte_be32_t ip, const struct cw_mapping *mapping)
@@ -411,8 +442,8 @@ static bool keep_house(struct resolution *x)
 	}
 	route = ctl->routes != NULL ? cw_route_find(ctl->routes, x->ip) : NULL;
 	if (route != NULL && cw_counted(&route->used_tsc) != 0)
-		x->used_ns = cw_max_u64(
-			x->used_ns, ctl->ops.ns_of_tsc(ctl->ctx, cw_counted(&route->used_tsc)));
+		x->used_ns = cw_max_u64(x->used_ns,
+					ctl->ops.ns_of_tsc(ctl->ctx, cw_counted(&route->used_tsc)));
 	if (route == NULL || route->kind == CW_ROUTE_NONE) {
 		if (!x->asking && ctl->now_ns >= x->known_ns + CW_STORE_CACHE_NS) {
 			forget(x);

@@ -209,15 +209,16 @@ static void worker_rows(struct page *p)
 			continue;
 		json_array_append_new(
 			p->rows,
-			json_pack("{s:i, s:f, s:f, s:I, s:I, s:I, s:I, s:I, s:I}", "worker", (int)i,
-				  "busy_percent",
+			json_pack("{s:i, s:f, s:f, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "worker",
+				  (int)i, "busy_percent",
 				  all > 0 ? 100.0 * (double)w.busy_cycles / all : 0.0,
 				  "cycles_per_packet",
 				  packets > 0 ? (double)w.busy_cycles / packets : 0.0, "rx_packets",
 				  (json_int_t)w.rx_packets, "tx_packets", (json_int_t)w.tx_packets,
 				  "punted", (json_int_t)w.punted, "injected",
 				  (json_int_t)w.injected, "handed_over", (json_int_t)w.handed_over,
-				  "taken_over", (json_int_t)w.taken_over));
+				  "taken_over", (json_int_t)w.taken_over, "forwarded",
+				  (json_int_t)w.forwarded));
 	}
 }
 
@@ -325,7 +326,7 @@ static const struct {
 	{"drops", drop_rows, "[\"reason\",\"packets\",\"meaning\"]"},
 	{"workers", worker_rows,
 	 "[\"worker\",\"busy_percent\",\"cycles_per_packet\",\"rx_packets\",\"tx_packets\",\"punted\","
-	 "\"injected\",\"handed_over\",\"taken_over\"]"},
+	 "\"injected\",\"handed_over\",\"taken_over\",\"forwarded\"]"},
 };
 
 json_t *cw_show_table(struct cw_control *ctl, const char *what, const json_t *request)

@@ -175,7 +175,7 @@ static json_t *show_session(struct cw_control *ctl, const struct cw_lease_status
 
 static json_t *show_counts(struct cw_control *ctl, const struct cw_lease_status *s)
 {
-	return json_pack("{s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:I, s:I, s:I}", "hosts",
+	return json_pack("{s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:I, s:I, s:I, s:I, s:I, s:I}", "hosts",
 			 ctl->hosts != NULL ? (int)cw_host_count(ctl->hosts) : 0, "bound",
 			 (int)s->bound, "offered", (int)s->offered, "pool", (int)s->pool, "peers",
 			 (int)ctl->peer_count, "routes",
@@ -183,7 +183,10 @@ static json_t *show_counts(struct cw_control *ctl, const struct cw_lease_status 
 			 (int)cw_resolver_waiting(ctl), "handshakes_refused",
 			 (json_int_t)ctl->counts.handshakes_refused, "holds_expired",
 			 (json_int_t)ctl->counts.holds_expired, "inject_failures",
-			 (json_int_t)ctl->counts.inject_failures);
+			 (json_int_t)ctl->counts.inject_failures, "arrived",
+			 (json_int_t)ctl->counts.arrived, "departed",
+			 (json_int_t)ctl->counts.departed, "releases_early",
+			 (json_int_t)s->releases_early);
 }
 
 json_t *cw_show_status(struct cw_control *ctl)

@@ -3,31 +3,44 @@
  * admit: an opened packet may pass only if its inner source maps to the site that the sealing
  * peer's certificate names, and its destination is a host bound here. A source whose mapping is not
  * known yet waits in control, as a missed destination does.
+ *
+ * Two exceptions, both about a host that changed sites lately. What comes for one that left goes on
+ * to its new place (forward.c). What comes for one that arrived may have been sent on by its former
+ * gateway: the permit in the host's entry names that site and an end.
  */
 #include "internal.h"
 
-static enum cw_drop judge(const struct facts *f, const struct cw_route *route,
-			  const struct cw_host *host)
+static bool permits(const struct cw_worker *w, const struct facts *f, const struct cw_host *host)
 {
-	if (route->kind != CW_ROUTE_REMOTE || memcmp(route->site, f->site, sizeof(route->site)))
-		return CW_DROP_ADMIT_SOURCE;
-	if (host == NULL || host->state != CW_HOST_BOUND)
-		return CW_DROP_NOT_HERE;
-	return CW_DROP_SESSION_DEADLINE;
+	return host != NULL && w->now_tsc < host->permit_until_tsc &&
+	       memcmp(host->permit_site, f->site, sizeof(host->permit_site)) == 0;
 }
 
-/* Ends a packet that is not admitted. */
-static void refuse(struct cw_worker *w, struct rte_mbuf *m, const struct cw_route *route,
-		   const struct cw_host *host)
+/* A packet that is not as nearly all are. @return true: it is admitted all the same; false: it was
+ * ended, or is somebody else's now. */
+static bool look_again(struct cw_worker *w, struct rte_mbuf *m, const struct cw_route *route,
+		       struct cw_host *host, bool late)
 {
-	const struct facts *f = facts_of(m);
+	struct facts *f = facts_of(m);
 
 	if (!cw_prefix4_contains(&w->view->subnet, f->ip.src))
 		drop(w, m, CW_DROP_ADMIT_SOURCE);
 	else if (route == NULL || w->now_tsc >= route->expires_tsc)
 		punt(w, m, CW_PUNT_ADMIT);
-	else
-		drop(w, m, judge(f, route, host));
+	else if (route->kind != CW_ROUTE_REMOTE ||
+		 (memcmp(route->site, f->site, sizeof(route->site)) != 0 && !permits(w, f, host)))
+		drop(w, m, CW_DROP_ADMIT_SOURCE);
+	else if (host == NULL || host->state == CW_HOST_OFFERED)
+		drop(w, m, CW_DROP_NOT_HERE);
+	else if (late)
+		drop(w, m, CW_DROP_SESSION_DEADLINE);
+	else if (host->state == CW_HOST_BOUND)
+		return true;
+	else {
+		f->host = host;
+		lane_add(&w->forward, m);
+	}
+	return false;
 }
 
 static inline bool same_site(const uint8_t *a, const uint8_t *b)
@@ -101,8 +114,8 @@ void stage_admit(struct cw_worker *w, struct lane *l)
 		    CW_UNLIKELY((f->ip.src & mask) != subnet || now >= route->expires_tsc ||
 				route->kind != CW_ROUTE_REMOTE ||
 				!same_site(route->site, f->site) || host->state != CW_HOST_BOUND)) {
-			refuse(w, m, route, host);
-			continue;
+			if (!look_again(w, m, route, host, late))
+				continue;
 		}
 		f->host = host;
 		if (CW_UNLIKELY((int64_t)(cw_counted(&route->used_tsc) - stale) < 0))

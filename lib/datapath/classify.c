@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * classify: a frame from the LAN is ARP, DHCP, or IPv4 to be carried; all else ends here.
+ * classify: a frame from the LAN is ARP (RARP goes the same way), DHCP, or IPv4 to be carried; all
+ * else ends here.
  *
  * Checks what every later stage relies on: one segment, our VLAN, a station address that is ours
  * (or broadcast where the protocol allows it), an IPv4 header that is right in all its fields.
@@ -106,7 +107,7 @@ static enum cw_drop classify_one(struct cw_worker *w, struct rte_mbuf *m, struct
 		return CW_DROP_NOT_FOR_US;
 	if (CW_LIKELY(eth.type == CW_ETH_P_IP4))
 		return classify_ip(w, m, f, &dst, lane);
-	if (eth.type == CW_ETH_P_ARP) {
+	if (eth.type == CW_ETH_P_ARP || eth.type == CW_ETH_P_RARP) {
 		*lane = &w->arp;
 		return CW_DROP_NONE;
 	}

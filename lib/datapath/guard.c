@@ -78,7 +78,7 @@ static bool is_dns(const struct rte_mbuf *m, const struct facts *f)
 static void refuse(struct cw_worker *w, struct rte_mbuf *m, const struct cw_host *host,
 		   enum cw_drop why)
 {
-	if (why == CW_DROP_SOURCE_UNBOUND && host == NULL &&
+	if (why == CW_DROP_SOURCE_UNBOUND && (host == NULL || host->state == CW_HOST_SILENT) &&
 	    cw_prefix4_contains(&w->view->subnet, facts_of(m)->ip.src))
 		punt(w, m, CW_PUNT_UNBOUND);
 	else

@@ -89,6 +89,7 @@ enum stage {
 	STAGE_OPEN,
 	STAGE_ADMIT,
 	STAGE_DECAP,
+	STAGE_FORWARD,
 	STAGE_INJECT,
 	STAGE_COUNT
 };
@@ -123,7 +124,7 @@ struct cw_worker {
 	unsigned int idle_turns, sleep_us;
 
 	/* Lanes of the current burst. */
-	struct lane rx, arp, dhcp, dns, ip, esp;
+	struct lane rx, arp, dhcp, dns, ip, esp, forward;
 	struct cw_crypto_job jobs[LANE_MAX];
 } CW_CACHE_ALIGNED;
 
@@ -158,6 +159,7 @@ void stage_demux(struct cw_worker *w, struct lane *in);
 void stage_open(struct cw_worker *w, struct lane *l);
 void stage_admit(struct cw_worker *w, struct lane *l);
 void stage_decap(struct cw_worker *w, struct lane *l);
+void stage_forward(struct cw_worker *w, struct lane *l);
 /* rings */
 void punt(struct cw_worker *w, struct rte_mbuf *m, enum cw_punt_kind kind);
 unsigned int stage_inject(struct cw_worker *w);

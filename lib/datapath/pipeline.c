@@ -7,6 +7,8 @@
  *                                            -> lookup -> mtu -> seal -> tx
  *   WAN -> LAN   rx -> demux    -> stun | dtls -> punted
  *                               -> esp: open -> admit -> decap -> tx
+ *                                                     -> forward (the host moved) -> mtu -> seal ->
+ * tx
  *
  * Where a port has fewer queues than there are workers, packets cross between workers (handover.c).
  * Each stage is one file and one function over a lane. It keeps the packets it likes at the front,
@@ -20,7 +22,8 @@ static const char *const names[STAGE_COUNT] = {
 	[STAGE_DHCP] = "dhcp",	   [STAGE_DNS] = "dns",		  [STAGE_GUARD] = "guard",
 	[STAGE_LOOKUP] = "lookup", [STAGE_MTU] = "mtu",		  [STAGE_SEAL] = "seal",
 	[STAGE_TX] = "tx",	   [STAGE_DEMUX] = "demux",	  [STAGE_OPEN] = "open",
-	[STAGE_ADMIT] = "admit",   [STAGE_DECAP] = "decap",	  [STAGE_INJECT] = "inject",
+	[STAGE_ADMIT] = "admit",   [STAGE_DECAP] = "decap",	  [STAGE_FORWARD] = "forward",
+	[STAGE_INJECT] = "inject",
 };
 
 const char *cw_datapath_stage_name(unsigned int stage)
@@ -65,10 +68,15 @@ void pipeline_outbound(struct cw_worker *w, struct lane *in)
 
 void pipeline_inbound_opened(struct cw_worker *w, struct lane *in)
 {
+	w->forward.n = 0;
 	stage_admit(w, in);
 	stage_done(w, STAGE_ADMIT, in->n);
 	stage_decap(w, in);
 	stage_done(w, STAGE_DECAP, in->n);
+	if (CW_UNLIKELY(w->forward.n > 0)) {
+		stage_forward(w, &w->forward);
+		stage_done(w, STAGE_FORWARD, w->forward.n);
+	}
 }
 
 static unsigned int outbound(struct cw_worker *w)

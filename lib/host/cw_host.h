@@ -52,6 +52,13 @@ struct cw_host {
 	uint64_t heard_tsc;    /* last frame from this host (coarse) */
 	struct cw_host *chain; /* the table's own */
 
+	/* Of an address that changes sites: SILENT, packets for it go on to whoever holds it at a
+	 * higher gen; BOUND, until then packets for it are taken from this site too, whose gateway
+	 * sends on what still reaches it. */
+	uint64_t gen;
+	uint64_t permit_until_tsc; /* 0: no permit */
+	uint8_t permit_site[8];
+
 	struct cw_client client;
 	char name[64]; /* option 12 as accepted; "" none */
 	struct cw_rcu_head rcu;

@@ -25,7 +25,7 @@ static void unlink_acquire(struct acquire *a)
 	link_remove(&a->fifo);
 }
 
-static void finish(struct acquire *a, enum verdict verdict)
+static void finish_now(struct acquire *a, enum verdict verdict)
 {
 	struct cw_lease_engine *e = a->e;
 	acquired_fn done = a->done;
@@ -35,6 +35,19 @@ static void finish(struct acquire *a, enum verdict verdict)
 	unlink_acquire(a);
 	free(a);
 	done(e, arg, ip, verdict);
+}
+
+static void finish(struct acquire *a, enum verdict verdict)
+{
+	if (a->hasty && verdict == V_AWAY) {
+		/* Not all who stand in the record are alive, perhaps: let the registers say. */
+		a->hasty = false;
+		a->consent_count = a->waiting = 0;
+		link_remove(&a->fifo);
+		look(a);
+		return;
+	}
+	finish_now(a, verdict);
 }
 
 static enum verdict verdict_of(enum cw_store_result result)
@@ -140,11 +153,17 @@ static void install(struct acquire *a, const struct cw_store_answer *answer)
 	b->gen = m->gen;
 	b->looked_ns = e->now_ns;
 	b->written = a->has_client;
-	b->stopped = false;
+	b->stopped = b->departed = false;
 	if (a->has_client)
 		install_client(a, b);
 	else
 		binding_set_client(e, b, NULL);
+	if (a->has_client && a->seen.owned &&
+	    memcmp(&a->seen.owner_site, &e->config.site, sizeof(e->config.site)) != 0) {
+		binding_event(e, b, "arrive", 0);
+		if (e->ops.arrived != NULL)
+			e->ops.arrived(e->ctx, b->ip, &b->mac, &a->seen.owner_site, e->now_ns);
+	}
 	if (promised)
 		binding_stop(e, b);
 	else
@@ -173,6 +192,7 @@ static void claimed(void *arg, const struct cw_store_answer *answer, uint64_t no
 	if (answer->result == CW_STORE_TIMEOUT || answer->result == CW_STORE_STALE)
 		settle_doubt(e, a->ip, a->former);
 	if (answer->result == CW_STORE_CONFLICT && a->tries++ < CLAIM_TRIES) {
+		a->hasty = false;
 		if (!mutated(e, CW_LEASE_MUT_ANYVER))
 			a->consent_count = 0; /* they were given for another version */
 		look(a);
@@ -226,7 +246,7 @@ static bool consented(const struct acquire *a, const struct cw_node_id *node)
 	return false;
 }
 
-static void ask_others(struct acquire *a, const struct cw_store_answer *answer)
+static void ask_others(struct acquire *a, const struct cw_node_id *ask, unsigned int ask_count)
 {
 	struct cw_lease_engine *e = a->e;
 
@@ -234,9 +254,9 @@ static void ask_others(struct acquire *a, const struct cw_store_answer *answer)
 	a->waiting = 0;
 	a->asked_again = false;
 	a->until_ns = e->now_ns + CONSENT_NS;
-	for (unsigned int i = 0; i < answer->ask_count; i++)
-		if (!consented(a, &answer->ask[i]))
-			a->asked[a->waiting++] = answer->ask[i];
+	for (unsigned int i = 0; i < ask_count; i++)
+		if (!consented(a, &ask[i]))
+			a->asked[a->waiting++] = ask[i];
 	if (a->waiting == 0) {
 		claim(a);
 		return;
@@ -255,7 +275,7 @@ static void looked(void *arg, const struct cw_store_answer *answer, uint64_t now
 	if (answer->result == CW_STORE_OK)
 		claim(a);
 	else if (answer->result == CW_STORE_ASK)
-		ask_others(a, answer);
+		ask_others(a, answer->ask, answer->ask_count);
 	else
 		finish(a, verdict_of(answer->result));
 }
@@ -296,32 +316,27 @@ static void look(struct acquire *a)
 		finish(a, V_NOREG);
 }
 
-void acquire(struct cw_lease_engine *e, rte_be32_t ip, const struct identity *who,
-	     const struct cw_mac *mac, bool has_proof, uint64_t proof_gen, acquired_fn done,
-	     void *arg)
+/* NULL: it cannot begin now, and `done` was told so. */
+static struct acquire *begin(struct cw_lease_engine *e, rte_be32_t ip, const struct identity *who,
+			     const struct cw_mac *mac, acquired_fn done, void *arg)
 {
 	struct acquire **bucket = &e->acquires[hash_ip(ip, ACQUIRE_BUCKETS)];
 	const struct binding *b = binding_find(e, ip);
-	struct acquire *a;
+	struct acquire *a = NULL;
 
-	if (e->sgen == 0 || !session_live(e) || e->closing || e->doubt_count >= DOUBTS_MAX) {
-		done(e, arg, ip, V_NOREG);
-		return;
-	}
 	if (b != NULL && b->busy) {
 		done(e, arg, ip, V_BUSY);
-		return;
+		return NULL;
 	}
-	a = calloc(1, sizeof(*a));
+	if (e->sgen != 0 && session_live(e) && !e->closing && e->doubt_count < DOUBTS_MAX)
+		a = calloc(1, sizeof(*a));
 	if (a == NULL) {
 		done(e, arg, ip, V_NOREG);
-		return;
+		return NULL;
 	}
 	a->e = e;
 	a->ip = ip;
 	a->has_client = who != NULL;
-	a->has_proof = has_proof;
-	a->proof_gen = proof_gen;
 	a->done = done;
 	a->arg = arg;
 	link_init(&a->fifo);
@@ -331,7 +346,40 @@ void acquire(struct cw_lease_engine *e, rte_be32_t ip, const struct identity *wh
 		a->who = *who;
 	a->ip_next = *bucket;
 	*bucket = a;
+	return a;
+}
+
+void acquire(struct cw_lease_engine *e, rte_be32_t ip, const struct identity *who,
+	     const struct cw_mac *mac, bool has_proof, uint64_t proof_gen, acquired_fn done,
+	     void *arg)
+{
+	struct acquire *a = begin(e, ip, who, mac, done, arg);
+
+	if (a == NULL)
+		return;
+	a->has_proof = has_proof;
+	a->proof_gen = proof_gen;
 	look(a);
+}
+
+void acquire_seen(struct cw_lease_engine *e, rte_be32_t ip, const struct identity *who,
+		  const struct cw_mac *mac, const struct cw_mapping *seen, acquired_fn done,
+		  void *arg)
+{
+	struct acquire *a = begin(e, ip, who, mac, done, arg);
+	struct cw_node_id ask[CW_MAPPING_ENTRIES_MAX];
+	unsigned int count = 0;
+
+	if (a == NULL)
+		return;
+	find_proof(a);
+	a->seen = *seen;
+	a->hasty = true;
+	for (unsigned int i = 0; i < seen->entry_count; i++)
+		if (!seen->entries[i].stopped &&
+		    memcmp(&seen->entries[i].site, &e->config.site, sizeof(e->config.site)) != 0)
+			ask[count++] = seen->entries[i].node;
+	ask_others(a, ask, count);
 }
 
 bool acquire_under_way(const struct cw_lease_engine *e, rte_be32_t ip)

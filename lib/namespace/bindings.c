@@ -125,6 +125,33 @@ void binding_stop(struct cw_lease_engine *e, struct binding *b)
 	binding_due(e, b, cw_max_u64(b->until_ns, b->stopped_ns + BURST_NS));
 }
 
+void binding_event(struct cw_lease_engine *e, const struct binding *b, const char *what,
+		   uint32_t seconds)
+{
+	struct cw_lease_event event = {.what = what,
+				       .ip = b->ip,
+				       .seconds = seconds,
+				       .mac = b->mac,
+				       .client = &b->who.client,
+				       .name = b->name};
+
+	e->ops.event(e->ctx, &event, e->now_ns);
+}
+
+bool binding_compare(struct cw_lease_engine *e, struct binding *b, const struct cw_mapping *m)
+{
+	if (m->owned && cw_node_id_equal(&m->owner, &e->config.self))
+		return true;
+	if (!b->stopped)
+		binding_stop(e, b);
+	if (m->owned && m->client_state == CW_CLIENT_BOUND && !b->departed) {
+		b->departed = true;
+		if (e->ops.departed != NULL)
+			e->ops.departed(e->ctx, b->ip, m, e->now_ns);
+	}
+	return false;
+}
+
 /* The longest lease a worker may have granted at that time: a view that was just replaced counts
  * for a burst. */
 static uint32_t granted_then(const struct cw_lease_engine *e, uint64_t acked_ns)
@@ -144,6 +171,7 @@ void binding_pull_acks(struct cw_lease_engine *e, struct binding *b)
 		return;
 	b->acked_ns = acked;
 	b->until_ns = cw_max_u64(b->until_ns, cw_law_until_ns(acked, granted_then(e, acked)));
+	binding_event(e, b, "renew", granted_then(e, acked));
 }
 
 static int wanted_state(const struct cw_lease_engine *e, const struct binding *b)
@@ -202,6 +230,7 @@ void binding_show(struct cw_lease_engine *e, struct binding *b)
 				.mac = offer != NULL ? offer->mac : b->mac,
 				.vlan = b->vlan,
 				.state = (uint8_t)state,
+				.gen = b->gen,
 				.client = offer != NULL ? offer->who.client : b->who.client,
 				.grant_until_tsc = b->shown_inline ? UINT64_MAX : 0};
 	memcpy(host.name, b->name, sizeof(host.name));

@@ -27,7 +27,7 @@ static void ack(struct cw_lease_engine *e, struct binding *b, const struct trans
 	b->granted = true;
 	binding_show(e, b);
 	serve_reply(e, t, CW_DHCP_ACK, b->ip, lease_s);
-	e->ops.event(e->ctx, "ack", b->ip, &b->mac, lease_s, e->now_ns);
+	binding_event(e, b, "ack", lease_s);
 }
 
 void commit_ack(struct cw_lease_engine *e, struct binding *b, const struct transaction *t)
@@ -236,6 +236,17 @@ static void ignore(void *arg, const struct cw_store_answer *answer, uint64_t now
 	(void)now_ns;
 }
 
+/* Under its MAC, too, if it calls itself something else: a machine that moves alive may say no
+ * more than that. */
+static void hint_mac(struct cw_lease_engine *e, struct cw_store_request *request,
+		     const struct binding *b)
+{
+	identity_mac_hash(e, &b->mac, &request->client);
+	if (!same_hash(&request->client, &b->who.hash) &&
+	    cw_store_submit(&e->config.store, request, ignore, NULL, e->now_ns) < 0)
+		cw_log(e->config.log, CW_LOG_DEBUG, MODULE, "client register of a MAC not written");
+}
+
 void commit_hint(struct cw_lease_engine *e, const struct binding *b)
 {
 	struct cw_store_request request = {.verb = CW_STORE_CLIENT_PUT,
@@ -246,6 +257,7 @@ void commit_hint(struct cw_lease_engine *e, const struct binding *b)
 	/* A hint that is lost costs its client another address at another site, no more. */
 	if (cw_store_submit(&e->config.store, &request, ignore, NULL, e->now_ns) < 0)
 		cw_log(e->config.log, CW_LOG_DEBUG, MODULE, "client register not written");
+	hint_mac(e, &request, b);
 }
 
 /* The outcome finds the binding by address: it may be gone by then. */

@@ -50,7 +50,7 @@ static void yes(struct cw_lease_engine *e, const struct cw_node_id *to, uint64_t
 	acquire_promise(e, ip, ver);
 	if (b != NULL && !b->stopped && !mutated(e, CW_LEASE_MUT_NOMUTE)) {
 		binding_stop(e, b);
-		e->ops.event(e->ctx, "moved away", ip, &b->mac, 0, e->now_ns);
+		binding_event(e, b, "depart", 0);
 	}
 	say(e, to, call, SAYS_YES);
 }
@@ -169,10 +169,13 @@ void consent_tick(struct cw_lease_engine *e)
 
 		if (b != NULL)
 			binding_pull_acks(e, b);
-		if (c->heard || (b != NULL && b->acked_ns != c->acked_ns))
+		if (c->heard || (b != NULL && b->acked_ns != c->acked_ns)) {
+			if (b != NULL)
+				binding_event(e, b, "stay", 0);
 			say(e, &c->to, c->call, SAYS_REFUSED);
-		else
+		} else {
 			yes(e, &c->to, c->call, c->ip, c->ver);
+		}
 		drop(e, c);
 	}
 }

@@ -27,6 +27,19 @@ struct cw_lease_engine;
 /** One record of the gateway's own log (drivers store it opaquely; at most this many bytes). */
 #define CW_LEASE_LOG_BYTES_MAX 512u
 
+/** Something became of an address. */
+struct cw_lease_event {
+	/** One word: ack (by control), renew (ACKs of workers, noticed later), release,
+	 * release-early (ignored: R12), decline, expire, arrive, depart, stay (asked for elsewhere,
+	 * answers here). */
+	const char *what;
+	rte_be32_t ip;
+	uint32_t seconds; /* of the lease: ack, renew; else 0 */
+	struct cw_mac mac;
+	const struct cw_client *client; /* len 0: not known by name */
+	const char *name;		/* "": none */
+};
+
 struct cw_lease_ops {
 	/** Answer a punted DHCP message: OFFER, ACK (lease_s 0: to an INFORM), NAK. `request` is
 	 * valid during the call. */
@@ -54,12 +67,23 @@ struct cw_lease_ops {
 	/** The owner of a mapping we hold or watched changed (so that routes follow at once). */
 	void (*mapping)(void *ctx, rte_be32_t ip, const struct cw_mapping *mapping,
 			uint64_t now_ns);
+	/** The address, this host's, came here from another site, whose gateway may send on what
+	 * still reaches it there; before it is published. May be NULL. */
+	void (*arrived)(void *ctx, rte_be32_t ip, const struct cw_mac *mac,
+			const struct cw_site_id *from, uint64_t now_ns);
+	/** An address that was ours is another gateway's now; `mapping` as for `mapping`. May be
+	 * NULL. */
+	void (*departed)(void *ctx, rte_be32_t ip, const struct cw_mapping *mapping,
+			 uint64_t now_ns);
+	/** Its former gateway says that this address, at this version, is elsewhere now: what is
+	 * remembered of it is old. May be NULL. */
+	void (*not_there)(void *ctx, const struct cw_site_id *from, rte_be32_t ip, uint64_t ver,
+			  uint64_t now_ns);
 	/** The registers granted this host name to the client of ip, or it is its no more. May be
 	 * NULL. */
 	void (*name)(void *ctx, rte_be32_t ip, const char *label, bool stands, uint64_t now_ns);
-	/** One line of the lease log: what, ip, mac, seconds. */
-	void (*event)(void *ctx, const char *what, rte_be32_t ip, const struct cw_mac *mac,
-		      uint32_t seconds, uint64_t now_ns);
+	/** One line of the lease log. The event is valid during the call. */
+	void (*event)(void *ctx, const struct cw_lease_event *event, uint64_t now_ns);
 };
 
 struct cw_lease_config {
@@ -91,10 +115,18 @@ void cw_lease_snapshot(const struct cw_lease_engine *engine,
 /** A DHCP message from the LAN that a worker punted. `ether_src` is the frame's source MAC. */
 void cw_lease_dhcp(struct cw_lease_engine *engine, const struct cw_dhcp_message *message,
 		   const struct cw_mac *ether_src, uint16_t vlan, uint64_t now_ns);
-/** A local frame proves that this MAC uses this address (ARP reply or request with it as sender).
- * `gratuitous`: announcement. */
+/** A local frame proves that this MAC uses this address (ARP reply or request with it as sender, a
+ * packet). `unasked`: it is no answer to a probe: where the address is another site's, its host may
+ * have moved here. */
 void cw_lease_heard(struct cw_lease_engine *engine, rte_be32_t ip, const struct cw_mac *mac,
-		    bool gratuitous, uint64_t now_ns);
+		    bool unasked, uint64_t now_ns);
+/** A machine that moved alive says its MAC and nothing more (RARP): its address is in the client
+ * register. */
+void cw_lease_heard_mac(struct cw_lease_engine *engine, const struct cw_mac *mac, uint64_t now_ns);
+/** Tell another gateway that an address which was ours is elsewhere now; nothing if that is not so.
+ */
+void cw_lease_tell_departed(struct cw_lease_engine *engine, const struct cw_node_id *to,
+			    rte_be32_t ip, uint64_t now_ns);
 /** A LEASE service message; `from` is authenticated, `site` from its certificate. */
 void cw_lease_message(struct cw_lease_engine *engine, const struct cw_node_id *from,
 		      const struct cw_site_id *site, const uint8_t *data, size_t len,
@@ -133,9 +165,10 @@ struct cw_lease_status {
 	uint64_t sgen; /* 0: no session */
 	uint64_t session_deadline_ns;
 	unsigned int bound, offered, pool, stopped;
-	uint64_t limited; /* clients that came too fast and were turned away, ever */
-	bool limited_now; /* within the last minute */
-	bool isolated;	  /* no quorum: serving within covers only */
+	uint64_t releases_early; /* within 10 s of an ACK: ignored, the lease runs out (R12) */
+	uint64_t limited;	 /* clients that came too fast and were turned away, ever */
+	bool limited_now;	 /* within the last minute */
+	bool isolated;		 /* no quorum: serving within covers only */
 };
 typedef void (*cw_lease_visit_fn)(void *arg, const struct cw_lease_info *info);
 void cw_lease_visit(const struct cw_lease_engine *engine, cw_lease_visit_fn visit, void *arg);

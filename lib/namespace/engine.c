@@ -137,8 +137,7 @@ void cw_lease_changed(struct cw_lease_engine *e, rte_be32_t ip, const struct cw_
 	if (b == NULL || b->busy || !b->ver_known || mapping->ver <= b->ver)
 		return;
 	b->ver = mapping->ver;
-	if (!mapping->owned || !cw_node_id_equal(&mapping->owner, &e->config.self))
-		binding_stop(e, b);
+	binding_compare(e, b, mapping);
 }
 
 void cw_lease_woke(struct cw_lease_engine *e, uint64_t now_ns)
@@ -217,6 +216,7 @@ void cw_lease_status(const struct cw_lease_engine *e, struct cw_lease_status *ou
 {
 	*out = (struct cw_lease_status){.sgen = e->sgen,
 					.session_deadline_ns = session_deadline(e),
+					.releases_early = e->releases_early,
 					.limited = e->limited,
 					.limited_now = e->limited != 0 &&
 						       e->now_ns < e->limited_ns + LIMITED_NS,

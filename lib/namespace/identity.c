@@ -26,6 +26,17 @@ void identity_of(const struct cw_lease_engine *e, const struct cw_client *client
 	memcpy(out->hash.b, digest, sizeof(out->hash.b));
 }
 
+void identity_mac_hash(const struct cw_lease_engine *e, const struct cw_mac *mac,
+		       struct cw_client_hash *out)
+{
+	struct cw_client client = {.len = 7, .bytes = {1}}; /* htype: Ethernet */
+	struct identity who;
+
+	memcpy(client.bytes + 1, mac->b, sizeof(mac->b));
+	identity_of(e, &client, NULL, &who);
+	*out = who.hash;
+}
+
 bool identity_has_twin(const struct cw_client *client, const struct cw_mac *mac)
 {
 	if (client->kind == 0)

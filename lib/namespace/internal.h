@@ -29,6 +29,7 @@ enum {
 	POOL_CLAIMS_MAX = 1024,
 	LOOKS_MAX = 256,
 	GARPS_MAX = 64,
+	GARP_SLOTS = 1024, /* stations whose frames were looked at within the last second */
 	CONSENTS_MAX = 1024,
 	/* A doubt lives for a minute; claims stop before one would have to be forgotten. */
 	DOUBTS_MAX = 16384,
@@ -65,8 +66,10 @@ enum {
 #define PROBE_AGAIN_NS	 (UINT64_C(200) * CW_NS_PER_MS)
 #define CONSENT_NS	 (UINT64_C(2) * CW_NS_PER_S)
 #define CONSENT_AGAIN_NS (UINT64_C(800) * CW_NS_PER_MS)
-#define OP_NS		 (UINT64_C(5) * CW_NS_PER_S)
-#define REFUSAL_NS	 (UINT64_C(60) * CW_NS_PER_S)
+/* A machine that moved announces itself some times within a second. */
+#define GARP_NS	   (UINT64_C(1) * CW_NS_PER_S)
+#define OP_NS	   (UINT64_C(5) * CW_NS_PER_S)
+#define REFUSAL_NS (UINT64_C(60) * CW_NS_PER_S)
 /* A worker may be in the middle of a burst, with what was published before: its ACK is noted and
  * on the wire within this time. */
 #define BURST_NS (UINT64_C(1) * CW_NS_PER_S)
@@ -191,6 +194,7 @@ struct binding {
 	bool durable;	   /* the log line that names its client is on disk */
 	bool granted;	   /* its host may be using it: workers carry its traffic */
 	bool foreign_macs; /* leases may be out to MACs we do not know of (R12) */
+	bool departed;	   /* another gateway has it now, and whom it concerns was told */
 	struct offer *offer;
 	struct commit *commit;
 	/* how workers see it */
@@ -210,6 +214,7 @@ struct acquire {
 	struct cw_lease_engine *e;
 	rte_be32_t ip;
 	bool has_client, has_proof, former, asked_again;
+	bool hasty; /* whom to ask was read off the mapping: nobody said who of them is alive */
 	struct identity who;
 	struct cw_mac mac;
 	uint64_t proof_gen, sgen;
@@ -323,8 +328,9 @@ struct cw_lease_engine {
 	struct link doubt_fifo;
 	unsigned int doubt_count, settles;
 	struct link commits, replicating, notes;
-	struct refusal refusals[REFUSAL_SLOTS];
+	struct refusal refusals[REFUSAL_SLOTS], garps_lately[GARP_SLOTS];
 	struct purse segment, ports[PORTS];
+	uint64_t releases_early;
 	uint64_t limited, limited_ns; /* clients turned away; the last time */
 	uint64_t call_counter;
 	bool isolated;
@@ -356,8 +362,14 @@ struct binding *binding_of_client(const struct cw_lease_engine *e,
 				  const struct cw_client_hash *hash);
 void binding_remove(struct cw_lease_engine *e, struct binding *b);
 void binding_stop(struct cw_lease_engine *e, struct binding *b);
+/* The register as it was read: is the address ours still? Stopped if not. @return false: it is not.
+ */
+bool binding_compare(struct cw_lease_engine *e, struct binding *b, const struct cw_mapping *m);
 /* Bring what workers see, and what may be offered, in line with the binding. */
 void binding_show(struct cw_lease_engine *e, struct binding *b);
+/* A line of the lease log about it. */
+void binding_event(struct cw_lease_engine *e, const struct binding *b, const char *what,
+		   uint32_t seconds);
 /* Take over what workers granted in-line. */
 void binding_pull_acks(struct cw_lease_engine *e, struct binding *b);
 bool binding_is_of(const struct binding *b, const struct cw_client_hash *hash);
@@ -371,6 +383,9 @@ void note_drop(struct note *note);
 /* identity.c */
 void identity_of(const struct cw_lease_engine *e, const struct cw_client *client,
 		 const struct cw_mac *twin, struct identity *out);
+/* Of a machine known by its Ethernet address alone. */
+void identity_mac_hash(const struct cw_lease_engine *e, const struct cw_mac *mac,
+		       struct cw_client_hash *out);
 bool identity_has_twin(const struct cw_client *client, const struct cw_mac *mac);
 /* May anybody have it? Not if it is reserved, or kept for one machine. */
 bool address_usable(const struct cw_lease_engine *e, rte_be32_t ip);
@@ -384,6 +399,10 @@ bool same_hash(const struct cw_client_hash *a, const struct cw_client_hash *b);
 void acquire(struct cw_lease_engine *e, rte_be32_t ip, const struct identity *who,
 	     const struct cw_mac *mac, bool has_proof, uint64_t proof_gen, acquired_fn done,
 	     void *arg);
+/* The same on a mapping that was just read: one question to the registers less. */
+void acquire_seen(struct cw_lease_engine *e, rte_be32_t ip, const struct identity *who,
+		  const struct cw_mac *mac, const struct cw_mapping *seen, acquired_fn done,
+		  void *arg);
 void acquire_consent(struct cw_lease_engine *e, const struct cw_node_id *from, uint64_t call,
 		     unsigned int says);
 uint64_t acquire_tick(struct cw_lease_engine *e);

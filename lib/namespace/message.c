@@ -2,7 +2,7 @@
 /*
  * What gateways say to each other about leases: one frame per message, in the overlay's LEASE
  * service. Nothing here is trusted beyond its sender's certificate: consents count for the node
- * that was asked, replicas only from a fellow.
+ * that was asked, replicas only from a fellow; "not here" only makes us ask the registers.
  */
 #include "internal.h"
 
@@ -17,6 +17,24 @@ void lease_send(struct cw_lease_engine *e, const struct cw_node_id *to,
 	if (causeway__lease__frame__get_packed_size(frame) > sizeof(bytes))
 		return;
 	e->ops.send(e->ctx, to, bytes, causeway__lease__frame__pack(frame, bytes), e->now_ns);
+}
+
+void cw_lease_tell_departed(struct cw_lease_engine *e, const struct cw_node_id *to, rte_be32_t ip,
+			    uint64_t now_ns)
+{
+	Causeway__Lease__NotHere not_here = CAUSEWAY__LEASE__NOT_HERE__INIT;
+	Causeway__Lease__Frame frame = CAUSEWAY__LEASE__FRAME__INIT;
+	const struct binding *b = binding_find(e, ip);
+
+	e->now_ns = now_ns;
+	if (b == NULL || !b->departed)
+		return;
+	not_here.ns = e->config.ns.name;
+	not_here.ip = ip;
+	not_here.ver = b->ver;
+	frame.body_case = CAUSEWAY__LEASE__FRAME__BODY_NOT_HERE;
+	frame.not_here = &not_here;
+	lease_send(e, to, &frame);
 }
 
 void cw_lease_message(struct cw_lease_engine *e, const struct cw_node_id *from,
@@ -43,6 +61,11 @@ void cw_lease_message(struct cw_lease_engine *e, const struct cw_node_id *from,
 	case CAUSEWAY__LEASE__FRAME__BODY_REPLICATED:
 		if (fellow)
 			commit_replicated(e, from, frame->replicated->call);
+		break;
+	case CAUSEWAY__LEASE__FRAME__BODY_NOT_HERE:
+		if (e->ops.not_there != NULL && strcmp(frame->not_here->ns, e->config.ns.name) == 0)
+			e->ops.not_there(e->ctx, site, frame->not_here->ip, frame->not_here->ver,
+					 now_ns);
 		break;
 	default:
 		break;

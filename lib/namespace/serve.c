@@ -289,9 +289,13 @@ static void release(struct cw_lease_engine *e, const struct transaction *t)
 	alone = !b->foreign_macs && cw_mac_equal(&b->mac, &t->m.chaddr);
 	if (!alone && !mutated(e, CW_LEASE_MUT_ANYMAC))
 		return;
-	if (e->now_ns - b->acked_ns < reside && !mutated(e, CW_LEASE_MUT_EARLYRELEASE))
+	if (e->now_ns - b->acked_ns < reside && !mutated(e, CW_LEASE_MUT_EARLYRELEASE)) {
+		/* An ACK that is still under way would find a host that believes it. */
+		e->releases_early++;
+		binding_event(e, b, "release-early", 0);
 		return;
-	e->ops.event(e->ctx, "release", b->ip, &b->mac, 0, e->now_ns);
+	}
+	binding_event(e, b, "release", 0);
 	/* A worker in the middle of a burst may be granting it: its entry is signed off after that,
 	 * and only if it did not. */
 	b->until_ns = e->now_ns;
@@ -319,7 +323,7 @@ static void decline(struct cw_lease_engine *e, const struct transaction *t)
 		b->until_ns = e->now_ns;
 	binding_stop(e, b);
 	binding_due(e, b, e->now_ns);
-	e->ops.event(e->ctx, "decline", b->ip, &b->mac, 0, e->now_ns);
+	binding_event(e, b, "decline", 0);
 	cw_log(e->config.log, CW_LOG_WARN, MODULE,
 	       "a host declined its address: somebody else on the segment answers for it");
 }

@@ -80,7 +80,7 @@ static void looked_again(void *arg, const struct cw_store_answer *answer, uint64
 	b->looked_ns = now_ns;
 	b->ver = m->ver;
 	b->ver_known = true;
-	lost = !m->owned || !cw_node_id_equal(&m->owner, &e->config.self) ||
+	lost = !binding_compare(e, b, m) ||
 	       (b->client_state == CW_CLIENT_BOUND && m->client_state == CW_CLIENT_BOUND &&
 		!same_hash(&m->client, &b->who.hash) && m->gen != b->gen);
 	for (unsigned int i = 0; i < m->entry_count; i++)
@@ -265,7 +265,7 @@ static void one(struct cw_lease_engine *e, struct binding *b)
 		binding_pull_acks(e, b);
 		if (!b->stopped && b->client_state == CW_CLIENT_BOUND &&
 		    e->now_ns >= b->until_ns + ABANDONED_NS) {
-			e->ops.event(e->ctx, "expire", b->ip, &b->mac, 0, e->now_ns);
+			binding_event(e, b, "expire", 0);
 			binding_stop(e, b);
 			link_remove(&b->due);
 		}

@@ -21,7 +21,7 @@ struct cw_stats {
 	uint64_t tx_packets[CW_SIDE_COUNT], tx_bytes[CW_SIDE_COUNT];
 	uint64_t drops[CW_DROP_COUNT];
 	uint64_t punted, injected, handed_over, taken_over;
-	uint64_t arp_replies, dhcp_replies, dns_replies, echo_replies, too_big;
+	uint64_t arp_replies, dhcp_replies, dns_replies, echo_replies, too_big, forwarded;
 	uint64_t turns, busy_turns, busy_cycles, idle_cycles;
 	uint64_t bursts[CW_STATS_BURSTS];
 	uint64_t stage_cycles[CW_STATS_STAGES_MAX]; /* only where the worker was built to measure */

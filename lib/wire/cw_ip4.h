@@ -111,6 +111,15 @@ static inline enum cw_drop cw_ip4_parse_header(const uint8_t *data, size_t len,
 	return CW_DROP_NONE;
 }
 
+/** One hop less, checksum kept right (RFC 1141). The caller has seen that it was above 1. */
+static inline void cw_ip4_decrement_ttl(struct cw_ip4_header *h)
+{
+	uint32_t sum = (uint32_t)cw_be_to_cpu_16(h->checksum) + 0x0100;
+
+	h->ttl--;
+	h->checksum = rte_cpu_to_be_16((uint16_t)(sum + (sum >> 16)));
+}
+
 /** Write a 20-byte header with its checksum. */
 void cw_ip4_write(uint8_t *data, uint8_t tos, uint16_t payload_bytes, uint16_t id,
 		  uint16_t fragment, uint8_t ttl, uint8_t proto, rte_be32_t src, rte_be32_t dst);

@@ -327,14 +327,10 @@ static void op_mapping(void *ctx, rte_be32_t ip, const struct cw_mapping *m, uin
 	(void)now_ns;
 }
 
-static void op_event(void *ctx, const char *what, rte_be32_t ip, const struct cw_mac *mac,
-		     uint32_t seconds, uint64_t now_ns)
+static void op_event(void *ctx, const struct cw_lease_event *event, uint64_t now_ns)
 {
 	(void)ctx;
-	(void)what;
-	(void)ip;
-	(void)mac;
-	(void)seconds;
+	(void)event;
 	(void)now_ns;
 }
 

@@ -85,14 +85,10 @@ static void op_nothing(void *ctx)
 	(void)ctx;
 }
 
-static void op_lease_event(void *ctx, const char *what, rte_be32_t ip, const struct cw_mac *mac,
-			   uint32_t seconds)
+static void op_lease_event(void *ctx, const struct cw_lease_event *event)
 {
 	(void)ctx;
-	(void)ip;
-	(void)mac;
-	(void)seconds;
-	CW_ASSERT(what != NULL);
+	CW_ASSERT(event->what != NULL && strchr(event->what, ' ') == NULL);
 }
 
 static bool op_ca_signed(void *ctx, const struct cw_node_id *ca, const void *data, size_t len,

@@ -6,6 +6,7 @@
   raw.py replay DEV PCAP                                  every frame of a capture again, as it was
   raw.py ip DEV SRC-MAC DST-MAC SRC DST                   one ICMP echo from any address
   raw.py arp DEV SRC-MAC IP                               a gratuitous ARP reply: IP is at SRC-MAC
+  raw.py rarp DEV MAC                                     what a hypervisor says for a machine that goes on here
   raw.py offer DEV SRC-MAC                                a DHCP OFFER that nobody asked for
   raw.py hellos DEV DST-MAC DST DPORT RATE SECONDS        ClientHellos from ever new addresses; prints how many
 """
@@ -98,6 +99,9 @@ def main(what, *a):
     elif what == "arp":
         address = socket.inet_aton(a[2])
         opened(a[0]).send(b"\xff" * 6 + mac(a[1]) + b"\x08\x06" + struct.pack("!HHBBH", 1, 0x800, 6, 4, 2) + mac(a[1]) + address + b"\xff" * 6 + address)
+    elif what == "rarp":
+        body = struct.pack("!HHBBH", 1, 0x800, 6, 4, 3) + (mac(a[1]) + bytes(4)) * 2
+        opened(a[0]).send(b"\xff" * 6 + mac(a[1]) + b"\x80\x35" + body + bytes(18))
     elif what == "offer":
         bootp = struct.pack("!BBBBIHH4s4s4s4s16s", 2, 1, 6, 0, 99, 0, 0x8000, b"\0" * 4, b"\x0a\x80\x63\x63", b"\0" * 4, b"\0" * 4, b"\2\0\0\0\0\x09") + bytes(192)
         payload = bootp + bytes.fromhex("63825363") + b"\x35\x01\x02\x36\x04\x0a\x80\x63\x01\x33\x04\x00\x00\x0e\x10\xff"

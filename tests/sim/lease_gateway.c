@@ -345,14 +345,13 @@ static void op_mapping(void *ctx, rte_be32_t ip, const struct cw_mapping *mappin
 	lease_judge_speakers(g->w);
 }
 
-static void op_event(void *ctx, const char *what, rte_be32_t ip, const struct cw_mac *mac,
-		     uint32_t seconds, uint64_t now_ns)
+static void op_event(void *ctx, const struct cw_lease_event *event, uint64_t now_ns)
 {
 	struct lease_gateway *g = ctx;
 
-	(void)mac;
 	(void)now_ns;
-	lease_say(g->w, "g%u: %s %d (%u s)", g->index, what, lease_address(ip), seconds);
+	lease_say(g->w, "g%u: %s %d (%u s)", g->index, event->what, lease_address(event->ip),
+		  event->seconds);
 }
 
 const struct cw_lease_ops lease_gateway_ops = {.reply = op_reply,
