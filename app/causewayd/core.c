@@ -155,6 +155,20 @@ static void op_worker(void *ctx, unsigned int worker, struct cw_control_worker *
 
 /* -- life */
 
+/* No two networks have one CA: its key names ours, to those who know it already. */
+static void fill_network(const struct daemon *d, uint8_t out[CW_CONTROL_NETWORK_BYTES])
+{
+	uint8_t text[sizeof("causeway-hello") - 1 + CW_NODE_ID_BYTES] = "causeway-hello", hash[32];
+	struct cw_node_id ca = {{0}};
+
+	if (!cw_dtls_openssl_issuer(d->dtls, &ca))
+		cw_log(&d->log.log, CW_LOG_WARN, "main",
+		       "our certificate's issuer is not in node.ca: no discovery");
+	memcpy(text + sizeof(text) - CW_NODE_ID_BYTES, ca.b, CW_NODE_ID_BYTES);
+	cw_digest_openssl.sha256(text, sizeof(text), hash);
+	memcpy(out, hash, CW_CONTROL_NETWORK_BYTES);
+}
+
 static void fill_config(struct daemon *d, struct cw_control_config *out)
 {
 	const struct cw_gateway_config *c = &d->config;
@@ -196,6 +210,8 @@ static void fill_config(struct daemon *d, struct cw_control_config *out)
 					  .renew_ns = c->debug_link_renew_ns,
 
 					  .use_dht = c->store == CW_CONFIG_STORE_DHT};
+	out->discovery = (enum cw_control_discovery)c->discovery;
+	fill_network(d, out->network);
 	memcpy(out->bootstrap, c->bootstrap.at, sizeof(c->bootstrap.at));
 	out->underlay_allow_count = c->underlay_allow.count;
 	out->underlay_deny_count = c->underlay_deny.count;

@@ -99,6 +99,8 @@ static int open_one(struct daemon *d, const char *name, const struct cw_port_con
 
 	fill_params(d, name, config, &params);
 	params.promiscuous = promiscuous;
+	params.multicast =
+		config == &d->config.wan && d->config.discovery != CW_CONFIG_DISCOVERY_OFF;
 	d->log.dpdk_line[0] = '\0';
 	if (cw_port_open(out, &params, d->error, sizeof(d->error)) == 0 &&
 	    cw_port_start(*out, d->error, sizeof(d->error)) == 0)

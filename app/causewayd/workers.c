@@ -62,6 +62,8 @@ static int make_worker(struct daemon *d, unsigned int i)
 					  .wan_ip = d->wan_ip,
 					  .wan_port =
 						  rte_cpu_to_be_16((uint16_t)d->config.wan_port),
+					  .discovery = d->config.discovery !=
+						       CW_CONFIG_DISCOVERY_OFF,
 					  .pool = d->pool,
 					  .peers = d->peers,
 					  .crypto = d->crypto,

@@ -49,6 +49,8 @@ bool cw_dtls_openssl_ca_signed(const struct cw_dtls *engine, const struct cw_nod
 			       size_t signature_len);
 /** End of validity of the CA that issued our certificate, seconds since 1970. */
 uint64_t cw_dtls_openssl_issuer_ends(const struct cw_dtls *engine);
+/** Key ID of the CA that issued our certificate, of those we trust. @return false: none did. */
+bool cw_dtls_openssl_issuer(const struct cw_dtls *engine, struct cw_node_id *out);
 /** Handshakes not begun because too many were begun by others this second. */
 uint64_t cw_dtls_openssl_over_budget(const struct cw_dtls *engine);
 /** Sessions must be closed before. */

@@ -89,6 +89,22 @@ uint64_t cw_dtls_openssl_issuer_ends(const struct cw_dtls *engine)
 	return ends;
 }
 
+bool cw_dtls_openssl_issuer(const struct cw_dtls *engine, struct cw_node_id *out)
+{
+	const STACK_OF(X509_OBJECT) *objects =
+		X509_STORE_get0_objects(SSL_CTX_get_cert_store(engine->ctx));
+	X509 *own = SSL_CTX_get0_certificate(engine->ctx);
+
+	for (int i = 0; i < sk_X509_OBJECT_num(objects); i++) {
+		X509 *x = X509_OBJECT_get0_X509(sk_X509_OBJECT_value(objects, i));
+
+		if (x != NULL && X509_check_issued(x, own) == X509_V_OK &&
+		    cw_certificate_key_id(x, out))
+			return true;
+	}
+	return false;
+}
+
 int cw_dtls_openssl_reload(struct cw_dtls *engine, const struct cw_dtls_openssl_params *params,
 			   struct cw_identity *self, char *err, size_t err_size)
 {

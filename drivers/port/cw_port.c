@@ -232,6 +232,9 @@ int cw_port_open(struct cw_port **out, const struct cw_port_params *params, char
 		/* Drivers without that notion take every frame. */
 		port->made_promiscuous = rte_eth_promiscuous_enable(port->ethdev) == 0 && !already;
 	}
+	/* The kernel takes those of the all-systems group for its netdevs by itself. */
+	if (params->multicast && !port->kind->uses_netdev)
+		(void)rte_eth_allmulticast_enable(port->ethdev);
 	if (rte_eth_macaddr_get(port->ethdev, &mac) == 0)
 		memcpy(port->mac.b, mac.addr_bytes, sizeof(port->mac.b));
 	*out = port;

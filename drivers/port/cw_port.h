@@ -36,6 +36,7 @@ struct cw_port_params {
 	unsigned int queues; /* wanted: one per worker; fewer if the port has fewer */
 	unsigned int mtu_bytes;
 	bool promiscuous; /* frames to the virtual MACs are not to the port's own */
+	bool multicast;	  /* frames to multicast addresses are wanted */
 	struct rte_mempool *pool;
 };
 

@@ -21,6 +21,11 @@
 #define CW_UPSTREAM_PORT_FIRST 0xf000u
 #define CW_UPSTREAM_PORT_MASK  0x0fffu
 
+/** Where gateways of one segment say hello: all systems on the subnet (RFC 1112), which no router
+ * forwards and every switch floods; and the port, whatever the overlay's is. */
+#define CW_DISCOVERY_GROUP RTE_BE32(0xe0000001)
+#define CW_DISCOVERY_PORT  7845u
+
 enum cw_punt_kind {
 	/* From the LAN: data starts at the Ethernet header. */
 	CW_PUNT_ARP,  /* request we may have to answer, or news about a local host */
@@ -44,6 +49,7 @@ enum cw_punt_kind {
 			   */
 	CW_PUNT_RARP,	  /* LAN: a machine that moved alive says its MAC, and no address */
 	CW_PUNT_MOVED,	  /* as ADMIT: for a host that is here no more, and nobody said where */
+	CW_PUNT_DISCOVERY, /* UDP payload that came to the discovery group; `from` */
 	CW_PUNT_KIND_COUNT
 };
 

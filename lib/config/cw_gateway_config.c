@@ -15,6 +15,7 @@ const char *const cw_port_words[] = {"ethdev", "af_xdp", "af_packet", "tap", "me
 static const char *const idle_words[] = {"spin", "pause", "sleep", NULL};
 static const char *const store_words[] = {"dht", "static", "etcd", NULL};
 static const char *const crypto_words[] = {"auto", "ipsec_mb", "openssl", NULL};
+static const char *const discovery_words[] = {"auto", "on", "off", NULL};
 static const char *const level_words[] = {"error", "warn", "notice", "info", "debug", NULL};
 
 static const struct cw_option rows[] = {
@@ -59,6 +60,8 @@ static const struct cw_option rows[] = {
 	 "Networks in which peers are looked for: ( \"a.b.c.d/len\", ... ). Empty: everywhere."},
 	{"underlay.deny", CW_OPT_PREFIXES, AT(underlay_deny), 0, 0, "", NULL, false,
 	 "Networks in which no peer is ever looked for, whatever others say."},
+	{"underlay.discovery", CW_OPT_CHOICE, AT(discovery), 0, 0, "auto", discovery_words, false,
+	 "Look for gateways of our network on the WAN's segment by hellos to 224.0.0.1; auto: while bootstrap is empty. Off where the segment is not yours: whoever hears a hello knows that a gateway is there."},
 	{"workers", CW_OPT_UINT, AT(workers), 1, 62, "1", NULL, false,
 	 "Worker lcores that move packets."},
 	{"idle", CW_OPT_CHOICE, AT(idle), 0, 0, "sleep", idle_words, true,

@@ -14,6 +14,13 @@
 /** Values of `store`, in the order of its words. */
 enum cw_config_store { CW_CONFIG_STORE_DHT, CW_CONFIG_STORE_STATIC, CW_CONFIG_STORE_ETCD };
 
+/** Values of `underlay.discovery`, in the order of its words. */
+enum cw_config_discovery {
+	CW_CONFIG_DISCOVERY_AUTO,
+	CW_CONFIG_DISCOVERY_ON,
+	CW_CONFIG_DISCOVERY_OFF
+};
+
 struct cw_port_config {
 	uint8_t driver; /* index of cw_port_words */
 	char device[CW_CONFIG_PATH_BYTES];
@@ -38,6 +45,7 @@ struct cw_gateway_config {
 	char ns_name[64];
 	struct cw_endpoint_list bootstrap;
 	struct cw_prefix_list underlay_allow, underlay_deny;
+	uint8_t discovery; /* auto, on, off: enum cw_config_discovery */
 	uint32_t workers;
 	uint8_t idle; /* spin, pause, sleep: enum cw_idle */
 	uint64_t idle_ceiling_ns;

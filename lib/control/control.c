@@ -153,6 +153,8 @@ int cw_control_create(struct cw_control **out, const struct cw_control_config *c
 	if (err == 0)
 		err = cw_netcheck_create(ctl);
 	if (err == 0)
+		err = cw_discovery_create(ctl);
+	if (err == 0)
 		err = cw_mesh_create(ctl);
 	if (err == 0 && config->use_dht)
 		err = create_dht(ctl);
@@ -173,6 +175,7 @@ void cw_control_destroy(struct cw_control *ctl)
 	cw_explain_destroy(ctl);
 	cw_netcheck_destroy(ctl);
 	cw_probe_destroy(ctl);
+	cw_discovery_destroy(ctl);
 	cw_view_withdraw(ctl);
 	cw_lease_destroy(ctl->lease);
 	ctl->lease = NULL;
@@ -323,6 +326,9 @@ void cw_control_punt(struct cw_control *ctl, const struct cw_punt_meta *meta, co
 	case CW_PUNT_HELLO:
 		cw_links_input(ctl->links, &meta->from, data, len, now_ns);
 		break;
+	case CW_PUNT_DISCOVERY:
+		cw_discovery_input(ctl, &meta->from, data, len);
+		break;
 	case CW_PUNT_WAN_ARP:
 		cw_neighbours_arp(ctl, data, len);
 		break;
@@ -366,6 +372,7 @@ uint64_t cw_control_timer(struct cw_control *ctl, uint64_t now_ns)
 		cw_forward_timer(ctl);
 		cw_probe_timer(ctl);
 		cw_netcheck_timer(ctl);
+		cw_discovery_timer(ctl);
 	}
 	return cw_min_u64(next, ctl->housekeeping_ns);
 }

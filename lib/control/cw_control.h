@@ -27,6 +27,9 @@
 struct cw_control;
 struct cw_dht;
 
+/** What a hello names its network by: leading bytes of a hash of its CA's key. */
+#define CW_CONTROL_NETWORK_BYTES 8u
+
 /** What a worker tells of itself, for `show workers`. */
 struct cw_control_worker {
 	uint64_t rx_packets, tx_packets, punted, injected;
@@ -102,6 +105,14 @@ struct cw_control_config {
 	bool wan_owns_address; /* we answer ARP and ICMP echo for wan_ip; else the kernel does */
 	char lan_text[64], wan_text[64]; /* driver and device, for status */
 
+	/** Say and hear hellos on the WAN's segment: never, always, or while no bootstrap node is
+	 * configured. */
+	enum cw_control_discovery {
+		CW_DISCOVERY_AUTO,
+		CW_DISCOVERY_ON,
+		CW_DISCOVERY_OFF
+	} discovery;
+	uint8_t network[CW_CONTROL_NETWORK_BYTES]; /* whose hellos are ours */
 	unsigned int bootstrap_count;
 	struct cw_endpoint bootstrap[CW_OVERLAY_BOOTSTRAP_MAX];
 	unsigned int underlay_allow_count, underlay_deny_count;

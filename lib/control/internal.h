@@ -63,6 +63,7 @@ struct names;
 struct neighbours;
 struct resolver;
 struct founding;
+struct discovery;
 struct explain;
 struct netchecks;
 struct probes;
@@ -120,6 +121,7 @@ struct cw_control {
 	struct names *lookups;
 	struct forward *forward;
 	struct neighbours *neighbours;
+	struct discovery *discovery;
 	struct resolver *resolver;
 	struct founding *founding;
 	struct cw_revocations *revocations;
@@ -225,6 +227,13 @@ void cw_forward_input(struct cw_control *ctl, const struct cw_punt_meta *meta, c
 void cw_forward_timer(struct cw_control *ctl);
 /* The servers have changed: what others said is forgotten. */
 void cw_forward_reset(struct cw_control *ctl);
+
+/* discovery.c: hellos on the WAN's segment. */
+int cw_discovery_create(struct cw_control *ctl);
+void cw_discovery_destroy(struct cw_control *ctl);
+void cw_discovery_timer(struct cw_control *ctl);
+void cw_discovery_input(struct cw_control *ctl, const struct cw_endpoint *from, const uint8_t *data,
+			size_t len);
 
 /* mesh.c: links and overlay bound to each other and to the peer table. */
 int cw_mesh_create(struct cw_control *ctl);

@@ -154,6 +154,20 @@ bool cw_neighbours_router_known(const struct cw_control *ctl)
 	return n != NULL && n->known;
 }
 
+/* To the discovery group: nobody is asked for its MAC (RFC 1112 section 6.4). */
+static void send_group(struct cw_control *ctl, const struct cw_endpoint *to, const void *data,
+		       size_t len)
+{
+	static const struct cw_mac group = {{0x01, 0x00, 0x5e, 0x00, 0x00, 0x01}};
+	uint8_t frame[CW_PUNT_FRAME_BYTES_MAX];
+
+	cw_eth_write(frame, &group, &ctl->config.wan_mac, 0, CW_ETH_P_IP4);
+	memcpy(frame + CW_UDP_OVERHEAD_BYTES, data, len);
+	cw_udp_write_ip4(frame + CW_ETH_BYTES, 0xc0, 0, CW_IP4_DF, ctl->config.wan_ip, to->ip4,
+			 ctl->config.wan_port, to->port, (uint16_t)len);
+	send_wan(ctl, frame, CW_UDP_OVERHEAD_BYTES + len);
+}
+
 static void send_datagram(struct cw_control *ctl, uint8_t tos, rte_be16_t port,
 			  const struct cw_endpoint *to, const void *data, size_t len)
 {
@@ -163,6 +177,10 @@ static void send_datagram(struct cw_control *ctl, uint8_t tos, rte_be16_t port,
 
 	if (to->family != CW_FAMILY_IPV4 || total > CW_PUNT_FRAME_BYTES_MAX)
 		return;
+	if (to->ip4 == CW_DISCOVERY_GROUP) {
+		send_group(ctl, to, data, len);
+		return;
+	}
 	n = find_or_ask(ctl, cw_neighbours_next_hop(ctl, to->ip4));
 	w = n != NULL ? malloc(sizeof(*w) + total) : NULL;
 	if (w == NULL)

@@ -56,6 +56,7 @@ struct cw_worker_params {
 	struct cw_dp_port lan, wan;
 	rte_be32_t wan_ip;
 	rte_be16_t wan_port;
+	bool discovery; /* hellos on the WAN segment are punted */
 	struct rte_mempool *pool;
 	struct cw_peer_table *peers;
 	const struct cw_crypto_ops *crypto;

@@ -149,6 +149,26 @@ static void demux_udp(struct cw_worker *w, struct rte_mbuf *m, const struct cw_i
 	}
 }
 
+/* Somebody on the segment says that it is there: a hint for control, if it wants any. */
+static bool take_hello(struct cw_worker *w, struct rte_mbuf *m, const struct cw_ip4_header *ip,
+		       size_t at)
+{
+	size_t len = cw_be_to_cpu_16(ip->total_bytes) - CW_IP4_BYTES;
+	struct cw_udp_header udp;
+
+	if (!w->params.discovery || ip->dst != CW_DISCOVERY_GROUP || ip->proto != CW_IP_PROTO_UDP ||
+	    (ip->fragment & rte_cpu_to_be_16(CW_IP4_MF | CW_IP4_OFFSET)) ||
+	    cw_udp_parse(ip, rte_pktmbuf_mtod_offset(m, const uint8_t *, at), len, &udp) !=
+		    CW_DROP_NONE ||
+	    udp.dst != rte_cpu_to_be_16(CW_DISCOVERY_PORT))
+		return false;
+	facts_of(m)->from_ip4 = ip->src;
+	facts_of(m)->from_port = udp.src;
+	punt_datagram(w, m, CW_PUNT_DISCOVERY, at + CW_UDP_BYTES,
+		      (uint16_t)(cw_be_to_cpu_16(udp.bytes) - CW_UDP_BYTES));
+	return true;
+}
+
 static void demux_ip(struct cw_worker *w, struct rte_mbuf *m, size_t at)
 {
 	struct cw_ip4_header ip;
@@ -161,7 +181,8 @@ static void demux_ip(struct cw_worker *w, struct rte_mbuf *m, size_t at)
 	}
 	if (CW_UNLIKELY(ip.dst != w->params.wan_ip ||
 			(ip.fragment & rte_cpu_to_be_16(CW_IP4_MF | CW_IP4_OFFSET)))) {
-		drop(w, m, CW_DROP_WAN_NOT_OURS);
+		if (!take_hello(w, m, &ip, at + CW_IP4_BYTES))
+			drop(w, m, CW_DROP_WAN_NOT_OURS);
 		return;
 	}
 	if (CW_LIKELY(ip.proto == CW_IP_PROTO_UDP))

@@ -270,11 +270,20 @@ static void some_bootstrap(struct cw_overlay *o, unsigned int doors, uint64_t no
 	unsigned int count = o->config.bootstrap_count;
 	unsigned int start = count ? (unsigned int)(cw_random_u64(&o->config.random) % count) : 0;
 
-	while (o->discovered_count > 0)
-		o->ops.connect(o->ctx, NULL, &o->discovered[--o->discovered_count], 1, now_ns);
 	for (unsigned int i = 0; i < count; i++)
 		if (try_bootstrap(o, &o->bootstrap[(start + i) % count], now_ns) && --doors == 0)
 			return;
+}
+
+/* Endpoints that LAN hellos named; nobody who is linked there already. */
+static void try_discovered(struct cw_overlay *o, uint64_t now_ns)
+{
+	while (o->discovered_count > 0) {
+		const struct cw_endpoint *ep = &o->discovered[--o->discovered_count];
+
+		if (!linked_at(o, ep))
+			o->ops.connect(o->ctx, NULL, ep, 1, now_ns);
+	}
 }
 
 static uint64_t when_alone(struct cw_overlay *o, uint64_t now_ns)
@@ -371,6 +380,7 @@ uint64_t connect_timer(struct cw_overlay *o, uint64_t now_ns)
 {
 	uint64_t next;
 
+	try_discovered(o, now_ns);
 	if (o->linked == 0) {
 		o->placed = false;
 		o->place_wait_ns = PLACE_FIRST_NS;

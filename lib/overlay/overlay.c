@@ -307,14 +307,16 @@ void cw_overlay_discovered(struct cw_overlay *overlay, const struct cw_endpoint 
 	(void)now_ns;
 	if (!endpoint_usable(overlay, endpoint))
 		return;
+	/* Eight nodes of the whole ring answer a hello. */
+	if (overlay->linked > 0 && overlay->estimate > 8 &&
+	    cw_random_u64(&overlay->config.random) % overlay->estimate >= 8)
+		return;
 	for (unsigned int i = 0; i < overlay->discovered_count; i++)
 		if (cw_endpoint_equal(&overlay->discovered[i], endpoint))
 			return;
 	if (overlay->discovered_count == DISCOVERED_MAX)
 		return;
 	overlay->discovered[overlay->discovered_count++] = *endpoint;
-	if (overlay->linked == 0)
-		overlay->probe_ns = 0;
 	overlay->wake_ns = 0;
 }
 

@@ -24,6 +24,7 @@
 #define ATTR_FINGERPRINT   0x8028
 /* Of the range that is passed over when it is not known; zeros. */
 #define ATTR_FILLING 0xc0de
+#define ATTR_NETWORK 0xc0df
 
 static uint16_t get16(const uint8_t *p)
 {
@@ -128,6 +129,9 @@ int cw_stun_parse(const uint8_t *data, size_t len, struct cw_stun_message *out)
 			if (bytes < 8 || !parse_xor_mapped(value, bytes, data, &out->mapped))
 				return -EINVAL;
 			out->has_mapped = true;
+		} else if (attr == ATTR_NETWORK && bytes == CW_STUN_NETWORK_BYTES) {
+			memcpy(out->network, value, CW_STUN_NETWORK_BYTES);
+			out->has_network = true;
 		} else if (!is_known(attr) && out->unknown_required == 0) {
 			out->unknown_required = attr;
 		}
@@ -173,6 +177,18 @@ size_t cw_stun_write_padded(uint8_t *out, const uint8_t transaction[CW_STUN_TRAN
 	put16(out + CW_STUN_HEADER_BYTES + 2, (unsigned int)fill);
 	memset(out + CW_STUN_HEADER_BYTES + 4, 0, fill);
 	return finish(out, CW_STUN_HEADER_BYTES + 4 + fill);
+}
+
+size_t cw_stun_write_hello(uint8_t *out, const uint8_t transaction[CW_STUN_TRANSACTION_BYTES],
+			   const uint8_t network[CW_STUN_NETWORK_BYTES])
+{
+	uint8_t *attr = out + CW_STUN_HEADER_BYTES;
+
+	write_header(out, 0x0011, transaction);
+	put16(attr, ATTR_NETWORK);
+	put16(attr + 2, CW_STUN_NETWORK_BYTES);
+	memcpy(attr + 4, network, CW_STUN_NETWORK_BYTES);
+	return finish(out, CW_STUN_HEADER_BYTES + 4 + CW_STUN_NETWORK_BYTES);
 }
 
 size_t cw_stun_write_response(uint8_t *out, const uint8_t transaction[CW_STUN_TRANSACTION_BYTES],

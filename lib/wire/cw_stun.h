@@ -11,6 +11,7 @@
 
 #define CW_STUN_HEADER_BYTES	  20u
 #define CW_STUN_TRANSACTION_BYTES 12u
+#define CW_STUN_NETWORK_BYTES	  8u
 #define CW_STUN_BYTES_MAX	  64u /* the largest message written here, but for a padded one */
 #define CW_STUN_PADDED_BYTES_MAX  1972u /* in IPv4 and UDP: 2,000 */
 
@@ -27,6 +28,8 @@ struct cw_stun_message {
 	uint8_t transaction[CW_STUN_TRANSACTION_BYTES];
 	bool has_mapped;
 	struct cw_endpoint mapped; /* XOR-MAPPED-ADDRESS */
+	bool has_network; /* of a hello to the segment: which network it is about */
+	uint8_t network[CW_STUN_NETWORK_BYTES];
 	bool has_fingerprint;	   /* and it was right */
 	uint16_t unknown_required; /* first comprehension-required attribute not understood, 0 none
 				    */
@@ -42,6 +45,11 @@ size_t cw_stun_write_request(uint8_t *out, const uint8_t transaction[CW_STUN_TRA
  * attribute that every server passes over: does so much get through? @return bytes. */
 size_t cw_stun_write_padded(uint8_t *out, const uint8_t transaction[CW_STUN_TRANSACTION_BYTES],
 			    size_t bytes);
+
+/** Binding indication that says "a gateway of this network is here", with FINGERPRINT. @return
+ * bytes. */
+size_t cw_stun_write_hello(uint8_t *out, const uint8_t transaction[CW_STUN_TRANSACTION_BYTES],
+			   const uint8_t network[CW_STUN_NETWORK_BYTES]);
 
 /** Success response naming @p seen, with FINGERPRINT. @return bytes. */
 size_t cw_stun_write_response(uint8_t *out, const uint8_t transaction[CW_STUN_TRANSACTION_BYTES],

@@ -195,6 +195,7 @@ static void make_worker(struct rig *rig, bool sees_own_frames, bool owns_address
 			.owns_address = owns_address},
 		.wan_ip = rte_cpu_to_be_32(RIG_WAN),
 		.wan_port = rte_cpu_to_be_16(RIG_WAN_PORT),
+		.discovery = true,
 		.pool = rig->pool,
 		.peers = rig->peers,
 		.crypto = &cw_crypto_openssl,

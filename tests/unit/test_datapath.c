@@ -441,6 +441,36 @@ static void test_what_control_gives_back(void)
 	CU_ASSERT_EQUAL(rig.wan.sent, 1);
 }
 
+/* A hello to all systems of the WAN's segment. @return its length. */
+static size_t hello(rte_be16_t port, uint16_t fragment)
+{
+	static const uint8_t group_mac[] = {1, 0, 0x5e, 0, 0, 1}, indication[] = {0, 0x11, 0, 0};
+	size_t len = rig_wan_udp(frame, indication, sizeof(indication));
+
+	memcpy(frame, group_mac, sizeof(group_mac));
+	cw_udp_write_ip4(frame + CW_ETH_BYTES, 0, 1, fragment, rte_cpu_to_be_32(RIG_PEER_WAN),
+			 CW_DISCOVERY_GROUP, rte_cpu_to_be_16(9999), port, sizeof(indication));
+	return len;
+}
+
+static void test_hellos_of_the_segment_are_punted(void)
+{
+	const rte_be16_t port = rte_cpu_to_be_16(CW_DISCOVERY_PORT);
+	size_t len = hello(port, 0);
+
+	rig_put(&rig, &rig.wan, frame, len, 1);
+	rig_turn(&rig);
+	CU_ASSERT_EQUAL(rig.last_punt, CW_PUNT_DISCOVERY);
+	wan_drop(hello(rte_cpu_to_be_16(53), 0), CW_DROP_WAN_NOT_OURS);
+	wan_drop(hello(port, CW_IP4_MF), CW_DROP_WAN_NOT_OURS);
+	len = hello(port, 0);
+	frame[33] = 251; /* another group */
+	wan_drop(len, CW_DROP_IP_CHECKSUM);
+	len = hello(port, 0);
+	frame[len - 1] ^= 1;
+	wan_drop(len, CW_DROP_WAN_NOT_OURS);
+}
+
 static void test_punts_by_kind(void)
 {
 	static const uint8_t stun[] = {0, 1, 0, 0}, dtls[] = {22, 254, 253};
@@ -493,6 +523,7 @@ int main(void)
 		{"rings and ports that are full", test_rings_and_ports_that_are_full},
 		{"punts are bounded", test_punts_are_bounded},
 		{"what control gives back", test_what_control_gives_back},
+		{"hellos of the segment are punted", test_hellos_of_the_segment_are_punted},
 		{"punts by kind", test_punts_by_kind},
 		CU_TEST_INFO_NULL,
 	};

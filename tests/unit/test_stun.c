@@ -106,6 +106,21 @@ static void test_stun_answers_as_rfc_5769_does(void)
 	CU_ASSERT_EQUAL(len, 20 + 12 + 8);
 }
 
+static void test_a_hello_names_its_network(void)
+{
+	const uint8_t transaction[12] = {3}, network[] = {1, 2, 3, 4, 5, 6, 7, 8};
+	uint8_t out[CW_STUN_BYTES_MAX];
+	struct cw_stun_message m;
+	size_t len = cw_stun_write_hello(out, transaction, network);
+
+	CU_ASSERT_EQUAL_FATAL(cw_stun_parse(out, len, &m), 0);
+	CU_ASSERT_EQUAL(m.class, CW_STUN_INDICATION);
+	CU_ASSERT_EQUAL(m.method, 1);
+	CU_ASSERT_TRUE(m.has_network && m.has_fingerprint && !m.has_mapped);
+	CU_ASSERT_EQUAL(memcmp(m.network, network, sizeof(network)), 0);
+	CU_ASSERT_EQUAL(m.unknown_required, 0);
+}
+
 static void test_stun_fills_up_to_a_size(void)
 {
 	const uint8_t transaction[12] = {9};
@@ -167,6 +182,7 @@ int main(void)
 		{"its IPv6 response is read", test_stun_reads_the_rfc_5769_ipv6_response},
 		{"we answer as RFC 5769 does", test_stun_answers_as_rfc_5769_does},
 		{"a question fills up to a size", test_stun_fills_up_to_a_size},
+		{"a hello names its network", test_a_hello_names_its_network},
 		{"STUN reads what it writes", test_stun_reads_what_it_writes},
 		CU_TEST_INFO_NULL,
 	};
