@@ -204,6 +204,7 @@ static void fill_config(struct daemon *d, struct cw_control_config *out)
 					  .wan_gateway = d->wan_gateway,
 					  .wan_port = rte_cpu_to_be_16((uint16_t)c->wan_port),
 					  .wan_mtu_bytes = (uint16_t)c->wan.mtu,
+					  .relay_mbit = c->relay_mbit,
 					  .wan_owns_address = !wan.shares_kernel,
 					  .bootstrap_count = c->bootstrap.count,
 					  .sa_rekey_ns = c->debug_sa_rekey_ns,

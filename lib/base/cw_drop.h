@@ -30,9 +30,9 @@
 	_(NOT_IN_SUBNET, "destination is outside the virtual subnet")                              \
 	_(LOCAL_DESTINATION, "destination is a host of this site: the switch carries that")        \
 	_(NO_MAPPING, "nobody holds the destination address")                                      \
-	_(HOLD_OVERFLOW, "too many packets wait for one unresolved address")                       \
-	_(HOLD_TIMEOUT, "the address was not resolved in time")                                    \
-	_(NO_SA, "no security association with the peer yet")                                      \
+	_(HOLD_OVERFLOW, "too many packets wait for an address or for the link to its gateway")    \
+	_(HOLD_TIMEOUT, "the address was not resolved, or the link not made, in time")             \
+	_(NO_SA, "no security association with the peer any more")                                 \
 	_(SA_EXPIRED, "security association reached its end of life")                              \
 	_(SESSION_DEADLINE, "our session in the DHT has run out: not ours to speak")               \
 	_(TOO_BIG, "larger than the path's MTU with DF set: fragmentation needed was sent")        \
@@ -62,7 +62,11 @@
 	_(ADMIT_SOURCE, "inner source does not belong to the sealing peer's site")                 \
 	_(ADMIT_GEN, "sender's generation of the mapping is stale")                                \
 	_(NOT_HERE, "inner destination is no host of this site")                                   \
-	_(RELAY_CHANNEL, "relay channel that is malformed, or carries no control traffic")         \
+	_(RELAY_CHANNEL, "relay channel that is malformed, or carries what no channel carries")    \
+	_(RELAY_UNKNOWN, "relay channel of a number that no link of ours has")                     \
+	_(RELAY_LINK, "relay channel of another link: its number does not belong to the sender")   \
+	_(RELAY_HOPS, "relayed too often: hop limit, or a channel inside a channel")               \
+	_(RELAY_RATE, "relay channel is over its rate limit (relay_mbit)")                         \
 	/* punt, inject, ports */                                                                  \
 	_(PUNT_FULL, "punt ring to control is full")                                               \
 	_(PUNT_LIMIT, "punt rate limit of this kind reached")                                      \

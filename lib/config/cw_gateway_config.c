@@ -56,6 +56,8 @@ static const struct cw_option rows[] = {
 	 "Name of the virtual network that the LAN belongs to."},
 	{"bootstrap", CW_OPT_ENDPOINTS, AT(bootstrap), 0, 0, "", NULL, true,
 	 "Gateways to join through: ( \"a.b.c.d:port\", ... ). Empty on the first one."},
+	{"relay_mbit", CW_OPT_UINT, AT(relay_mbit), 1, 400000, "1000", NULL, false,
+	 "Mbit/s that this gateway forwards at most between two others, per pair and direction; more is dropped as RELAY_RATE."},
 	{"underlay.allow", CW_OPT_PREFIXES, AT(underlay_allow), 0, 0, "", NULL, false,
 	 "Networks in which peers are looked for: ( \"a.b.c.d/len\", ... ). Empty: everywhere."},
 	{"underlay.deny", CW_OPT_PREFIXES, AT(underlay_deny), 0, 0, "", NULL, false,

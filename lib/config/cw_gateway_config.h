@@ -44,6 +44,7 @@ struct cw_gateway_config {
 	uint32_t wan_port;
 	char ns_name[64];
 	struct cw_endpoint_list bootstrap;
+	uint32_t relay_mbit;
 	struct cw_prefix_list underlay_allow, underlay_deny;
 	uint8_t discovery; /* auto, on, off: enum cw_config_discovery */
 	uint32_t workers;

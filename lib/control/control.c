@@ -26,6 +26,11 @@ void cw_control_inject(struct cw_control *ctl, const struct cw_inject_meta *meta
 		ctl->counts.inject_failures++;
 }
 
+uint64_t cw_control_drops(const struct cw_control *ctl, enum cw_drop reason)
+{
+	return ctl->ops.drops(ctl->ctx, reason) + ctl->counts.drops[reason];
+}
+
 /* Time never runs backwards for the core, whatever order its caller read the clock in. */
 static uint64_t enter(struct cw_control *ctl, uint64_t now_ns)
 {
@@ -347,6 +352,7 @@ void cw_control_punt(struct cw_control *ctl, const struct cw_punt_meta *meta, co
 	default:
 		cw_lan_punt(ctl, meta, data, len);
 	}
+	cw_relays_update(ctl);
 }
 
 uint64_t cw_control_timer(struct cw_control *ctl, uint64_t now_ns)
@@ -365,6 +371,7 @@ uint64_t cw_control_timer(struct cw_control *ctl, uint64_t now_ns)
 		cw_neighbours_timer(ctl);
 		cw_resolver_timer(ctl);
 		cw_mesh_poll_peers(ctl);
+		cw_relays_timer(ctl);
 		cw_membership_timer(ctl);
 		cw_founding_timer(ctl);
 		cw_names_timer(ctl);
@@ -374,6 +381,7 @@ uint64_t cw_control_timer(struct cw_control *ctl, uint64_t now_ns)
 		cw_netcheck_timer(ctl);
 		cw_discovery_timer(ctl);
 	}
+	cw_relays_update(ctl);
 	return cw_min_u64(next, ctl->housekeeping_ns);
 }
 

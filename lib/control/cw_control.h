@@ -102,6 +102,7 @@ struct cw_control_config {
 	rte_be32_t wan_gateway; /* 0: everything is on-link */
 	rte_be16_t wan_port;
 	uint16_t wan_mtu_bytes;
+	uint32_t relay_mbit; /* limit of what is relayed, per channel */
 	bool wan_owns_address; /* we answer ARP and ICMP echo for wan_ip; else the kernel does */
 	char lan_text[64], wan_text[64]; /* driver and device, for status */
 

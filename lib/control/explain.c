@@ -224,7 +224,7 @@ static json_t *drops_json(struct cw_control *ctl)
 	json_t *object = json_object();
 
 	for (unsigned int i = 0; i < CW_ARRAY_SIZE(of_interest); i++) {
-		uint64_t n = ctl->ops.drops(ctl->ctx, of_interest[i]);
+		uint64_t n = cw_control_drops(ctl, of_interest[i]);
 
 		if (n > 0)
 			json_object_set_new(object, cw_drop_name(of_interest[i]),

@@ -20,10 +20,11 @@ enum {
 	/* Datagrams kept for a neighbour while it is asked for: a DTLS flight. */
 	CW_NEIGHBOUR_QUEUE_MAX = 8,
 	/* Frames kept for one unresolved address: the first packets of a flow until the DHT
-	   answers. */
-	CW_HOLD_PER_ADDRESS_MAX = 8,
-	/* Addresses being resolved at once; with full holds of 1,500 bytes about 12 MB. */
+	   answers, or until the link to its gateway is made; a second of 2 Mbit/s. */
+	CW_HOLD_PER_ADDRESS_MAX = 256,
+	/* Addresses with frames that wait, and all those frames: about 12 MB of 1,500 bytes. */
 	CW_HOLD_ADDRESSES_MAX = 1024,
+	CW_HOLD_FRAMES_MAX = 8192,
 	/* Mappings kept by the resolver. */
 	CW_RESOLUTIONS_MAX = 1 << 20,
 	/* Rows of one reply line to causewayctl. */
@@ -51,6 +52,8 @@ enum {
 #define CW_RENEW_SPREAD_NS (UINT64_C(3) * CW_NS_PER_S)
 /* DEFEND_INTERVAL of RFC 5227. */
 #define CW_DEFEND_NS (UINT64_C(10) * CW_NS_PER_S)
+/* Channels that carry traffic are told to lib/link, which forgets idle ones after 120 s. */
+#define CW_RELAYS_LOOK_NS (UINT64_C(10) * CW_NS_PER_S)
 /* Housekeeping of peers, resolutions, neighbours. */
 #define CW_HOUSEKEEPING_NS (UINT64_C(100) * CW_NS_PER_MS)
 
@@ -79,6 +82,7 @@ struct peer_facts {
 	rte_be32_t next_hop_ip;
 	uint64_t up_ns;
 	uint64_t tx_packets; /* as of the last look */
+	uint64_t settle_ns;  /* its packets wait until then; 0: they do not */
 };
 
 struct replayed {
@@ -137,6 +141,8 @@ struct cw_control {
 	struct moves *moves;
 	uint64_t defended_ns; /* the service address, last */
 	struct peer_facts *peers[CW_PEER_MAX];
+	bool relays_stale; /* what workers know of channels is to be made anew */
+	uint64_t relays_look_ns;
 	unsigned int peer_count, peer_cursor;
 
 	struct probes *probes;
@@ -146,7 +152,8 @@ struct cw_control {
 	struct {
 		uint64_t handshakes_refused, sa_failures, inject_failures,
 			punts[CW_PUNT_KIND_COUNT];
-		uint64_t holds_expired, holds_refused;
+		/* Of frames that workers punted and control held: HOLD_OVERFLOW, HOLD_TIMEOUT. */
+		uint64_t drops[CW_DROP_COUNT];
 		uint64_t upstream_timeouts, upstream_unasked;
 		uint64_t arrived, departed; /* hosts that changed sites */
 	} counts;
@@ -193,6 +200,8 @@ void cw_resolver_departed(struct cw_control *ctl, rte_be32_t ip, const struct cw
 void cw_resolver_not_there(struct cw_control *ctl, const struct cw_site_id *from, rte_be32_t ip,
 			   uint64_t ver);
 void cw_resolver_peer_up(struct cw_control *ctl, uint16_t peer);
+/* Packets can be sent to it now: those that waited for it go. */
+void cw_resolver_peer_ready(struct cw_control *ctl, uint16_t peer);
 void cw_resolver_peer_down(struct cw_control *ctl, uint16_t peer);
 void cw_resolver_timer(struct cw_control *ctl);
 unsigned int cw_resolver_waiting(const struct cw_control *ctl);
@@ -239,8 +248,16 @@ void cw_discovery_input(struct cw_control *ctl, const struct cw_endpoint *from, 
 int cw_mesh_create(struct cw_control *ctl);
 void cw_mesh_destroy(struct cw_control *ctl);
 void cw_mesh_poll_peers(struct cw_control *ctl);
+/* Where this peer is from now on; on another path its packets wait for settle_ns. */
+void cw_mesh_set_path(struct cw_control *ctl, uint16_t index, const struct cw_endpoint *path,
+		      uint64_t settle_ns);
 /* Does its certificate name our namespace? False on a node without a LAN: it serves none. */
 bool cw_control_is_member(const struct cw_control *ctl, const struct cw_identity *peer);
+
+/* relays.c: channels as workers see them. */
+void cw_relays_stale(struct cw_control *ctl);
+void cw_relays_update(struct cw_control *ctl);
+void cw_relays_timer(struct cw_control *ctl);
 
 /* trust.c: who may take part: revocations, and our own certificate's end. */
 int cw_trust_create(struct cw_control *ctl);
@@ -355,6 +372,8 @@ void cw_dht_query_destroy(struct cw_control *ctl);
 json_t *cw_show_namespace(const struct cw_namespace_record *ns);
 json_t *cw_query_error(const char *code, const char *fmt, ...) CW_PRINTF(2, 3);
 
+/* Packets that ended for this reason, in workers and here. */
+uint64_t cw_control_drops(const struct cw_control *ctl, enum cw_drop reason);
 /* Hand a frame to the worker that this kind goes through; counts a full ring. */
 void cw_control_inject(struct cw_control *ctl, const struct cw_inject_meta *meta, const void *frame,
 		       size_t len);

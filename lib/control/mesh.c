@@ -15,17 +15,20 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include <cw_channel.h>
 #include <cw_dht.h>
 
 /* Outer bytes around an inner packet: IPv4 20, UDP 8, ESP header 8, IV 8, ICV 16; the trailer (2
  * bytes and padding to 4) is taken off separately. */
 #define ESP_OUTER_BYTES 60u
 
-static uint16_t inner_mtu(const struct cw_control *ctl)
+static uint16_t inner_mtu(const struct cw_control *ctl, const struct cw_endpoint *path)
 {
-	unsigned int room = ctl->config.wan_mtu_bytes - ESP_OUTER_BYTES;
+	unsigned int outer = ESP_OUTER_BYTES;
 
-	return (uint16_t)(room / 4 * 4 - 2);
+	if (path->family == CW_FAMILY_RELAY)
+		outer += CW_CHANNEL_BYTES;
+	return (uint16_t)((ctl->config.wan_mtu_bytes - outer) / 4 * 4 - 2);
 }
 
 static void link_send(void *ctx, const struct cw_endpoint *to, const void *data, size_t len)
@@ -33,27 +36,34 @@ static void link_send(void *ctx, const struct cw_endpoint *to, const void *data,
 	cw_neighbours_send(ctx, to, data, len);
 }
 
-static void set_path(struct cw_control *ctl, uint16_t index, const struct cw_endpoint *path)
+void cw_mesh_set_path(struct cw_control *ctl, uint16_t index, const struct cw_endpoint *path,
+		      uint64_t settle_ns)
 {
 	struct peer_facts *peer = ctl->peers[index];
-	const struct cw_mac *mac;
+	struct cw_peer_path to = {.path = *path, .mtu_bytes = inner_mtu(ctl, path)};
 
 	peer->path = *path;
 	peer->next_hop_ip = 0;
-	/* Over a relay only control traffic goes: hosts' packets wait for a direct path. */
-	if (path->family != CW_FAMILY_IPV4)
-		return;
-	peer->next_hop_ip = cw_neighbours_next_hop(ctl, path->ip4);
-	mac = cw_neighbours_find(ctl, peer->next_hop_ip);
-	if (mac != NULL)
-		cw_peer_set_next_hop(ctl->config.peers, index, mac);
+	if (cw_links_via(ctl->links, path, &to.via) && to.via.family == CW_FAMILY_IPV4) {
+		peer->next_hop_ip = cw_neighbours_next_hop(ctl, to.via.ip4);
+		to.next_hop = cw_neighbours_find(ctl, peer->next_hop_ip);
+	}
+	if (settle_ns != 0) {
+		to.settle_tsc = ctl->ops.tsc_of_ns(ctl->ctx, ctl->now_ns + settle_ns);
+		peer->settle_ns = ctl->now_ns + settle_ns;
+	}
+	if (cw_peer_move(ctl->config.peers, index, &to) < 0)
+		cw_log(ctl->config.log, CW_LOG_ERROR, CW_CONTROL_MODULE,
+		       "no memory to move a peer's path");
+	if (to.next_hop != NULL)
+		cw_resolver_peer_ready(ctl, index);
 }
 
 static int add_peer(struct cw_control *ctl, const struct cw_identity *identity,
 		    const struct cw_endpoint *path, uint16_t *index)
 {
 	struct cw_peer_params params = {
-		.node = identity->node, .path = *path, .mtu_bytes = inner_mtu(ctl)};
+		.node = identity->node, .path = *path, .mtu_bytes = inner_mtu(ctl, path)};
 	struct peer_facts *peer = calloc(1, sizeof(*peer));
 	int err;
 
@@ -69,7 +79,7 @@ static int add_peer(struct cw_control *ctl, const struct cw_identity *identity,
 	peer->up_ns = ctl->now_ns;
 	ctl->peers[*index] = peer;
 	ctl->peer_count++;
-	set_path(ctl, *index, path);
+	cw_mesh_set_path(ctl, *index, path, 0);
 	return 0;
 }
 
@@ -124,13 +134,15 @@ static void link_moved(void *ctx, const struct cw_node_id *node, const struct cw
 	struct cw_control *ctl = ctx;
 	uint16_t index = cw_peer_find(ctl->config.peers, node);
 
+	struct cw_link_info link = {0};
+
 	ctl->now_ns = now_ns;
+	/* It may carry channels. */
+	cw_relays_stale(ctl);
 	if (index == CW_PEER_NONE || ctl->peers[index] == NULL)
 		return;
-	if (cw_peer_move(ctl->config.peers, index, path) < 0)
-		cw_log(ctl->config.log, CW_LOG_ERROR, CW_CONTROL_MODULE,
-		       "no memory to move a peer's path");
-	set_path(ctl, index, path);
+	cw_links_info(ctl->links, node, &link);
+	cw_mesh_set_path(ctl, index, path, link.settle_ns);
 	cw_overlay_moved(ctl->overlay, node, path, now_ns);
 }
 
@@ -235,6 +247,20 @@ static void relayed(void *ctx, const struct cw_node_id *node, const struct cw_en
 		cw_overlay_relayed(ctl->overlay, node, path, now_ns);
 }
 
+static void ailing(void *ctx, const struct cw_node_id *node, uint64_t now_ns)
+{
+	struct cw_control *ctl = ctx;
+
+	if (ctl->overlay != NULL)
+		cw_overlay_ailing(ctl->overlay, node, now_ns);
+}
+
+static void channels(void *ctx, uint64_t now_ns)
+{
+	(void)now_ns;
+	cw_relays_stale(ctx);
+}
+
 static void refused(void *ctx, const struct cw_endpoint *from, const char *why, uint64_t now_ns)
 {
 	struct cw_control *ctl = ctx;
@@ -310,6 +336,14 @@ static int overlay_relay(void *ctx, const struct cw_node_id *relay, const struct
 	struct cw_control *ctl = ctx;
 
 	return cw_links_relay(ctl->links, relay, peer, now_ns);
+}
+
+static uint64_t overlay_rtt(void *ctx, const struct cw_node_id *node)
+{
+	const struct cw_control *ctl = ctx;
+	struct cw_link_info link;
+
+	return cw_links_info(ctl->links, node, &link) ? link.rtt_ns : 0;
 }
 
 static void overlay_close(void *ctx, const struct cw_node_id *node, uint64_t now_ns)
@@ -421,6 +455,12 @@ void cw_mesh_poll_peers(struct cw_control *ctl)
 		ctl->peer_cursor = (ctl->peer_cursor + 1) % CW_PEER_MAX;
 		if (ctl->peers[index] == NULL || !cw_peer_info(ctl->config.peers, index, &info))
 			continue;
+		if (ctl->peers[index]->settle_ns != 0 &&
+		    ctl->now_ns >= ctl->peers[index]->settle_ns) {
+			cw_peer_settled(ctl->config.peers, index,
+					ctl->ops.tsc_of_ns(ctl->ctx, ctl->now_ns));
+			ctl->peers[index]->settle_ns = 0;
+		}
 		if (info.roam.family != CW_FAMILY_NONE)
 			cw_links_roam(ctl->links, &info.params.node, &info.roam, ctl->now_ns);
 		if (info.tx_packets != ctl->peers[index]->tx_packets) {
@@ -448,12 +488,15 @@ int cw_mesh_create(struct cw_control *ctl)
 						    .stun = stun,
 						    .refused = refused,
 						    .relayed = relayed,
+						    .ailing = ailing,
+						    .channels = channels,
 						    .objection = objection,
 						    .wants_sas = wants_sas,
 						    .twin = twin};
 	static const struct cw_overlay_ops overlay_ops = {.connect = overlay_connect,
 							  .send = overlay_send,
 							  .relay = overlay_relay,
+							  .rtt = overlay_rtt,
 							  .close = overlay_close,
 							  .classify = overlay_classify,
 							  .busy = overlay_busy,

@@ -230,9 +230,15 @@ static void learnt(struct cw_control *ctl, struct neighbour *n, const struct cw_
 		send_wan(ctl, w->frame, w->len);
 	}
 	drop_queue(n);
-	for (unsigned int i = 0; changed && i < CW_PEER_MAX; i++)
-		if (ctl->peers[i] != NULL && ctl->peers[i]->next_hop_ip == n->ip)
-			cw_peer_set_next_hop(ctl->config.peers, (uint16_t)i, mac);
+	if (!changed)
+		return;
+	cw_relays_stale(ctl);
+	for (unsigned int i = 0; i < CW_PEER_MAX; i++) {
+		if (ctl->peers[i] == NULL || ctl->peers[i]->next_hop_ip != n->ip)
+			continue;
+		cw_peer_set_next_hop(ctl->config.peers, (uint16_t)i, mac);
+		cw_resolver_peer_ready(ctl, (uint16_t)i);
+	}
 }
 
 void cw_neighbours_arp(struct cw_control *ctl, const uint8_t *frame, size_t len)

@@ -51,7 +51,7 @@ struct resolution {
 struct resolver {
 	struct resolution *buckets[BUCKETS];
 	struct resolution *cursor; /* next for housekeeping */
-	unsigned int count, holding;
+	unsigned int count, holding, frames;
 };
 
 static unsigned int bucket_of(rte_be32_t ip)
@@ -121,30 +121,26 @@ static void watch(struct resolution *x, bool on)
 		x->watched = on;
 }
 
-/* Take the frames that wait; the caller owns the list. */
-static struct hold *take_holds(struct resolution *x)
+static void hold_end(struct resolution *x, struct hold *h)
 {
-	struct hold *list = x->holds;
+	struct resolver *r = x->ctl->resolver;
 
-	if (list != NULL)
-		x->ctl->resolver->holding--;
-	x->holds = NULL;
-	x->holds_tail = &x->holds;
-	x->hold_count = 0;
-	return list;
+	r->frames--;
+	if (--x->hold_count == 0)
+		r->holding--;
+	free(h);
 }
 
 static void drop_holds(struct resolution *x)
 {
-	struct hold *h = take_holds(x);
+	while (x->holds != NULL) {
+		struct hold *h = x->holds;
 
-	while (h != NULL) {
-		struct hold *next = h->next;
-
-		x->ctl->counts.holds_expired++;
-		free(h);
-		h = next;
+		x->holds = h->next;
+		x->ctl->counts.drops[CW_DROP_HOLD_TIMEOUT]++;
+		hold_end(x, h);
 	}
+	x->holds_tail = &x->holds;
 }
 
 static void forget(struct resolution *x)
@@ -174,33 +170,44 @@ static void forget(struct resolution *x)
 		free(x);
 }
 
-/* The tables changed in favour of these frames, or for good against them: workers or lan.c decide
- * again. */
-static void give_back(struct resolution *x)
+static void give_one(struct cw_control *ctl, const struct hold *h)
 {
-	struct cw_control *ctl = x->ctl;
-	struct hold *h = take_holds(x);
+	struct cw_inject_meta meta = {
+		.worker = h->meta.worker, .vlan = h->meta.vlan, .peer = h->meta.peer};
 
-	while (h != NULL) {
-		struct hold *next = h->next;
-		struct cw_inject_meta meta = {
-			.worker = h->meta.worker, .vlan = h->meta.vlan, .peer = h->meta.peer};
+	switch (h->meta.kind) {
+	case CW_PUNT_ARP:
+		cw_lan_arp_again(ctl, &h->meta, h->data, h->len);
+		break;
+	case CW_PUNT_ADMIT:
+	case CW_PUNT_MOVED:
+		meta.kind = CW_INJECT_INBOUND;
+		cw_control_inject(ctl, &meta, h->data, h->len);
+		break;
+	default:
+		meta.kind = CW_INJECT_OUTBOUND;
+		cw_control_inject(ctl, &meta, h->data, h->len);
+	}
+}
 
-		switch (h->meta.kind) {
-		case CW_PUNT_ARP:
-			cw_lan_arp_again(ctl, &h->meta, h->data, h->len);
-			break;
-		case CW_PUNT_ADMIT:
-		case CW_PUNT_MOVED:
-			meta.kind = CW_INJECT_INBOUND;
-			cw_control_inject(ctl, &meta, h->data, h->len);
-			break;
-		default:
-			meta.kind = CW_INJECT_OUTBOUND;
-			cw_control_inject(ctl, &meta, h->data, h->len);
+/* The tables changed in favour of these frames, or for good against them: workers or lan.c decide
+ * again. Those for a gateway that cannot be sent to yet go on waiting. */
+static void give_back(struct resolution *x, bool outbound_too)
+{
+	struct hold *h = x->holds, *next;
+
+	x->holds = NULL;
+	x->holds_tail = &x->holds;
+	for (; h != NULL; h = next) {
+		next = h->next;
+		if (h->meta.kind == CW_PUNT_MISS && !outbound_too) {
+			h->next = NULL;
+			*x->holds_tail = h;
+			x->holds_tail = &h->next;
+			continue;
 		}
-		free(h);
-		h = next;
+		give_one(x->ctl, h);
+		hold_end(x, h);
 	}
 }
 
@@ -252,7 +259,7 @@ static void publish(struct resolution *x)
 		return;
 	}
 	watch(x, route.kind == CW_ROUTE_REMOTE);
-	give_back(x);
+	give_back(x, route.kind != CW_ROUTE_REMOTE || cw_peer_ready(ctl->config.peers, route.peer));
 }
 
 static void on_mapping(void *arg, const struct cw_store_answer *answer, uint64_t now_ns)
@@ -308,17 +315,19 @@ void cw_resolver_hold(struct cw_control *ctl, rte_be32_t ip, const struct cw_pun
 	if (!ctl->have_ns || !cw_prefix4_contains(&ctl->ns.subnet, ip))
 		return;
 	x = find_or_add(ctl, ip);
-	if (x == NULL || x->hold_count >= CW_HOLD_PER_ADDRESS_MAX ||
-	    (x->hold_count == 0 && r->holding >= CW_HOLD_ADDRESSES_MAX)) {
-		ctl->counts.holds_refused++;
+	h = x != NULL && x->hold_count < CW_HOLD_PER_ADDRESS_MAX &&
+			    r->frames < CW_HOLD_FRAMES_MAX &&
+			    (x->hold_count > 0 || r->holding < CW_HOLD_ADDRESSES_MAX)
+		    ? malloc(sizeof(*h) + len)
+		    : NULL;
+	if (h == NULL) {
+		ctl->counts.drops[CW_DROP_HOLD_OVERFLOW]++;
 		return;
 	}
-	h = malloc(sizeof(*h) + len);
-	if (h == NULL)
-		return;
 	*h = (struct hold){.meta = *meta, .since_ns = ctl->now_ns, .len = len};
 	memcpy(h->data, data, len);
 	x->used_ns = ctl->now_ns;
+	r->frames++;
 	if (x->hold_count++ == 0)
 		r->holding++;
 	*x->holds_tail = h;
@@ -399,6 +408,13 @@ void cw_resolver_peer_up(struct cw_control *ctl, uint16_t peer)
 			publish(x);
 }
 
+void cw_resolver_peer_ready(struct cw_control *ctl, uint16_t peer)
+{
+	/* Routes name it already; only frames that waited for it are looked for. */
+	if (ctl->resolver->holding > 0)
+		cw_resolver_peer_up(ctl, peer);
+}
+
 void cw_resolver_peer_down(struct cw_control *ctl, uint16_t peer)
 {
 	struct resolver *r = ctl->resolver;
@@ -419,10 +435,8 @@ static void expire_holds(struct resolution *x)
 		x->holds = h->next;
 		if (x->holds == NULL)
 			x->holds_tail = &x->holds;
-		if (--x->hold_count == 0)
-			x->ctl->resolver->holding--;
-		x->ctl->counts.holds_expired++;
-		free(h);
+		x->ctl->counts.drops[CW_DROP_HOLD_TIMEOUT]++;
+		hold_end(x, h);
 	}
 }
 

@@ -185,7 +185,7 @@ static void peer_row(void *arg, const struct cw_link_info *link)
 static void drop_rows(struct page *p)
 {
 	for (unsigned int i = 1; i < CW_DROP_COUNT; i++) {
-		uint64_t n = p->ctl->ops.drops(p->ctl->ctx, (enum cw_drop)i);
+		uint64_t n = cw_control_drops(p->ctl, (enum cw_drop)i);
 
 		if (n != 0 && take(p))
 			json_array_append_new(p->rows,

@@ -182,7 +182,7 @@ static json_t *show_counts(struct cw_control *ctl, const struct cw_lease_status 
 			 ctl->routes != NULL ? (int)cw_route_count(ctl->routes) : 0, "resolving",
 			 (int)cw_resolver_waiting(ctl), "handshakes_refused",
 			 (json_int_t)ctl->counts.handshakes_refused, "holds_expired",
-			 (json_int_t)ctl->counts.holds_expired, "inject_failures",
+			 (json_int_t)ctl->counts.drops[CW_DROP_HOLD_TIMEOUT], "inject_failures",
 			 (json_int_t)ctl->counts.inject_failures, "arrived",
 			 (json_int_t)ctl->counts.arrived, "departed",
 			 (json_int_t)ctl->counts.departed, "releases_early",

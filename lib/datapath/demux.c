@@ -5,14 +5,12 @@
  * By the first byte of the datagram (design.md section 3). STUN and DTLS are punted; ARP is (our
  * next hop's answers), ICMP is where the port's address is ours alone. Where a netdev is shared
  * with the kernel, everything else on it is the kernel's and is dropped here silently but counted.
- * An ESP packet of another worker's SA goes over by its ring.
+ * An ESP packet of another worker's SA goes over by its ring. Channels of relays are relay.c's.
  *
  * Nearly every frame is ESP from a peer to our one address and port: demux_common recognises just
  * that; whatever is different in any way goes through demux_one, which knows all cases.
  */
 #include "internal.h"
-
-#include <cw_channel.h>
 
 #include <cw_dns.h>
 
@@ -25,7 +23,7 @@ static void punt_datagram(struct cw_worker *w, struct rte_mbuf *m, enum cw_punt_
 	punt(w, m, kind);
 }
 
-static void take_esp(struct cw_worker *w, struct rte_mbuf *m, size_t offset, uint16_t bytes)
+void demux_esp(struct cw_worker *w, struct rte_mbuf *m, size_t offset, uint16_t bytes)
 {
 	struct facts *f = facts_of(m);
 	rte_be32_t spi;
@@ -63,27 +61,6 @@ static void take_upstream(struct cw_worker *w, struct rte_mbuf *m, const struct 
 	facts_of(m)->to_port = udp.dst;
 	punt_datagram(w, m, CW_PUNT_UPSTREAM, at + CW_UDP_BYTES,
 		      (uint16_t)(cw_be_to_cpu_16(udp.bytes) - CW_UDP_BYTES));
-}
-
-/*
- * A relay's channel. What two nodes say to each other over it, control takes and forwards: it knows
- * which channel belongs to which link. Hosts' packets are not carried over channels yet.
- */
-static void take_channel(struct cw_worker *w, struct rte_mbuf *m, size_t at, uint16_t bytes)
-{
-	const uint8_t *data = rte_pktmbuf_mtod_offset(m, const uint8_t *, at);
-	struct cw_channel channel;
-	enum cw_wan_kind kind;
-
-	if (cw_channel_parse(data, bytes, &channel) != CW_DROP_NONE) {
-		drop(w, m, CW_DROP_RELAY_CHANNEL);
-		return;
-	}
-	kind = cw_wan_classify(data + CW_CHANNEL_BYTES, channel.bytes);
-	if (kind == CW_WAN_DTLS || kind == CW_WAN_STUN)
-		punt_datagram(w, m, CW_PUNT_DTLS, at, bytes);
-	else
-		drop(w, m, CW_DROP_RELAY_CHANNEL);
 }
 
 /* A flood of hellos has a purse of its own: what links say to each other is heard beside it. */
@@ -129,7 +106,7 @@ static void demux_udp(struct cw_worker *w, struct rte_mbuf *m, const struct cw_i
 	facts_of(m)->outer_tos = ip->tos;
 	switch (cw_wan_classify(data + at, bytes)) {
 	case CW_WAN_ESP: /* authenticated by itself: its UDP checksum, if any, adds nothing */
-		take_esp(w, m, at, bytes);
+		demux_esp(w, m, at, bytes);
 		return;
 	case CW_WAN_STUN:
 	case CW_WAN_DTLS:
@@ -139,7 +116,7 @@ static void demux_udp(struct cw_worker *w, struct rte_mbuf *m, const struct cw_i
 			punt_datagram(w, m, kind_of(data + at, bytes), at, bytes);
 		return;
 	case CW_WAN_CHANNEL:
-		take_channel(w, m, at, bytes);
+		demux_channel(w, m, ip, at, bytes);
 		return;
 	case CW_WAN_KEEPALIVE:
 		drop(w, m, CW_DROP_WAN_KEEPALIVE);

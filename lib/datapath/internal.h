@@ -102,6 +102,9 @@ struct worker_port {
 	struct lane tx;	      /* frames ready to leave, flushed once per turn */
 };
 
+/* Packets that wait for a path to settle: 20 ms at 600 Mbit/s of full ones. */
+#define SETTLE_MAX 1024u
+
 /* Tokens of one kind of punt, refilled by time: a flood of one kind cannot starve the others. */
 struct punt_budget {
 	uint32_t left;
@@ -122,6 +125,9 @@ struct cw_worker {
 	struct punt_budget budgets[CW_PUNT_KIND_COUNT];
 	uint64_t budgets_refilled_tsc;
 	unsigned int idle_turns, sleep_us;
+
+	unsigned int settling_count;
+	struct rte_mbuf *settling[SETTLE_MAX];
 
 	/* Lanes of the current burst. */
 	struct lane rx, arp, dhcp, dns, ip, esp, forward;
@@ -153,6 +159,8 @@ void stage_guard(struct cw_worker *w, struct lane *l);
 void stage_dns(struct cw_worker *w, struct lane *l);
 void stage_lookup(struct cw_worker *w, struct lane *l);
 void stage_mtu(struct cw_worker *w, struct lane *l);
+/* The same for packets that waited long enough. */
+void stage_mtu_settled(struct cw_worker *w, struct lane *l);
 void stage_seal(struct cw_worker *w, struct lane *l);
 /* WAN to LAN */
 void stage_demux(struct cw_worker *w, struct lane *in);
@@ -160,6 +168,16 @@ void stage_open(struct cw_worker *w, struct lane *l);
 void stage_admit(struct cw_worker *w, struct lane *l);
 void stage_decap(struct cw_worker *w, struct lane *l);
 void stage_forward(struct cw_worker *w, struct lane *l);
+/* relay.c: ChannelData, its header at `at`. */
+void demux_channel(struct cw_worker *w, struct rte_mbuf *m, const struct cw_ip4_header *ip,
+		   size_t at, uint16_t bytes);
+/* demux.c: ESP at `offset`, to the lane or to its worker. */
+void demux_esp(struct cw_worker *w, struct rte_mbuf *m, size_t offset, uint16_t bytes);
+/* settle.c: packets to a peer whose path became shorter. */
+bool settle_waits(const struct cw_worker *w, const struct cw_peer *to);
+void settle_hold(struct cw_worker *w, struct rte_mbuf *m);
+/* Those whose time is over go on; or all of them. */
+void settle_release(struct cw_worker *w, bool all);
 /* rings */
 void punt(struct cw_worker *w, struct rte_mbuf *m, enum cw_punt_kind kind);
 unsigned int stage_inject(struct cw_worker *w);

@@ -8,7 +8,11 @@
  * The limit is the path's inner MTU or the namespace's, whichever is smaller: a host at the other
  * end that follows option 26 takes no more.
  *
- * Invariant: every packet that goes on fits that limit, and its peer exists.
+ * Before that, what cannot leave yet is set apart: no SA or no next hop so far, and control holds
+ * the packet until there is (or drops it by name); a path that is settling, and it waits here
+ * (settle.c).
+ *
+ * Invariant: every packet that goes on fits that limit, and its peer can be sent to.
  */
 #include "internal.h"
 
@@ -120,6 +124,11 @@ static void fit(struct cw_worker *w, struct rte_mbuf *m, struct lane *out)
 		drop(w, m, CW_DROP_FRAGMENT_FAILED);
 }
 
+static inline const struct cw_sa_set *set_of(const struct cw_peer *to)
+{
+	return __atomic_load_n(&to->set, __ATOMIC_CONSUME);
+}
+
 /* Too large, or perhaps a SYN; reads within the buffer, whatever the packet's length. */
 static inline bool is_plain(const struct cw_worker *w, const struct rte_mbuf *m,
 			    const struct facts *f)
@@ -128,20 +137,35 @@ static inline bool is_plain(const struct cw_worker *w, const struct rte_mbuf *m,
 		rte_pktmbuf_mtod_offset(m, const uint8_t *, f->eth_bytes + CW_IP4_BYTES);
 	unsigned int bytes = m->data_len - f->eth_bytes;
 
-	return bytes <= w->view->mtu_bytes && bytes <= f->to->mtu_bytes &&
-	       (f->ip.proto != CW_IP_PROTO_TCP || !(tcp[13] & 0x02));
+	return f->to->state == CW_PEER_READY && bytes <= w->view->mtu_bytes &&
+	       bytes <= f->to->mtu_bytes && (f->ip.proto != CW_IP_PROTO_TCP || !(tcp[13] & 0x02));
+}
+
+/* Control keeps frames of the LAN; what is only passing through a site has no place there. */
+static void wait_for_link(struct cw_worker *w, struct rte_mbuf *m)
+{
+	if (facts_of(m)->eth_bytes != 0)
+		punt(w, m, CW_PUNT_MISS);
+	else
+		drop(w, m, CW_DROP_NO_SA);
 }
 
 /* The rest of a burst in which some packet is not plain: it may grow. */
-static void fit_rest(struct cw_worker *w, struct lane *l, uint16_t from, uint16_t kept)
+static void fit_rest(struct cw_worker *w, struct lane *l, uint16_t from, uint16_t kept,
+		     bool settled)
 {
 	struct lane out;
 
 	out.n = kept;
 	memcpy(out.pkt, l->pkt, kept * sizeof(out.pkt[0]));
 	for (uint16_t i = from; i < l->n; i++) {
-		if (facts_of(l->pkt[i])->to == NULL)
-			drop(w, l->pkt[i], CW_DROP_NO_SA);
+		const struct cw_peer *to = facts_of(l->pkt[i])->to;
+
+		/* Its link is on the way, or on the way out. */
+		if (to == NULL || to->state == CW_PEER_NO_HOP || set_of(to) == NULL)
+			wait_for_link(w, l->pkt[i]);
+		else if (!settled && settle_waits(w, to))
+			settle_hold(w, l->pkt[i]);
 		else
 			fit(w, l->pkt[i], &out);
 	}
@@ -149,33 +173,37 @@ static void fit_rest(struct cw_worker *w, struct lane *l, uint16_t from, uint16_
 	l->n = out.n;
 }
 
-/* The seal stage will want the SA that its peer has for this worker. */
-static inline void prefetch_sa(const struct cw_worker *w, const struct cw_peer *to)
+/* The seal stage will want the SA that its peer has for this worker. @return false: there is none.
+ */
+static inline bool prefetch_sa(const struct cw_worker *w, const struct cw_peer *to)
 {
-	const struct cw_sa_set *set = __atomic_load_n(&to->set, __ATOMIC_CONSUME);
+	const struct cw_sa_set *set = set_of(to);
 
-	if (CW_LIKELY(set != NULL))
-		rte_prefetch0(set->sa[w->params.index]);
+	if (CW_UNLIKELY(set == NULL))
+		return false;
+	rte_prefetch0(set->sa[w->params.index]);
+	return true;
 }
 
-void stage_mtu(struct cw_worker *w, struct lane *l)
+static inline void fit_lane(struct cw_worker *w, struct lane *l, bool settled)
 {
-	unsigned int kept = 0;
-
 	for (unsigned int i = 0; i < l->n; i++) {
 		struct rte_mbuf *m = l->pkt[i];
 		const struct facts *f = facts_of(m);
 
-		if (CW_UNLIKELY(f->to == NULL)) {
-			drop(w, m, CW_DROP_NO_SA);
-			continue;
-		}
-		prefetch_sa(w, f->to);
-		if (CW_UNLIKELY(!is_plain(w, m, f))) {
-			fit_rest(w, l, (uint16_t)i, (uint16_t)kept);
+		if (CW_UNLIKELY(f->to == NULL || !prefetch_sa(w, f->to) || !is_plain(w, m, f))) {
+			fit_rest(w, l, (uint16_t)i, (uint16_t)i, settled);
 			return;
 		}
-		l->pkt[kept++] = m;
 	}
-	l->n = (uint16_t)kept;
+}
+
+void stage_mtu(struct cw_worker *w, struct lane *l)
+{
+	fit_lane(w, l, false);
+}
+
+void stage_mtu_settled(struct cw_worker *w, struct lane *l)
+{
+	fit_lane(w, l, true);
 }

@@ -9,6 +9,9 @@
 
 static void note_roaming(const struct facts *f, struct cw_sa_in *sa, uint64_t seq)
 {
+	/* Through a relay: control says where that leads. */
+	if (f->from_port == 0)
+		return;
 	/* The note before this one was not read yet; packets go on coming from there. */
 	if (__atomic_load_n(&sa->roam_seq, __ATOMIC_ACQUIRE) != 0)
 		return;

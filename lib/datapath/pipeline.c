@@ -6,6 +6,7 @@
  *                               -> ip: guard -> dns (to the service address; sent back)
  *                                            -> lookup -> mtu -> seal -> tx
  *   WAN -> LAN   rx -> demux    -> stun | dtls -> punted
+ *                               -> relay: to another link's endpoint, or esp
  *                               -> esp: open -> admit -> decap -> tx
  *                                                     -> forward (the host moved) -> mtu -> seal ->
  * tx
@@ -117,6 +118,8 @@ unsigned int cw_worker_turn(struct cw_worker *w)
 
 	w->now_tsc = w->stage_began_tsc = rte_rdtsc();
 	w->view = __atomic_load_n(&w->params.view->view, __ATOMIC_ACQUIRE);
+	if (CW_UNLIKELY(w->settling_count > 0))
+		settle_release(w, false);
 	if (w->polls[CW_SIDE_LAN])
 		handled += outbound(w);
 	if (w->polls[CW_SIDE_WAN])

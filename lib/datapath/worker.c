@@ -55,6 +55,7 @@ void cw_worker_destroy(struct cw_worker *worker)
 		return;
 	for (unsigned int s = 0; s < CW_SIDE_COUNT; s++)
 		rte_pktmbuf_free_bulk(worker->side[s].tx.pkt, worker->side[s].tx.n);
+	rte_pktmbuf_free_bulk(worker->settling, worker->settling_count);
 	free(worker);
 }
 

@@ -16,6 +16,8 @@
 #include <stdlib.h>
 
 #define RECORD_BYTES_MAX 2048u
+/* No path of use is longer than another by more. */
+#define SETTLE_MAX_NS (UINT64_C(250) * CW_NS_PER_MS)
 
 void endpoint_pack(const struct cw_endpoint *ep, uint8_t out[19])
 {
@@ -132,7 +134,7 @@ static void on_established(struct association *a, uint64_t now_ns)
 	const char *why;
 
 	a->established = true;
-	a->established_ns = a->heard_ns = now_ns;
+	a->established_ns = a->heard_ns = a->path_heard_ns = now_ns;
 	if (!a->client)
 		links->handshakes_in--;
 	a->identity = *links->config.dtls->peer(a->session);
@@ -193,16 +195,21 @@ static void on_hello(struct association *a, const Causeway__Link__Hello *hello, 
 		sa_begin(a, now_ns);
 }
 
-static void answer_ping(struct association *a, const Causeway__Link__Ping *ping)
+/* To where it came from: the path that we have may be the one that is broken. */
+static void answer_ping(struct association *a, const struct cw_endpoint *from,
+			const Causeway__Link__Ping *ping)
 {
+	const struct cw_dtls_ops *dtls = a->links->config.dtls;
 	Causeway__Link__Pong pong = CAUSEWAY__LINK__PONG__INIT;
 	Causeway__Link__Frame frame = CAUSEWAY__LINK__FRAME__INIT;
 
 	pong.token = ping->token;
 	frame.body_case = CAUSEWAY__LINK__FRAME__BODY_PONG;
 	frame.pong = &pong;
+	dtls->move(a->session, from);
 	if (association_send(a, &frame) < 0)
 		cw_log(a->links->config.log, CW_LOG_DEBUG, MODULE, "pong not sent");
+	dtls->move(a->session, &a->path);
 }
 
 /* Only these datagrams go there; the path moves when the answer has come back from one. */
@@ -244,6 +251,19 @@ void association_probe(struct association *a, const struct cw_endpoint *endpoint
 		send_challenge(a, endpoints, count, now_ns);
 }
 
+/* The challenge measured the new path; what is on its way on the other arrives later by at most the
+ * difference, and a little for jitter. A path that is silent has nothing on its way. */
+static void note_round_trip(struct association *a, uint64_t now_ns)
+{
+	uint64_t rtt_ns = now_ns - a->challenge_ns;
+
+	a->settle_ns = 0;
+	if (a->rtt_ns > rtt_ns && !keepalive_silent(a, now_ns))
+		a->settle_ns = cw_min_u64(a->rtt_ns - rtt_ns + a->rtt_ns / 8, SETTLE_MAX_NS);
+	a->rtt_ns = rtt_ns;
+	a->ping_sent_ns = 0;
+}
+
 static void on_response(struct association *a, const struct cw_endpoint *from,
 			const Causeway__Link__Response *response, uint64_t now_ns)
 {
@@ -256,8 +276,10 @@ static void on_response(struct association *a, const struct cw_endpoint *from,
 		return;
 	}
 	a->challenge_token = 0;
+	note_round_trip(a, now_ns);
 	a->previous = a->path;
 	association_rebucket(a, &a->challenged);
+	a->path_heard_ns = now_ns;
 	a->links->config.dtls->move(a->session, &a->challenged);
 	if (a->is_link)
 		a->links->ops.moved(a->links->ctx, &a->identity.node, &a->path, now_ns);
@@ -288,7 +310,7 @@ static void on_frame(struct association *a, const struct cw_endpoint *from,
 		on_hello(a, frame->hello, now_ns);
 		break;
 	case CAUSEWAY__LINK__FRAME__BODY_PING:
-		answer_ping(a, frame->ping);
+		answer_ping(a, from, frame->ping);
 		break;
 	case CAUSEWAY__LINK__FRAME__BODY_PONG:
 		keepalive_pong(a, frame->pong->token, now_ns);
@@ -353,7 +375,7 @@ void association_input(struct association *a, const struct cw_endpoint *from, co
 	while (n > 0 && !a->dead) {
 		Causeway__Link__Frame *frame = causeway__link__frame__unpack(NULL, n, record);
 
-		keepalive_heard(a, now_ns);
+		keepalive_heard(a, from, now_ns);
 		if (frame != NULL) {
 			on_frame(a, from, frame, now_ns);
 			causeway__link__frame__free_unpacked(frame, NULL);

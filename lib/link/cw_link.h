@@ -118,6 +118,9 @@ struct cw_link_ops {
 	 * NULL. */
 	void (*relayed)(void *ctx, const struct cw_node_id *node, const struct cw_endpoint *path,
 			uint64_t now_ns);
+	/** A link that hosts use has not answered for a while; it is not dead yet. Another way to
+	 * the node, over a relay, would be welcome. May be NULL. */
+	void (*ailing)(void *ctx, const struct cw_node_id *node, uint64_t now_ns);
 	/** Channels came or went (cw_links_channels). May be NULL. */
 	void (*channels)(void *ctx, uint64_t now_ns);
 	/** Two nodes with one identity: @p node answers from both endpoints, or it is our own ID
@@ -163,6 +166,8 @@ struct cw_link_info {
 	uint32_t renewals; /* handshakes that took over from one another */
 	enum cw_link_class class;
 	uint32_t pings, pings_lost; /* sent; sent again because no answer came in time */
+	/* What was sent on the path before may arrive so much later than what is sent now. */
+	uint64_t settle_ns;
 };
 
 /** How much there is of everything that strangers or faults could make grow. */
@@ -204,6 +209,10 @@ void cw_links_load(const struct cw_links *links, struct cw_links_load *out);
  * @return 0, -ENOTCONN. */
 CW_MUST_USE int cw_links_relay(struct cw_links *links, const struct cw_node_id *relay,
 			       const struct cw_node_id *peer, uint64_t now_ns);
+/** Where datagrams of this path go: the relay's endpoint, or the path itself. @return false when
+ * its relay is no link of ours (any more). */
+bool cw_links_via(const struct cw_links *links, const struct cw_endpoint *path,
+		  struct cw_endpoint *out);
 /** A datagram of the DTLS engine: to its endpoint, or through the relay that the endpoint names. */
 void cw_links_output(struct cw_links *links, const struct cw_endpoint *to, const void *data,
 		     size_t len);

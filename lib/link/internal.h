@@ -124,13 +124,15 @@ struct association {
 	unsigned int changes;
 	uint64_t changes_since_ns;
 	uint64_t began_ns, established_ns, heard_ns;
+	uint64_t path_heard_ns; /* the same, but only from where its path leads */
 	struct cw_identity identity;
 
 	/* hello, ping */
 	bool hello_sent, hello_got, hello_confirmed;
 	unsigned int peer_workers;
 	uint64_t hello_ns, ping_token, ping_sent_ns;
-	uint64_t rtt_ns, stun_ns;
+	uint64_t rtt_ns, stun_ns, settle_ns;
+	uint64_t ailing_ns; /* when it was last said that it does not answer */
 	enum cw_link_class class;
 	uint64_t busy_ns, busy_until_ns; /* traffic of ours since and until */
 	uint64_t jitter_ns;		 /* so that two ends do not ping in step */
@@ -223,18 +225,20 @@ void renew_wanted(struct association *a, uint64_t now_ns);
 void twin_self(struct association *a, uint64_t now_ns);
 void twin_replaced(struct association *a, const struct association *old, uint64_t now_ns);
 /* keepalive.c */
-void keepalive_heard(struct association *a, uint64_t now_ns);
+void keepalive_heard(struct association *a, const struct cw_endpoint *from, uint64_t now_ns);
 void keepalive_busy(struct association *a, uint64_t now_ns);
 void keepalive_pong(struct association *a, uint64_t token, uint64_t now_ns);
 /* Pings when due. @return false when the other end is dead. */
 bool keepalive_timer(struct association *a, uint64_t now_ns, uint64_t *next);
-/* Has been silent for so long that it may have moved. */
+/* Its path has been silent for so long that it may have moved. */
 bool keepalive_silent(const struct association *a, uint64_t now_ns);
 
 /* relay.c */
 void relay_frame(struct association *a, const Causeway__Link__Frame *frame, uint64_t now_ns);
 void relay_input(struct cw_links *links, const struct cw_endpoint *from, const uint8_t *data,
 		 size_t len, uint64_t now_ns);
+/* Its path does not answer: is there one over a relay? */
+void relay_ailing(struct association *a, uint64_t now_ns);
 void relay_link_down(struct cw_links *links, const struct cw_node_id *node, uint64_t now_ns);
 uint64_t relay_timer(struct cw_links *links, uint64_t now_ns);
 /* links.c: by its first byte. */

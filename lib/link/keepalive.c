@@ -26,6 +26,9 @@ static const struct keepalive busy = {.ping_ns = UINT64_C(400) * CW_NS_PER_MS,
 				      .again_ns = UINT64_C(200) * CW_NS_PER_MS,
 				      .dead_ns = UINT64_C(2) * CW_NS_PER_S};
 
+/* A ping without an answer, while hosts send: relays are looked for so often. */
+#define AILING_EVERY_NS (UINT64_C(400) * CW_NS_PER_MS)
+
 /* A link stays busy this long after the last traffic of ours. */
 #define BUSY_NS (UINT64_C(3) * CW_NS_PER_S)
 
@@ -39,9 +42,11 @@ static const struct keepalive *rule_of(const struct association *a, uint64_t now
 	return is_busy(a, now_ns) ? &busy : &classes[a->class];
 }
 
-void keepalive_heard(struct association *a, uint64_t now_ns)
+void keepalive_heard(struct association *a, const struct cw_endpoint *from, uint64_t now_ns)
 {
 	a->heard_ns = now_ns;
+	if (cw_endpoint_equal(from, &a->path))
+		a->path_heard_ns = now_ns;
 }
 
 void keepalive_busy(struct association *a, uint64_t now_ns)
@@ -83,7 +88,7 @@ static void send_ping(struct association *a, uint64_t now_ns)
 
 bool keepalive_silent(const struct association *a, uint64_t now_ns)
 {
-	return now_ns - a->heard_ns >= rule_of(a, now_ns)->ping_ns;
+	return now_ns - a->path_heard_ns >= rule_of(a, now_ns)->ping_ns;
 }
 
 bool keepalive_timer(struct association *a, uint64_t now_ns, uint64_t *next)
@@ -100,6 +105,11 @@ bool keepalive_timer(struct association *a, uint64_t now_ns, uint64_t *next)
 	else if (a->ping_sent_ns != 0)
 		due_ns = cw_max_u64(due_ns, a->ping_sent_ns + rule->again_ns + a->rtt_ns);
 	if (now_ns >= due_ns) {
+		if (is_busy(a, now_ns) && a->ping_sent_ns != 0 &&
+		    now_ns - a->ailing_ns >= AILING_EVERY_NS) {
+			a->ailing_ns = now_ns;
+			relay_ailing(a, now_ns);
+		}
 		send_ping(a, now_ns);
 		due_ns = now_ns + rule->again_ns + a->rtt_ns;
 	}

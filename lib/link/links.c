@@ -113,7 +113,7 @@ struct association *association_add(struct cw_links *links, struct cw_dtls_sessi
 	a->session = session;
 	a->path = *path;
 	a->client = client;
-	a->began_ns = a->heard_ns = now_ns;
+	a->began_ns = a->heard_ns = a->path_heard_ns = now_ns;
 	a->endpoint_next = links->buckets[bucket_of(path)];
 	links->buckets[bucket_of(path)] = a;
 	links->all[links->count++] = a;
@@ -491,7 +491,8 @@ static void fill_info(const struct association *a, struct cw_link_info *out)
 				     .renewals = a->renewals,
 				     .class = a->class,
 				     .pings = a->pings,
-				     .pings_lost = a->pings_lost};
+				     .pings_lost = a->pings_lost,
+				     .settle_ns = a->settle_ns};
 }
 
 bool cw_links_info(const struct cw_links *links, const struct cw_node_id *node,

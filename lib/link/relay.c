@@ -211,8 +211,31 @@ static void on_bind(struct association *a, const Causeway__Link__RelayBind *bind
 		return;
 	changed(links, now_ns);
 	path = endpoint_of(&channel.link, channel.number);
-	if (links->ops.relayed != NULL)
+	a = link_find(links, &channel.other);
+	if (a != NULL)
+		association_challenge(a, &path,
+				      now_ns); /* heeded where the path it has is silent */
+	else if (links->ops.relayed != NULL)
 		links->ops.relayed(links->ctx, &channel.other, &path, now_ns);
+}
+
+/* The way that is there already is tried first; whoever knows relays is asked for another. */
+void relay_ailing(struct association *a, uint64_t now_ns)
+{
+	struct cw_links *links = a->links;
+
+	for (unsigned int i = 0; i < links->channel_count; i++) {
+		const struct cw_link_channel *c = &links->channels[i];
+		struct cw_endpoint path = endpoint_of(&c->link, c->number);
+
+		if (!c->forward && cw_node_id_equal(&c->other, &a->identity.node) &&
+		    !cw_endpoint_equal(&path, &a->path)) {
+			association_challenge(a, &path, now_ns);
+			break;
+		}
+	}
+	if (links->ops.ailing != NULL)
+		links->ops.ailing(links->ctx, &a->identity.node, now_ns);
 }
 
 static void end_paths(struct cw_links *links, const struct cw_endpoint *path, uint64_t now_ns)
@@ -248,33 +271,44 @@ void relay_frame(struct association *a, const Causeway__Link__Frame *frame, uint
 
 /* -- datagrams */
 
+bool cw_links_via(const struct cw_links *links, const struct cw_endpoint *path,
+		  struct cw_endpoint *out)
+{
+	uint16_t number = rte_be_to_cpu_16(path->port);
+
+	*out = *path;
+	if (path->family != CW_FAMILY_RELAY)
+		return true;
+	for (unsigned int i = 0; i < links->channel_count; i++) {
+		const struct cw_link_channel *c = &links->channels[i];
+		const struct association *a;
+
+		if (c->number != number || c->forward ||
+		    memcmp(c->link.b, path->ip6, sizeof(path->ip6)) != 0)
+			continue;
+		a = link_find(links, &c->link);
+		if (carries(a))
+			*out = a->path;
+		return carries(a);
+	}
+	return false;
+}
+
 void cw_links_output(struct cw_links *links, const struct cw_endpoint *to, const void *data,
 		     size_t len)
 {
-	uint16_t number = rte_be_to_cpu_16(to->port);
+	struct cw_endpoint via;
 	uint8_t framed[DATAGRAM_MAX];
 
 	if (to->family != CW_FAMILY_RELAY) {
 		links->ops.send(links->ctx, to, data, len);
 		return;
 	}
-	if (len + CW_CHANNEL_BYTES > sizeof(framed))
+	if (len + CW_CHANNEL_BYTES > sizeof(framed) || !cw_links_via(links, to, &via))
 		return;
-	for (unsigned int i = 0; i < links->channel_count; i++) {
-		const struct cw_link_channel *c = &links->channels[i];
-		const struct association *a;
-
-		if (c->number != number || c->forward ||
-		    memcmp(c->link.b, to->ip6, sizeof(to->ip6)) != 0)
-			continue;
-		a = link_find(links, &c->link);
-		if (!carries(a))
-			return;
-		cw_channel_write(framed, number, (uint16_t)len);
-		memcpy(framed + CW_CHANNEL_BYTES, data, len);
-		links->ops.send(links->ctx, &a->path, framed, len + CW_CHANNEL_BYTES);
-		return;
-	}
+	cw_channel_write(framed, rte_be_to_cpu_16(to->port), (uint16_t)len);
+	memcpy(framed + CW_CHANNEL_BYTES, data, len);
+	links->ops.send(links->ctx, &via, framed, len + CW_CHANNEL_BYTES);
 }
 
 static void forward(struct cw_links *links, struct cw_link_channel *c, const uint8_t *data,

@@ -89,34 +89,20 @@ static void place_anyhow(struct cw_overlay *o, uint64_t now_ns)
 	}
 }
 
-static bool could_relay(const struct cw_overlay *o, const struct cw_node_id *id)
-{
-	const struct node *n = node_find(o, id);
-
-	return n != NULL && node_ready(n) && !n->relayed;
-}
-
-static void ask_relay(struct cw_overlay *o, struct node *n, uint64_t now_ns)
-{
-	const struct cw_node_id *relay = could_relay(o, &n->relay) ? &n->relay : &n->teller;
-
-	if (o->ops.relay != NULL && could_relay(o, relay) &&
-	    o->ops.relay(o->ctx, relay, &n->node.identity.node, now_ns) == 0)
-		n->asked_relay = true;
-}
-
 void connect_node(struct cw_overlay *o, struct node *n, enum kind kind, uint64_t now_ns)
 {
 	struct cw_node_id id = n->node.identity.node;
 	const struct node *teller = node_find(o, &n->teller);
+	bool traffic = n->need & CW_OVERLAY_NEED_TRAFFIC;
 	uint64_t last = now_ns - n->known_ns > STALE_NS ? CONNECT_LAST_STALE_NS : CONNECT_LAST_NS;
 
 	if (n->relayed)
 		last = CONNECT_LAST_STALE_NS; /* it works; a direct path would be better */
 	n->connect_ns = now_ns + back_off(&n->backoff_ns, last) + random_ns(o, CONNECT_FIRST_NS);
-	/* Nobody answered directly: both ends may be behind NATs that no opening helps. */
-	if (n->tries++ > 0 && !n->node.linked)
-		ask_relay(o, n, now_ns);
+	/* Nobody answered directly: both ends may be behind NATs that no opening helps. Where hosts
+	 * wait, that is not waited for: the path becomes direct when it can. */
+	if ((n->tries++ > 0 || traffic) && !n->node.linked)
+		relay_ask(o, n, now_ns);
 	if (n->node.endpoint_count > 0)
 		o->ops.connect(o->ctx, &id, n->node.endpoints, n->node.endpoint_count, now_ns);
 	if (o->linked > 0 &&
@@ -178,28 +164,27 @@ static void take_reply(struct cw_overlay *o, struct node *n,
 
 /* Whoever both are linked to directly stands between them if need be; without one, a link to the
  * first that the other end names is made. */
-static void choose_relay(struct cw_overlay *o, struct node *n,
+static void learn_relays(struct cw_overlay *o, struct node *n,
 			 const Causeway__Overlay__ConnectTo *c, uint64_t now_ns)
 {
 	struct cw_node_id id, first = {0};
 	size_t count = c->n_relays < RELAYS_MAX ? c->n_relays : RELAYS_MAX;
-	size_t start = cw_random_u64(&o->config.random) % RELAYS_MAX;
+	bool any = false;
 
 	for (size_t i = 0; i < count; i++) {
-		if (!id_unpack(&c->relays[(start + i) % count], &id) ||
-		    cw_node_id_equal(&id, &o->config.self))
+		if (!id_unpack(&c->relays[i], &id) || cw_node_id_equal(&id, &o->config.self))
 			continue;
-		if (could_relay(o, &id)) {
-			n->relay = id;
-			return;
-		}
-		if (cw_node_id_is_zero(&first))
+		if (relay_could(o, &id)) {
+			relay_note(n, &id);
+			any = true;
+		} else if (cw_node_id_is_zero(&first)) {
 			first = id;
+		}
 	}
-	if (n->tries > 1 && !cw_node_id_is_zero(&first)) {
-		n->relay = first;
-		cw_overlay_want(o, &first, now_ns);
-	}
+	if (any || n->tries <= 1 || cw_node_id_is_zero(&first))
+		return;
+	relay_note(n, &first);
+	cw_overlay_want(o, &first, now_ns);
 }
 
 void connect_to_input(struct cw_overlay *o, const Causeway__Overlay__Frame *frame, uint64_t now_ns)
@@ -231,7 +216,7 @@ void connect_to_input(struct cw_overlay *o, const Causeway__Overlay__Frame *fram
 	if (n == NULL || (n->node.linked && !n->relayed))
 		return;
 	if (!n->node.linked)
-		choose_relay(o, n, c, now_ns);
+		learn_relays(o, n, c, now_ns);
 	n = node_find(o, &source);
 	if (n == NULL || n->node.endpoint_count == 0)
 		return;

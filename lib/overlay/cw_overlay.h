@@ -75,6 +75,8 @@ struct cw_overlay_ops {
 	/** cw_links_relay; cw_overlay_relayed comes when it works. May be NULL. */
 	int (*relay)(void *ctx, const struct cw_node_id *relay, const struct cw_node_id *peer,
 		     uint64_t now_ns);
+	/** Smoothed round trip of a link, 0: unknown. May be NULL. */
+	uint64_t (*rtt)(void *ctx, const struct cw_node_id *node);
 	/** What this link is for. */
 	void (*classify)(void *ctx, const struct cw_node_id *node, enum cw_overlay_class class,
 			 uint64_t now_ns);
@@ -157,6 +159,8 @@ void cw_overlay_moved(struct cw_overlay *overlay, const struct cw_node_id *node,
 /** A relay joined us with a node: this path can be connected to. */
 void cw_overlay_relayed(struct cw_overlay *overlay, const struct cw_node_id *node,
 			const struct cw_endpoint *path, uint64_t now_ns);
+/** The link to this node, which hosts use, has not answered for a while: a relay is looked for. */
+void cw_overlay_ailing(struct cw_overlay *overlay, const struct cw_node_id *node, uint64_t now_ns);
 /** Our own reflexive endpoint was learnt: tell the others. */
 void cw_overlay_endpoint(struct cw_overlay *overlay, const struct cw_endpoint *seen,
 			 uint64_t now_ns);

@@ -29,6 +29,8 @@ enum {
 	TOLD_CERTIFICATE_MAX = 64,
 	/* Nodes that a ConnectTo names as possible relays. */
 	RELAYS_MAX = 12,
+	/* Links of a node that are remembered, for a relay is to be among them. */
+	COMMON_MAX = 8,
 	/* ConnectTo messages that are acted on in a second. */
 	CONNECT_TO_PER_S = 64,
 	/* Destinations that are counted, to see who deserves a link, and how many messages say so.
@@ -74,7 +76,8 @@ struct node {
 	bool asked_relay;   /* we want one */
 	unsigned int tries; /* since it was linked last */
 	enum cw_overlay_class class;
-	struct cw_node_id relay;  /* who could relay to it; zero: the teller may */
+	struct cw_node_id common[COMMON_MAX]; /* who is linked to it; zero: free */
+	unsigned int common_at;
 	struct cw_node_id teller; /* who is linked to it, as far as we heard */
 	uint64_t connect_ns, backoff_ns;
 	uint64_t known_ns; /* last time anybody spoke of it as reachable */
@@ -236,6 +239,12 @@ void connect_place(struct cw_overlay *o, const struct node *n, uint64_t now_ns);
 void connect_node(struct cw_overlay *o, struct node *n, enum kind kind, uint64_t now_ns);
 int connect_to_send(struct cw_overlay *o, const struct cw_node_id *to, enum mode mode,
 		    enum kind kind, uint64_t token, const struct cw_node_id *via, uint64_t now_ns);
+
+/* relays.c */
+bool relay_could(const struct cw_overlay *o, const struct cw_node_id *id);
+/* `linked` has a link to this node. */
+void relay_note(struct node *n, const struct cw_node_id *linked);
+void relay_ask(struct cw_overlay *o, struct node *n, uint64_t now_ns);
 
 /* route.c */
 /* A frame of ours or of somebody else, one hop further; or for us. @return 0, -EHOSTUNREACH. */

@@ -52,8 +52,10 @@ struct node *learn_one(struct cw_overlay *o, const Causeway__Overlay__Node *node
 		n->backoff_ns = CONNECT_FIRST_NS;
 	}
 	n->known_ns = now_ns;
-	if (teller != NULL)
+	if (teller != NULL) {
 		n->teller = *teller;
+		relay_note(n, teller);
+	}
 	for (size_t i = 0; i < node->n_endpoints && i < CW_OVERLAY_ENDPOINTS_MAX; i++)
 		if (unpack_endpoint(&node->endpoints[i], &ep) && node_add_endpoint(o, n, &ep)) {
 			n->connect_ns = cw_min_u64(n->connect_ns, now_ns + CONNECT_FIRST_NS);

@@ -54,26 +54,52 @@ void cw_peer_table_destroy(struct cw_peer_table *table)
 	cw_rcu_drain(table->rcu);
 	for (unsigned int w = 0; w < table->workers; w++)
 		free(table->slots[w]);
+	free(table->channels);
 	free(table);
 }
 
-/* Outer headers up to the ESP header; total length, checksum and UDP length are filled per packet.
- */
+/* Outer headers up to the ESP header; total length, checksum and UDP length are filled per packet,
+ * a channel's length too. */
 static void make_outer(const struct cw_peer_table *t, struct cw_peer *p)
 {
+	const struct cw_endpoint *to = p->channel_bytes != 0 ? &p->via : &p->path;
+	struct cw_udp_header udp = {.src = t->underlay.port, .dst = to->port};
 	uint8_t *ip = p->outer + CW_ETH_BYTES;
-	struct cw_udp_header udp = {.src = t->underlay.port, .dst = p->path.port};
 	struct cw_ip4_header h;
 
 	cw_eth_write(p->outer, &p->next_hop, &t->underlay.port_mac, 0, CW_ETH_P_IP4);
 	/* DF: the outer packet is never fragmented (design.md section 9). */
-	cw_ip4_write(ip, 0, 0, 0, CW_IP4_DF, 64, CW_IP_PROTO_UDP, t->underlay.ip, p->path.ip4);
+	cw_ip4_write(ip, 0, 0, 0, CW_IP4_DF, 64, CW_IP_PROTO_UDP, t->underlay.ip, to->ip4);
 	memcpy(&h, ip, sizeof(h));
 	h.checksum = 0;
 	h.total_bytes = 0;
 	memcpy(ip, &h, sizeof(h));
 	p->outer_sum = cw_ip4_sum20(&h);
 	memcpy(ip + CW_IP4_BYTES, &udp, sizeof(udp));
+	if (p->channel_bytes != 0)
+		cw_channel_write(p->outer + CW_OUTER_BYTES, rte_be_to_cpu_16(p->path.port), 0);
+}
+
+static uint16_t *bucket_of(struct cw_peer_table *t, const struct cw_node_id *node)
+{
+	return &t->buckets[(node->b[0] << 8 | node->b[1]) % PEER_BUCKETS];
+}
+
+static void enter(struct cw_peer_table *t, const struct cw_peer *p)
+{
+	uint16_t *bucket = bucket_of(t, &p->node);
+
+	t->control[p->index].next = *bucket;
+	*bucket = (uint16_t)(p->index + 1);
+}
+
+static void leave(struct cw_peer_table *t, const struct cw_peer *p)
+{
+	uint16_t *at = bucket_of(t, &p->node);
+
+	while (*at != p->index + 1)
+		at = &t->control[*at - 1].next;
+	*at = t->control[p->index].next;
 }
 
 static void peer_free(struct cw_rcu_head *head)
@@ -114,11 +140,14 @@ void cw_peer_set_underlay(struct cw_peer_table *table, const struct cw_underlay 
 
 int cw_peer_add(struct cw_peer_table *table, const struct cw_peer_params *params, uint16_t *index)
 {
+	bool relayed = params->path.family == CW_FAMILY_RELAY;
 	struct cw_peer p = {.mtu_bytes = params->mtu_bytes,
-			    .have_next_hop = params->have_next_hop,
+			    .state = params->have_next_hop ? CW_PEER_READY : CW_PEER_NO_HOP,
+			    .channel_bytes = relayed ? CW_CHANNEL_BYTES : 0,
 			    .next_hop = params->next_hop,
 			    .node = params->node,
-			    .path = params->path};
+			    .path = params->path,
+			    .via = params->via};
 	int err;
 
 	if (cw_peer_find(table, &params->node) != CW_PEER_NONE)
@@ -134,21 +163,30 @@ int cw_peer_add(struct cw_peer_table *table, const struct cw_peer_params *params
 	table->busy[p.index] = true;
 	table->count++;
 	table->control[p.index] = (struct peer_control){0};
+	enter(table, &p);
 	*index = p.index;
 	return 0;
 }
 
-int cw_peer_move(struct cw_peer_table *table, uint16_t peer, const struct cw_endpoint *path)
+int cw_peer_move(struct cw_peer_table *table, uint16_t peer, const struct cw_peer_path *to)
 {
 	struct cw_peer p;
 
 	if (peer >= CW_PEER_MAX || table->peers[peer] == NULL)
 		return -ENOENT;
 	p = *table->peers[peer];
-	p.path = *path;
-	p.have_next_hop = false;
+	p.path = to->path;
+	p.via = to->via;
+	p.channel_bytes = to->path.family == CW_FAMILY_RELAY ? CW_CHANNEL_BYTES : 0;
+	p.mtu_bytes = to->mtu_bytes;
+	p.settle_tsc = to->settle_tsc;
+	p.state = CW_PEER_NO_HOP;
+	if (to->next_hop != NULL) {
+		p.next_hop = *to->next_hop;
+		p.state = to->settle_tsc != 0 ? CW_PEER_SETTLING : CW_PEER_READY;
+	}
 	for (struct cw_sa_in *sa = table->control[peer].inbound; sa != NULL; sa = sa->next)
-		__atomic_store_n(&sa->path_key, cw_endpoint_key(path), __ATOMIC_RELAXED);
+		__atomic_store_n(&sa->path_key, cw_endpoint_key(&to->path), __ATOMIC_RELAXED);
 	return cw_peer_replace(table, &p);
 }
 
@@ -159,13 +197,51 @@ void cw_peer_set_next_hop(struct cw_peer_table *table, uint16_t peer, const stru
 	if (peer >= CW_PEER_MAX || table->peers[peer] == NULL)
 		return;
 	p = *table->peers[peer];
-	if (p.have_next_hop && cw_mac_equal(&p.next_hop, next_hop))
+	if (p.state != CW_PEER_NO_HOP && cw_mac_equal(&p.next_hop, next_hop))
 		return;
 	p.next_hop = *next_hop;
-	p.have_next_hop = true;
+	if (p.state == CW_PEER_NO_HOP)
+		p.state = p.settle_tsc != 0 ? CW_PEER_SETTLING : CW_PEER_READY;
 	/* Out of memory: the caller's next resolution tries again. */
 	if (cw_peer_replace(table, &p) < 0)
 		return;
+}
+
+void cw_peer_settled(struct cw_peer_table *table, uint16_t peer, uint64_t now_tsc)
+{
+	struct cw_peer p;
+
+	if (peer >= CW_PEER_MAX || table->peers[peer] == NULL ||
+	    table->peers[peer]->state != CW_PEER_SETTLING ||
+	    (int64_t)(now_tsc - table->peers[peer]->settle_tsc) < 0)
+		return;
+	p = *table->peers[peer];
+	p.state = CW_PEER_READY;
+	p.settle_tsc = 0;
+	/* Out of memory: workers look at their clock, and this is tried again. */
+	if (cw_peer_replace(table, &p) < 0)
+		return;
+}
+
+void cw_peer_set_mtu(struct cw_peer_table *table, uint16_t peer, uint16_t mtu_bytes)
+{
+	struct cw_peer p;
+
+	if (peer >= CW_PEER_MAX || table->peers[peer] == NULL ||
+	    table->peers[peer]->mtu_bytes == mtu_bytes)
+		return;
+	p = *table->peers[peer];
+	p.mtu_bytes = mtu_bytes;
+	/* Out of memory: the next measurement tells again. */
+	if (cw_peer_replace(table, &p) < 0)
+		return;
+}
+
+bool cw_peer_ready(const struct cw_peer_table *table, uint16_t peer)
+{
+	const struct cw_peer *p = peer < CW_PEER_MAX ? table->peers[peer] : NULL;
+
+	return p != NULL && p->set != NULL && p->state != CW_PEER_NO_HOP;
 }
 
 void cw_peer_make_dead(struct cw_peer_table *table, uint16_t peer)
@@ -175,6 +251,7 @@ void cw_peer_make_dead(struct cw_peer_table *table, uint16_t peer)
 	if (peer >= CW_PEER_MAX || table->peers[peer] == NULL)
 		return;
 	p = table->peers[peer];
+	leave(table, p);
 	cw_sa_retire(table, peer, false, 0);
 	cw_sa_set_retire(table, peer, table->control[peer].staged);
 	cw_sa_set_retire(table, peer, p->set);
@@ -185,10 +262,11 @@ void cw_peer_make_dead(struct cw_peer_table *table, uint16_t peer)
 
 uint16_t cw_peer_find(const struct cw_peer_table *table, const struct cw_node_id *node)
 {
-	for (unsigned int i = 0; i < CW_PEER_MAX; i++)
-		if (table->peers[i] != NULL && cw_node_id_equal(&table->peers[i]->node, node))
-			return (uint16_t)i;
-	return CW_PEER_NONE;
+	unsigned int at = table->buckets[(node->b[0] << 8 | node->b[1]) % PEER_BUCKETS];
+
+	while (at != 0 && !cw_node_id_equal(&table->peers[at - 1]->node, node))
+		at = table->control[at - 1].next;
+	return at != 0 ? (uint16_t)(at - 1) : CW_PEER_NONE;
 }
 
 const struct cw_peer *cw_peer_at(const struct cw_peer_table *table, uint16_t index)
@@ -235,7 +313,8 @@ bool cw_peer_info(struct cw_peer_table *table, uint16_t peer, struct cw_peer_inf
 	*out = (struct cw_peer_info){.params = {.node = p->node,
 						.path = p->path,
 						.next_hop = p->next_hop,
-						.have_next_hop = p->have_next_hop,
+						.via = p->via,
+						.have_next_hop = p->state != CW_PEER_NO_HOP,
 						.mtu_bytes = p->mtu_bytes},
 				     .index = peer,
 				     .usable = p->set != NULL,

@@ -31,11 +31,11 @@ struct cw_crypto_ops; /* lib/tunnel/cw_crypto.h: the AEAD engine's sessions */
 struct cw_peer_params {
 	struct cw_node_id node;
 	uint8_t site[8];
-	struct cw_endpoint path; /* outer destination */
+	struct cw_endpoint path; /* outer destination, or through a relay (CW_FAMILY_RELAY) */
+	struct cw_endpoint via;	 /* through a relay: where that is; else not read */
 	struct cw_mac next_hop;	 /* on the WAN segment: the router, or the peer itself where it is
 				    on-link */
-	bool have_next_hop; /* false: packets to it are dropped as NO_SA until cw_peer_set_next_hop
-			     */
+	bool have_next_hop; /* false: packets to it wait in control until cw_peer_set_next_hop */
 	uint16_t mtu_bytes; /* largest inner packet towards it */
 };
 
@@ -78,14 +78,28 @@ void cw_peer_set_underlay(struct cw_peer_table *table, const struct cw_underlay 
 /** @return 0, -ENOSPC, -EEXIST (node is there). */
 CW_MUST_USE int cw_peer_add(struct cw_peer_table *table, const struct cw_peer_params *params,
 			    uint16_t *index);
+/** Where a peer is from now on. */
+struct cw_peer_path {
+	struct cw_endpoint path, via;  /* as in cw_peer_params */
+	const struct cw_mac *next_hop; /* NULL: not known yet */
+	uint16_t mtu_bytes;
+	uint64_t settle_tsc; /* packets wait until then, so that none overtakes those on the path
+				before; 0: at once */
+};
 CW_MUST_USE int cw_peer_move(struct cw_peer_table *table, uint16_t peer,
-			     const struct cw_endpoint *path);
+			     const struct cw_peer_path *to);
 /** The WAN neighbour towards this peer was resolved, or changed. */
 void cw_peer_set_next_hop(struct cw_peer_table *table, uint16_t peer,
 			  const struct cw_mac *next_hop);
 /** First half of its death: workers find no SA any more. Index and keys are freed after the grace
  * period (second half). */
 void cw_peer_make_dead(struct cw_peer_table *table, uint16_t peer);
+/** Packets to it need not wait any more, if their time is over. */
+void cw_peer_settled(struct cw_peer_table *table, uint16_t peer, uint64_t now_tsc);
+/** The largest inner packet towards it, as measured. */
+void cw_peer_set_mtu(struct cw_peer_table *table, uint16_t peer, uint16_t mtu_bytes);
+/** Are there SAs to seal with and a next hop to send to? */
+bool cw_peer_ready(const struct cw_peer_table *table, uint16_t peer);
 uint16_t cw_peer_find(const struct cw_peer_table *table, const struct cw_node_id *node);
 
 /** An unused SPI for an inbound SA of this worker; the tag differs from the slot's last ones.

@@ -9,6 +9,7 @@
  *
  * Pointers are valid until the worker's next quiescent state.
  */
+#include <cw_channel.h>
 #include <cw_esp.h>
 
 #include "cw_crypto.h"
@@ -103,8 +104,17 @@ struct cw_sa_set {
 	struct cw_rcu_head rcu;
 } CW_CACHE_ALIGNED;
 
-/** Bytes of Ethernet, IPv4 and UDP in front of ESP. */
-#define CW_OUTER_BYTES 42u
+/** Bytes of Ethernet, IPv4 and UDP in front of ESP; over a relay ChannelData comes behind them. */
+#define CW_OUTER_BYTES	   42u
+#define CW_OUTER_BYTES_MAX (CW_OUTER_BYTES + CW_CHANNEL_BYTES)
+
+/** What becomes of packets to a peer. */
+enum cw_peer_state {
+	CW_PEER_NO_HOP, /* no next hop yet: they wait in control */
+	CW_PEER_READY,
+	CW_PEER_SETTLING, /* its path became shorter: they wait until settle_tsc, so that none
+			     overtakes those on the longer one */
+};
 
 /** A peer as workers read it; replaced whole when anything but its counters changes. */
 struct cw_peer {
@@ -112,20 +122,23 @@ struct cw_peer {
 	struct cw_sa_set *set; /* NULL: no SA yet */
 	uint32_t outer_sum;    /* ones' complement sum of the ready IPv4 header */
 	uint16_t mtu_bytes;
-	bool have_next_hop;
-	uint8_t outer[CW_OUTER_BYTES]; /* ready: lengths, id, tos and checksum are filled per packet
-					*/
+	uint8_t state;	       /* enum cw_peer_state */
+	uint8_t channel_bytes; /* of ChannelData behind the outer headers: 0, or over a relay 4 */
+	uint8_t outer[CW_OUTER_BYTES_MAX]; /* ready: lengths, tos and checksum are filled per packet
+					    */
 	uint16_t index;
+
+	uint64_t settle_tsc;
 
 	uint8_t site[8];
 	struct cw_node_id node;
-	struct cw_endpoint path;
+	struct cw_endpoint path, via; /* via: where datagrams go, the relay's or the path itself */
 	struct cw_mac next_hop;
 	struct cw_peer_table *table; /* control: set when it dies */
 	struct cw_rcu_head rcu;
 } CW_CACHE_ALIGNED;
 
-_Static_assert(offsetof(struct cw_peer, index) < 64,
+_Static_assert(offsetof(struct cw_peer, index) + sizeof(uint16_t) <= 64,
 	       "what a packet needs of a peer is one cache line");
 
 /**

@@ -3,13 +3,18 @@
 #define CW_PEER_INTERNAL_H
 
 /* What the files of lib/peer share: the table behind the public verbs. */
+#include "cw_channels.h"
 #include "cw_sa.h"
 
 /* Inbound SA slots of one worker: the SPI's 16-bit index. */
 #define SA_SLOTS 65536u
 
+/* Nodes by ID; node IDs are hashes already. */
+#define PEER_BUCKETS 16384u
+
 /* Control's half of a peer. */
 struct peer_control {
+	uint16_t next; /* in its bucket: index + 1; 0: the last */
 	struct cw_sa_in *inbound; /* live ones */
 	struct cw_sa_set *staged; /* outbound generation not switched to yet */
 	uint64_t retired_packets, retired_bytes, retired_rx_packets, retired_rx_bytes;
@@ -30,6 +35,7 @@ struct sa_slots {
 
 struct cw_peer_table {
 	struct cw_peer *peers[CW_PEER_MAX]; /* workers: r */
+	struct cw_channel_index *channels;  /* workers: r; NULL: none */
 	struct sa_slots *slots[CW_SA_WORKERS_MAX];
 	unsigned int workers;
 	const struct cw_crypto_ops *crypto;
@@ -39,6 +45,7 @@ struct cw_peer_table {
 	/* Control only. */
 	struct cw_underlay underlay;
 	struct peer_control control[CW_PEER_MAX];
+	uint16_t buckets[PEER_BUCKETS]; /* by node: index + 1 of the first; 0: none */
 	bool busy[CW_PEER_MAX]; /* live, or dead within its grace period */
 	unsigned int count;
 };

@@ -20,6 +20,7 @@ struct cw_stats {
 	uint64_t rx_packets[CW_SIDE_COUNT], rx_bytes[CW_SIDE_COUNT];
 	uint64_t tx_packets[CW_SIDE_COUNT], tx_bytes[CW_SIDE_COUNT];
 	uint64_t drops[CW_DROP_COUNT];
+	uint64_t relayed_packets, relayed_bytes; /* of other pairs */
 	uint64_t punted, injected, handed_over, taken_over;
 	uint64_t arp_replies, dhcp_replies, dns_replies, echo_replies, too_big, forwarded;
 	uint64_t turns, busy_turns, busy_cycles, idle_cycles;

@@ -17,7 +17,8 @@
 #include <cw_sa.h>
 #include <cw_udp.h>
 
-/** Bytes that encap puts in front of an inner packet, and at most behind it. */
+/** Bytes that encap puts in front of an inner packet (over a relay those of the channel too), and
+ * at most behind it. */
 #define CW_TUNNEL_HEAD_BYTES (CW_OUTER_BYTES + 16u)
 #define CW_TUNNEL_TAIL_BYTES (3u + CW_ESP_TRAILER_BYTES + CW_ESP_ICV_BYTES)
 
@@ -57,7 +58,7 @@ static inline void cw_tunnel_write_outer(uint8_t *outer, const struct cw_peer *p
 
 _Static_assert(offsetof(struct cw_peer, outer) + 48 <= sizeof(struct cw_peer) &&
 		       CW_TUNNEL_HEAD_BYTES >= 48,
-	       "48 bytes are copied where 42 are meant");
+	       "48 bytes are copied where 42 or 46 are meant");
 
 /** Padding, its length and the next header as one word, for each length of padding (RFC 4303
  * section 2.4); what is written behind them the ICV replaces. */
@@ -78,7 +79,7 @@ static inline uint64_t cw_tunnel_trailer(unsigned int pad)
  * @p skip bytes on (its Ethernet header goes).
  *
  * @param job out: ready for the engine's seal
- * @return NONE; NO_SA (no next hop), SA_EXPIRED, TOO_BIG (no room in the mbuf)
+ * @return NONE; NO_SA (no next hop any more), SA_EXPIRED, TOO_BIG (no room in the mbuf)
  */
 static inline enum cw_drop cw_tunnel_encap(struct rte_mbuf *m, unsigned int skip,
 					   const struct cw_peer *peer, struct cw_sa_out *sa,
@@ -86,23 +87,28 @@ static inline enum cw_drop cw_tunnel_encap(struct rte_mbuf *m, unsigned int skip
 {
 	unsigned int inner = m->data_len - skip, pad = cw_esp_padding(inner);
 	unsigned int start = m->data_off + skip, sealed = inner + pad + CW_ESP_TRAILER_BYTES;
+	unsigned int head = CW_TUNNEL_HEAD_BYTES + peer->channel_bytes;
 	uint8_t *ip = (uint8_t *)m->buf_addr + start;
 	uint64_t trailer = cw_tunnel_trailer(pad), seq = sa->seq + 1;
 	rte_be64_t iv = rte_cpu_to_be_64(seq);
 	rte_be32_t seq_lo = (rte_be32_t)(iv >> 32);
 
-	if (CW_UNLIKELY(!peer->have_next_hop))
+	if (CW_UNLIKELY(peer->state == CW_PEER_NO_HOP))
 		return CW_DROP_NO_SA;
 	if (CW_UNLIKELY(seq > CW_SA_PACKETS_MAX))
 		return CW_DROP_SA_EXPIRED;
-	if (CW_UNLIKELY(start < CW_TUNNEL_HEAD_BYTES ||
-			start + inner + CW_TUNNEL_TAIL_BYTES > m->buf_len))
+	if (CW_UNLIKELY(start < head || start + inner + CW_TUNNEL_TAIL_BYTES > m->buf_len))
 		return CW_DROP_TOO_BIG;
 	cw_count(&sa->seq, 1);
 	cw_count(&sa->bytes, inner);
 	memcpy(ip + inner, &trailer, sizeof(trailer));
-	cw_tunnel_write_outer(ip - CW_TUNNEL_HEAD_BYTES, peer, ip,
-			      CW_UDP_BYTES + 16 + sealed + CW_ESP_ICV_BYTES);
+	cw_tunnel_write_outer(ip - head, peer, ip,
+			      CW_UDP_BYTES + peer->channel_bytes + 16 + sealed + CW_ESP_ICV_BYTES);
+	if (CW_UNLIKELY(peer->channel_bytes != 0)) {
+		rte_be16_t bytes = cw_cpu_to_be_16((uint16_t)(16 + sealed + CW_ESP_ICV_BYTES));
+
+		memcpy(ip - 16 - 2, &bytes, sizeof(bytes));
+	}
 	memcpy(ip - 16, &sa->spi_be, 4);
 	memcpy(ip - 12, &seq_lo, 4);
 	memcpy(ip - 8, &iv, 8);
@@ -110,8 +116,8 @@ static inline enum cw_drop cw_tunnel_encap(struct rte_mbuf *m, unsigned int skip
 	job->len = sealed;
 	job->icv = ip + sealed;
 	cw_tunnel_fill_job(job, sa->session, sa->salt, sa->spi_be, iv);
-	m->data_off = (uint16_t)(start - CW_TUNNEL_HEAD_BYTES);
-	m->data_len = (uint16_t)(CW_TUNNEL_HEAD_BYTES + sealed + CW_ESP_ICV_BYTES);
+	m->data_off = (uint16_t)(start - head);
+	m->data_len = (uint16_t)(head + sealed + CW_ESP_ICV_BYTES);
 	m->pkt_len = m->data_len;
 	return CW_DROP_NONE;
 }

@@ -4,21 +4,35 @@
  * that says what comes (a frame as it is from the LAN or the WAN, in one or two segments; an inner
  * packet that the peer sealed rightly; a packet that control gives back), two bytes of length, the
  * bytes. Promises: every packet ends once (sent, punted, dropped by name, or handed over), every
- * mbuf comes back, nothing leaves the WAN side but ESP, and no inner packet leaves the LAN side to
- * a host that has no binding.
+ * mbuf comes back, nothing leaves the WAN side but ESP to the peer and
+ * what is relayed, which is ESP in a channel to one of the two, and no inner packet leaves the LAN
+ * side to a host that has no binding.
  */
 #include <stdlib.h>
 #include <string.h>
 
+#include <cw_channels.h>
 #include <cw_eth.h>
 #include <cw_ip4.h>
+#include <cw_udp.h>
 #include <rig.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define RECORDS_MAX 16u
 
-enum record { LAN, WAN, LAN_SPLIT, WAN_SPLIT, SEALED, BACK_OUT, BACK_IN, BACK_FRAME, RECORD_COUNT };
+enum record {
+	LAN,
+	WAN,
+	LAN_SPLIT,
+	WAN_SPLIT,
+	SEALED,
+	BACK_OUT,
+	BACK_IN,
+	BACK_FRAME,
+	CHANNEL, /* marked by a bit of its own: a number, then any datagram, in a frame that is
+		    right around it */
+};
 
 static void stop(void)
 {
@@ -33,6 +47,18 @@ static void put_sealed(struct rig *rig, const uint8_t *data, size_t len)
 		return;
 	memcpy(inner, data, len);
 	rig_put(rig, &rig->wan, frame, rig_sealed(rig, frame, inner, len), 1);
+}
+
+static void put_channel(struct rig *rig, const uint8_t *data, size_t len)
+{
+	uint8_t frame[RIG_FRAME_BYTES_MAX];
+
+	if (len < 1 || len > 1400)
+		return;
+	rig_put(rig, &rig->wan, frame,
+		rig_wan_channel(frame, (uint16_t)(CW_CHANNEL_FIRST + (data[0] & 7)), data + 1,
+				len - 1),
+		1);
 }
 
 /* What control gives back is what a worker once punted: an IPv4 packet that was checked. */
@@ -64,6 +90,9 @@ static unsigned int put(struct rig *rig, enum record what, const uint8_t *data, 
 	case WAN_SPLIT:
 		rig_put(rig, &rig->wan, data, len, what == WAN ? 1 : 2);
 		break;
+	case CHANNEL:
+		put_channel(rig, data, len);
+		break;
 	case SEALED:
 		put_sealed(rig, data, len);
 		break;
@@ -76,11 +105,20 @@ static unsigned int put(struct rig *rig, enum record what, const uint8_t *data, 
 static void check_wan(const struct rig_frame *f)
 {
 	struct cw_ip4_header ip;
+	struct cw_channel channel;
 
 	CW_ASSERT(cw_ip4_parse_header(f->bytes + CW_ETH_BYTES, f->len - CW_ETH_BYTES, &ip) ==
 		  CW_DROP_NONE);
-	CW_ASSERT(ip.proto == CW_IP_PROTO_UDP && ip.dst == rte_cpu_to_be_32(RIG_PEER_WAN));
-	CW_ASSERT(f->bytes[42] >= 128 && f->bytes[42] < 255 && f->len <= 1514);
+	CW_ASSERT(ip.proto == CW_IP_PROTO_UDP && f->len <= RIG_FRAME_BYTES_MAX);
+	if (f->bytes[42] >= 128) {
+		CW_ASSERT(ip.dst == rte_cpu_to_be_32(RIG_PEER_WAN) && f->bytes[42] < 255);
+		return;
+	}
+	CW_ASSERT(cw_channel_parse(f->bytes + 42, f->len - 42, &channel) == CW_DROP_NONE);
+	CW_ASSERT(f->len == CW_CHANNEL_OUTER_BYTES + channel.bytes && ip.ttl > 0);
+	CW_ASSERT(cw_wan_classify(f->bytes + 46, channel.bytes) == CW_WAN_ESP);
+	CW_ASSERT(ip.dst ==
+		  rte_cpu_to_be_32(channel.number == RIG_TO_NEAR ? RIG_PEER_WAN : RIG_THIRD_WAN));
 }
 
 static uint64_t ended(const struct rig *rig)
@@ -109,7 +147,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 		if (len > size - 3)
 			len = size - 3;
-		in += put(&rig, (enum record)(data[0] % RECORD_COUNT), data + 3, len);
+		in += put(&rig, data[0] & 0x40 ? CHANNEL : (enum record)(data[0] % CHANNEL),
+			  data + 3, len);
 		if (data[0] & 0x80) {
 			rig_turn(&rig);
 			if (rig.wan.sent != sent)

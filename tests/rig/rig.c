@@ -10,12 +10,14 @@
 #include <rte_eal.h>
 #include <rte_ring.h>
 
+#include <cw_channels.h>
 #include <cw_crypto_engines.h>
 #include <cw_eth.h>
 #include <cw_tunnel.h>
 #include <cw_udp.h>
 
-#define MBUFS 255u
+/* More than a worker keeps back. */
+#define MBUFS 2047u
 
 const struct cw_mac rig_host_mac = {{2, 0, 0, 0, 0, 5}};
 const struct cw_mac rig_wan_mac = {{4, 0, 0, 0, 0, 1}};
@@ -167,6 +169,22 @@ static void add_peers(struct rig *rig)
 	add_route(rig, RIG_STRANGE, CW_ROUTE_REMOTE, rig->near, 3);
 }
 
+static void add_channels(struct rig *rig)
+{
+	struct cw_endpoint near = {.family = CW_FAMILY_IPV4,
+				   .port = rte_cpu_to_be_16(RIG_WAN_PORT),
+				   .ip4 = rte_cpu_to_be_32(RIG_PEER_WAN)};
+	struct cw_endpoint third = near;
+	struct cw_channel_params all[3];
+
+	third.ip4 = rte_cpu_to_be_32(RIG_THIRD_WAN);
+	all[0] = (struct cw_channel_params){near, RIG_FROM_NEAR, true, third, 0x4004, rig_peer_mac};
+	all[1] = (struct cw_channel_params){third, RIG_FROM_THIRD, true,
+					    near,  RIG_TO_NEAR,	   rig_peer_mac};
+	all[2] = (struct cw_channel_params){.from = near, .number = RIG_FOR_US};
+	CW_ASSERT(cw_channels_publish(rig->peers, all, 3, RIG_RELAY_BYTES_S, 1000000000) == 0);
+}
+
 static void make_view(struct rig *rig)
 {
 	rig->deadline.session_tsc = UINT64_MAX;
@@ -233,6 +251,7 @@ void rig_open(struct rig *rig, bool sees_own_frames, bool owns_address)
 	make_view(rig);
 	add_hosts(rig);
 	add_peers(rig);
+	add_channels(rig);
 	make_worker(rig, sees_own_frames, owns_address);
 }
 
@@ -332,6 +351,16 @@ size_t rig_wan_udp(uint8_t *frame, const void *payload, size_t len)
 			 rte_cpu_to_be_32(RIG_WAN), rte_cpu_to_be_16(RIG_WAN_PORT),
 			 rte_cpu_to_be_16(RIG_WAN_PORT), (uint16_t)len);
 	return CW_ETH_BYTES + CW_IP4_BYTES + CW_UDP_BYTES + len;
+}
+
+size_t rig_wan_channel(uint8_t *frame, uint16_t number, const void *payload, size_t len)
+{
+	uint8_t framed[RIG_FRAME_BYTES_MAX];
+
+	CW_ASSERT(len + CW_CHANNEL_OUTER_BYTES <= sizeof(framed));
+	cw_channel_write(framed, number, (uint16_t)len);
+	memcpy(framed + CW_CHANNEL_BYTES, payload, len);
+	return rig_wan_udp(frame, framed, len + CW_CHANNEL_BYTES);
 }
 
 struct cw_sa_out *rig_twin_sa(struct rig *rig)

@@ -32,7 +32,15 @@
 #define RIG_WAN	     UINT32_C(0xc6336402)
 #define RIG_PEER_WAN UINT32_C(0xcb007102)
 #define RIG_WAN_PORT 7845
-#define RIG_WORKERS  2u
+/* We relay between the near peer's link and a third node's: what comes from one by its number
+ * leaves to the other by the other's. A channel of the near peer's link ends here. */
+#define RIG_THIRD_WAN	  UINT32_C(0xcb007103)
+#define RIG_FROM_NEAR	  0x4000
+#define RIG_TO_NEAR	  0x4001
+#define RIG_FROM_THIRD	  0x4005
+#define RIG_FOR_US	  0x4006
+#define RIG_RELAY_BYTES_S 125000000u
+#define RIG_WORKERS	  2u
 
 struct rig_frame {
 	size_t len;
@@ -86,6 +94,8 @@ size_t rig_lan_ip(uint8_t *frame, uint32_t src, uint32_t dst, uint16_t fragment,
 		  size_t payload);
 size_t rig_wan_udp(uint8_t *frame, const void *payload, size_t len);
 /* What the near peer would send: inner packet sealed with the twin's SA. */
+/* The same inside a channel of the near peer's link. */
+size_t rig_wan_channel(uint8_t *frame, uint16_t number, const void *payload, size_t len);
 size_t rig_sealed(struct rig *rig, uint8_t *frame, const void *inner, size_t len);
 struct cw_sa_out *rig_twin_sa(struct rig *rig);
 

@@ -122,7 +122,11 @@ static void move(struct peers *x, const struct one_peer *p, uint64_t version)
 
 	path_of(p->id, version, &path);
 	mac_of(path.ip4, &mac);
-	CW_ASSERT(cw_peer_move(x->table, p->index, &path) == 0);
+	/* Its next hop at once, or later as a neighbour's answer comes. */
+	CW_ASSERT(cw_peer_move(x->table, p->index,
+			       &(struct cw_peer_path){.path = path,
+						      .next_hop = version % 2 ? &mac : NULL,
+						      .mtu_bytes = 1420}) == 0);
 	cw_peer_set_next_hop(x->table, p->index, &mac);
 }
 
@@ -164,7 +168,8 @@ static void check_peer(const struct cw_peer *p, uint16_t index)
 	if (outer_ip != p->path.ip4)
 		broken("ready headers of another path", id, outer_ip, p->path.ip4);
 	mac_of(p->path.ip4, &mac);
-	if (p->have_next_hop && (!cw_mac_equal(&p->next_hop, &mac) || memcmp(p->outer, mac.b, 6)))
+	if (p->state != CW_PEER_NO_HOP &&
+	    (!cw_mac_equal(&p->next_hop, &mac) || memcmp(p->outer, mac.b, 6)))
 		broken("next hop of another path", id, outer_ip, p->path.ip4);
 }
 

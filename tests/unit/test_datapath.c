@@ -140,8 +140,11 @@ static void test_the_guard_and_the_lookup(void)
 	lan_drop(len, CW_DROP_LOCAL_DESTINATION);
 	len = rig_lan_ip(frame, RIG_BOUND, RIG_NOBODY, 0, 17, 20);
 	lan_drop(len, CW_DROP_NO_MAPPING);
-	len = rig_lan_ip(frame, RIG_BOUND, RIG_KEYLESS, 0, 17, 20);
-	lan_drop(len, CW_DROP_NO_SA);
+	/* Not linked yet: control holds it until it is. */
+	rig_put(&rig, &rig.lan, frame, rig_lan_ip(frame, RIG_BOUND, RIG_KEYLESS, 0, 17, 20), 1);
+	rig_turn(&rig);
+	CU_ASSERT_EQUAL(rig.punted, 1);
+	CU_ASSERT_EQUAL(rig.last_punt, CW_PUNT_MISS);
 	len = rig_lan_ip(frame, RIG_BOUND, RIG_SERVICE, 0, 6, 20);
 	lan_drop(len, CW_DROP_SERVICE_PORT);
 	rig.deadline.session_tsc = 1;
@@ -185,10 +188,16 @@ static void test_an_sa_at_its_end(void)
 {
 	struct cw_sa_out *sa = cw_sa_pick(cw_peer_at(rig.peers, rig.near), 0, RIG_WORKERS, 0);
 	uint64_t seq = sa->seq;
+	struct cw_sa_set *set;
 
 	EVP_CIPHER_CTX *none = EVP_CIPHER_CTX_new();
 	uint8_t session[64];
 
+	/* A set that has none for this worker. */
+	set = cw_peer_at(rig.peers, rig.near)->set;
+	set->K = 0;
+	lan_drop(good(), CW_DROP_NO_SA);
+	set->K = 1;
 	sa->seq = CW_SA_PACKETS_MAX;
 	lan_drop(good(), CW_DROP_SA_EXPIRED);
 	sa->seq = seq;
