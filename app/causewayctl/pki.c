@@ -63,7 +63,8 @@ static const char help[] =
 	"Anywhere:\n"
 	"  bundle --out FILE CA.crt CA.crt...                several CAs to trust\n"
 	"  show FILE... [--json]\n"
-	"WHAT: [--site S] [--namespace NS]... [--role gateway|witness|relay|workstation|operator]...\n"
+	"WHAT: [--site S] [--namespace NS]... [--group G]... [--role ROLE]...\n"
+	"      (ROLE: gateway, witness, relay, workstation, operator)\n"
 	"      [--days N | --until YYYY-MM-DDThh:mm:ssZ]\n"
 	"Passphrase of the CA's key: --passphrase-fd N, --passphrase-file FILE, or asked for.\n"
 	"      init: --no-passphrase leaves the key in clear; passphrase: --new-passphrase-fd, -file\n"
@@ -75,6 +76,14 @@ static bool add_uri(struct pki_arguments *a, const char *kind, const char *value
 		return false;
 	snprintf(a->uris[a->uri_count++], PKI_URI_BYTES, "causeway:%s:%s", kind, value);
 	return true;
+}
+
+bool pki_names_site(const struct pki_arguments *a)
+{
+	for (size_t i = 0; i < a->uri_count; i++)
+		if (strncmp(a->uris[i], "causeway:site:", strlen("causeway:site:")) == 0)
+			return true;
+	return false;
 }
 
 static bool known_role(const char *role)
@@ -148,7 +157,13 @@ static int take(struct pki_arguments *a, const char *opt, const char *value)
 				"pki: --role %s: gateway, witness, relay, workstation or operator",
 				value);
 		a->has_role = true;
-	} else if (strcmp(opt, "--site") == 0 || strcmp(opt, "--namespace") == 0) {
+	} else if (strcmp(opt, "--site") == 0 || strcmp(opt, "--namespace") == 0 ||
+		   strcmp(opt, "--group") == 0) {
+		if (strcmp(opt, "--site") == 0 && pki_names_site(a))
+			return pki_complain(CTL_USAGE, "pki: --site %s: one site per node", value);
+		if (strcmp(opt, "--group") == 0 && strlen(value) >= CW_IDENTITY_GROUP_BYTES)
+			return pki_complain(CTL_USAGE, "pki: --group %s: at most %u characters",
+					    value, CW_IDENTITY_GROUP_BYTES - 1);
 		if (!add_uri(a, opt + 2, value))
 			return pki_complain(CTL_USAGE, "pki: %s %s: 1 to 63 of a-z 0-9 - . _", opt,
 					    value);

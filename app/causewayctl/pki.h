@@ -46,6 +46,9 @@ struct pki_arguments {
 /* pki.c: one line on standard error, then `code`. */
 __attribute__((format(printf, 2, 3))) int pki_complain(int code, const char *fmt, ...);
 
+/* One is all a node can have. */
+bool pki_names_site(const struct pki_arguments *a);
+
 /* pki_x509.c: what is made. NULL: libcrypto could not. */
 EVP_PKEY *pki_key_new(void);
 /* issuer NULL: a CA that signs itself. */

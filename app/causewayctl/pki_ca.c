@@ -309,7 +309,7 @@ int pki_issue(struct pki_arguments *a)
 	if (a->dir == NULL || a->name == NULL)
 		return pki_complain(
 			CTL_USAGE,
-			"pki issue --dir DIR --name NODE [--site S] [--namespace NS]... [--role R]...");
+			"pki issue --dir DIR --name NODE [--site S] [--namespace NS]... [--group G]... [--role R]...");
 	rc = check_name(a->name);
 	if (rc == CTL_OK)
 		rc = read_until(a, &subject.until);
@@ -380,6 +380,8 @@ static int take_uris(struct pki_arguments *a, const GENERAL_NAMES *names)
 			continue;
 		if (a->uri_count >= PKI_URIS_MAX - 2 || strlen(uri) >= PKI_URI_BYTES)
 			return pki_complain(CTL_FAILURE, "pki: too many names for one certificate");
+		if (strncmp(uri, "causeway:site:", 14) == 0 && pki_names_site(a))
+			return pki_complain(CTL_FAILURE, "pki: two sites are named: one per node");
 		if (strncmp(uri, "causeway:role:", 14) == 0)
 			a->has_role = true;
 		snprintf(a->uris[a->uri_count++], PKI_URI_BYTES, "%s", uri);
@@ -410,7 +412,7 @@ static int requested_names(struct pki_arguments *a, X509_REQ *request)
 			fprintf(stderr, "the request asks for %s\n", asked.uris[i]);
 		rc = pki_complain(
 			CTL_USAGE,
-			"pki sign: say what is granted (--site, --namespace, --role), or --as-requested");
+			"pki sign: say what is granted (--site, --namespace, --group, --role), or --as-requested");
 	}
 	GENERAL_NAMES_free(names);
 	sk_X509_EXTENSION_pop_free(extensions, X509_EXTENSION_free);
@@ -456,8 +458,9 @@ int pki_sign(struct pki_arguments *a)
 
 	if (a->file_count != 1)
 		return pki_complain(CTL_USAGE, "pki sign --dir DIR FILE.csr ...");
-	if (f != NULL)
-		fclose(f);
+	if (f == NULL)
+		return pki_complain(CTL_FAILURE, "%s: %s", a->files[0], strerror(errno));
+	fclose(f);
 	if (request == NULL)
 		return pki_complain(CTL_FAILURE, "%s: no certificate request (PEM) in it",
 				    a->files[0]);

@@ -4,6 +4,7 @@
  * file may hold several; each is shown. What it says is not what is true: nothing is verified here
  * except that a request is signed by its own key.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -112,6 +113,15 @@ static json_t *namespaces_of(const struct cw_identity *id)
 	return list;
 }
 
+static json_t *groups_of(const struct cw_identity *id)
+{
+	json_t *list = json_array();
+
+	for (unsigned int i = 0; i < id->group_count; i++)
+		json_array_append_new(list, json_string(id->groups[i]));
+	return list;
+}
+
 static json_t *show_certificate(X509 *x)
 {
 	uint64_t ends = cw_certificate_not_after(x);
@@ -132,6 +142,7 @@ static json_t *show_certificate(X509 *x)
 		json_object_set_new(o, "node", node_text(&key));
 		json_object_set_new(o, "site", json_string(id.site));
 		json_object_set_new(o, "namespaces", namespaces_of(&id));
+		json_object_set_new(o, "groups", groups_of(&id));
 		json_object_set_new(o, "roles", roles_of(&id));
 	}
 	json_object_set_new(o, "issuer", common_name(X509_get_issuer_name(x)));
@@ -206,7 +217,9 @@ static int show_file(const char *path, json_t *all)
 	FILE *f = fopen(path, "re");
 	size_t before = json_array_size(all);
 
-	while (f != NULL) {
+	if (f == NULL)
+		return pki_complain(CTL_FAILURE, "%s: %s", path, strerror(errno));
+	for (;;) {
 		char *name = NULL, *header = NULL;
 		unsigned char *data = NULL;
 		long len = 0;
@@ -222,8 +235,7 @@ static int show_file(const char *path, json_t *all)
 		OPENSSL_clear_free(data, (size_t)len);
 	}
 	ERR_clear_error();
-	if (f != NULL)
-		fclose(f);
+	fclose(f);
 	return json_array_size(all) > before
 		       ? CTL_OK
 		       : pki_complain(

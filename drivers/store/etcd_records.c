@@ -235,6 +235,116 @@ static bool hosts_parse(const json_t *list, struct cw_namespace_record *out)
 	return true;
 }
 
+static json_t *policy_json(const struct cw_ns_policy *p)
+{
+	json_t *groups = json_array(), *ranges = json_array(), *sites = json_array();
+	json_t *rules = json_array();
+
+	for (unsigned int i = 0; i < p->group_count; i++)
+		json_array_append_new(groups, json_string(p->groups[i]));
+	for (unsigned int i = 0; i < p->range_count; i++)
+		json_array_append_new(ranges, json_pack("[i, o, o]", (int)p->ranges[i].group,
+							ip_json(p->ranges[i].range.first),
+							ip_json(p->ranges[i].range.last)));
+	for (unsigned int i = 0; i < p->site_count; i++)
+		json_array_append_new(
+			sites, json_pack("[i, s]", (int)p->sites[i].group, p->sites[i].name));
+	for (unsigned int i = 0; i < p->rule_count; i++) {
+		const struct cw_ns_rule *r = &p->rules[i];
+
+		json_array_append_new(rules, json_pack("[b, i, i, i, i, i]", r->allow,
+						       (int)r->proto, (int)r->from, (int)r->to,
+						       (int)r->port_first, (int)r->port_last));
+	}
+	return json_pack("{s:b, s:o, s:o, s:o, s:o}", "default_deny", p->default_deny, "groups",
+			 groups, "ranges", ranges, "sites", sites, "rules", rules);
+}
+
+/* A number of at most `max`; UINT32_MAX: it is none. */
+static uint32_t small(const json_t *list, size_t at, uint32_t max)
+{
+	const json_t *item = json_array_get(list, at);
+	json_int_t value = json_integer_value(item);
+
+	return json_is_integer(item) && value >= 0 && value <= max ? (uint32_t)value : UINT32_MAX;
+}
+
+static bool rule_parse(const json_t *json, struct cw_ns_rule *out)
+{
+	uint32_t n[6];
+
+	for (size_t i = 1; i < CW_ARRAY_SIZE(n); i++) {
+		n[i] = small(json, i, i < 4 ? UINT8_MAX : UINT16_MAX);
+		if (n[i] == UINT32_MAX)
+			return false;
+	}
+	*out = (struct cw_ns_rule){.allow = json_is_true(json_array_get(json, 0)),
+				   .proto = (uint8_t)n[1],
+				   .from = (uint8_t)n[2],
+				   .to = (uint8_t)n[3],
+				   .port_first = (uint16_t)n[4],
+				   .port_last = (uint16_t)n[5]};
+	return true;
+}
+
+static bool groups_parse(const json_t *json, struct cw_ns_policy *out)
+{
+	const json_t *groups = json_object_get(json, "groups"),
+		     *sites = json_object_get(json, "sites"), *item;
+	size_t i;
+
+	if (json_array_size(groups) > CW_NS_GROUPS_MAX ||
+	    json_array_size(sites) > CW_NS_GROUP_SITES_MAX)
+		return false;
+	json_array_foreach(groups, i, item)
+	{
+		if (!text_parse(item, out->groups[i], sizeof(out->groups[i])))
+			return false;
+		out->group_count++;
+	}
+	json_array_foreach(sites, i, item)
+	{
+		uint32_t group = small(item, 0, CW_NS_GROUPS_MAX);
+
+		if (group == UINT32_MAX || !text_parse(json_array_get(item, 1), out->sites[i].name,
+						       sizeof(out->sites[i].name)))
+			return false;
+		out->sites[i].group = (uint8_t)group;
+		out->site_count++;
+	}
+	return true;
+}
+
+static bool policy_parse(const json_t *json, struct cw_ns_policy *out)
+{
+	const json_t *ranges = json_object_get(json, "ranges"),
+		     *rules = json_object_get(json, "rules"), *item;
+	size_t i;
+
+	out->default_deny = json_is_true(json_object_get(json, "default_deny"));
+	if (json_array_size(ranges) > CW_NS_GROUP_RANGES_MAX ||
+	    json_array_size(rules) > CW_NS_RULES_MAX || !groups_parse(json, out))
+		return false;
+	json_array_foreach(ranges, i, item)
+	{
+		uint32_t group = small(item, 0, CW_NS_GROUPS_MAX);
+
+		if (group == UINT32_MAX ||
+		    !ip_parse(json_array_get(item, 1), &out->ranges[i].range.first) ||
+		    !ip_parse(json_array_get(item, 2), &out->ranges[i].range.last))
+			return false;
+		out->ranges[i].group = (uint8_t)group;
+		out->range_count++;
+	}
+	json_array_foreach(rules, i, item)
+	{
+		if (!rule_parse(item, &out->rules[i]))
+			return false;
+		out->rule_count++;
+	}
+	return cw_ns_policy_valid(out);
+}
+
 /* What DHCP says beyond the constants every namespace has. */
 static void add_options(json_t *json, const struct cw_namespace_record *ns)
 {
@@ -254,6 +364,7 @@ static void add_options(json_t *json, const struct cw_namespace_record *ns)
 	json_object_set_new(json, "extra", hex_json(ns->extra, ns->extra_bytes));
 	json_object_set_new(json, "classes", classes);
 	json_object_set_new(json, "hosts", hosts_json(ns));
+	json_object_set_new(json, "policy", policy_json(&ns->policy));
 }
 
 static bool options_parse(const json_t *json, struct cw_namespace_record *out)
@@ -263,7 +374,8 @@ static bool options_parse(const json_t *json, struct cw_namespace_record *out)
 
 	out->rapid_commit = json_is_true(json_object_get(json, "rapid_commit"));
 	out->authoritative = json_is_true(json_object_get(json, "authoritative"));
-	if (!hosts_parse(json_object_get(json, "hosts"), out))
+	if (!hosts_parse(json_object_get(json, "hosts"), out) ||
+	    !policy_parse(json_object_get(json, "policy"), &out->policy))
 		return false;
 	if (json_array_size(list) > CW_NS_CLASSES_MAX ||
 	    !boot_parse(json_object_get(json, "boot"), &out->boot) ||

@@ -62,6 +62,9 @@
 	_(ADMIT_SOURCE, "inner source does not belong to the sealing peer's site")                 \
 	_(ADMIT_GEN, "sender's generation of the mapping is stale")                                \
 	_(NOT_HERE, "inner destination is no host of this site")                                   \
+	_(POLICY_OUT, "the namespace's policy does not let this host talk to that one")            \
+	_(POLICY_IN, "a peer sent what the namespace's policy does not let through")               \
+	_(POLICY_MALFORMED, "too short, or a fragment too small, for the policy to judge")         \
 	_(RELAY_CHANNEL, "relay channel that is malformed, or carries what no channel carries")    \
 	_(RELAY_UNKNOWN, "relay channel of a number that no link of ours has")                     \
 	_(RELAY_LINK, "relay channel of another link: its number does not belong to the sender")   \

@@ -31,6 +31,8 @@ struct explain {
 	cw_control_reply_fn reply; /* NULL: the client has gone */
 	void *arg;
 	struct end source, destination;
+	uint8_t proto; /* 0: not said */
+	uint16_t port;
 };
 
 static const char *ip_text(rte_be32_t ip, char out[CW_IP4_TEXT_BYTES])
@@ -217,9 +219,10 @@ static json_t *agreement(const struct cw_control *ctl, const struct end *e)
 static json_t *drops_json(struct cw_control *ctl)
 {
 	static const enum cw_drop of_interest[] = {
-		CW_DROP_SOURCE_UNBOUND, CW_DROP_SOURCE_MAC,	 CW_DROP_NO_MAPPING,
-		CW_DROP_NO_SA,		CW_DROP_TOO_BIG,	 CW_DROP_ESP_AUTH,
-		CW_DROP_ADMIT_SOURCE,	CW_DROP_NOT_HERE,	 CW_DROP_PUNT_LIMIT,
+		CW_DROP_SOURCE_UNBOUND, CW_DROP_SOURCE_MAC,	  CW_DROP_NO_MAPPING,
+		CW_DROP_NO_SA,		CW_DROP_TOO_BIG,	  CW_DROP_ESP_AUTH,
+		CW_DROP_ADMIT_SOURCE,	CW_DROP_NOT_HERE,	  CW_DROP_POLICY_OUT,
+		CW_DROP_POLICY_IN,	CW_DROP_POLICY_MALFORMED, CW_DROP_PUNT_LIMIT,
 		CW_DROP_PUNT_FULL,	CW_DROP_SESSION_DEADLINE};
 	json_t *object = json_object();
 
@@ -231,6 +234,28 @@ static json_t *drops_json(struct cw_control *ctl)
 					    json_integer((json_int_t)n));
 	}
 	return object;
+}
+
+static json_t *policy_json(const struct cw_control *ctl, const struct explain *x, bool here,
+			   bool *passes)
+{
+	const struct cw_route *route = route_of(ctl, here ? x->destination.ip : x->source.ip);
+	struct cw_policy_query q = {.src = x->source.ip,
+				    .dst = x->destination.ip,
+				    .outbound = here,
+				    .peer = route != NULL && route->kind == CW_ROUTE_REMOTE
+						    ? route->peer
+						    : CW_PEER_NONE,
+				    .proto = x->proto,
+				    .port = x->port};
+	json_t *policy;
+	bool pass;
+
+	if (here && q.dst == ctl->view->service_ip)
+		return json_string("of no concern: the gateway itself answers");
+	policy = cw_policy_explain(ctl, &q, &pass);
+	*passes = *passes && pass;
+	return policy;
 }
 
 static json_t *build(struct explain *x)
@@ -256,8 +281,7 @@ static json_t *build(struct explain *x)
 				 : inbound(ctl, x, &passes));
 	json_object_set_new(object, "tables_agree_with_registers", agreement(ctl, far));
 	json_object_set_new(object, "path", path);
-	json_object_set_new(object, "policy",
-			    json_string("hosts of one namespace may talk to each other"));
+	json_object_set_new(object, "policy", policy_json(ctl, x, here, &passes));
 	json_object_set_new(object, "drops_since_start", drops_json(ctl));
 	return json_pack("{s:b, s:o, s:b}", "ok", 1, "status", object, "degraded", !passes);
 }
@@ -303,6 +327,18 @@ static void ask(struct end *e)
 		e->answered = true;
 }
 
+/* Protocol and port, which may be left out. */
+static bool parse_kind(const json_t *args, uint8_t *proto, uint16_t *port)
+{
+	const char *name = json_string_value(json_object_get(args, "proto"));
+	json_int_t number = json_integer_value(json_object_get(args, "port"));
+
+	if (number < 0 || number > UINT16_MAX)
+		return false;
+	*port = (uint16_t)number;
+	return name == NULL || cw_ns_protocol_parse(name, proto);
+}
+
 void cw_explain_query(struct cw_control *ctl, const json_t *request, cw_control_reply_fn reply,
 		      void *arg)
 {
@@ -311,11 +347,16 @@ void cw_explain_query(struct cw_control *ctl, const json_t *request, cw_control_
 	const char *dst = json_string_value(json_object_get(args, "dst"));
 	json_t *error = NULL;
 	struct explain *x = NULL;
+	uint8_t proto = 0;
+	uint16_t port = 0;
 	rte_be32_t from, to;
 
 	if (src == NULL || dst == NULL || cw_ip4_parse(src, &from) < 0 ||
 	    cw_ip4_parse(dst, &to) < 0)
 		error = cw_query_error("usage", "explain: expected two IPv4 addresses");
+	else if (!parse_kind(args, &proto, &port))
+		error = cw_query_error("usage",
+				       "explain: expected tcp PORT, udp PORT, icmp or a number");
 	else if (!ctl->have_ns || ctl->view == NULL)
 		error = cw_query_error("not-ready", "no namespace is served here");
 	else if (ctl->explain_count >= EXPLAINS_MAX)
@@ -326,7 +367,12 @@ void cw_explain_query(struct cw_control *ctl, const json_t *request, cw_control_
 		reply(arg, error);
 		return;
 	}
-	*x = (struct explain){.next = ctl->explains, .ctl = ctl, .reply = reply, .arg = arg};
+	*x = (struct explain){.next = ctl->explains,
+			      .ctl = ctl,
+			      .reply = reply,
+			      .arg = arg,
+			      .proto = proto,
+			      .port = port};
 	x->source = (struct end){.of = x, .ip = from};
 	x->destination = (struct end){.of = x, .ip = to};
 	ctl->explains = x;

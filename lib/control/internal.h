@@ -83,6 +83,7 @@ struct peer_facts {
 	uint64_t up_ns;
 	uint64_t tx_packets; /* as of the last look */
 	uint64_t settle_ns;  /* its packets wait until then; 0: they do not */
+	struct cw_identity groups; /* what it brings to the policy: its site and groups */
 };
 
 struct replayed {
@@ -116,6 +117,7 @@ struct cw_control {
 	bool have_ns, ns_asking;
 	uint64_t ns_ask_ns;
 	struct cw_ns_view *view;
+	struct cw_policy *policy; /* the view's, writable; NULL: none */
 	struct cw_ns_deadline deadline;
 	struct cw_host_table *hosts;
 	struct cw_route_table *routes;
@@ -319,6 +321,28 @@ void cw_explain_destroy(struct cw_control *ctl);
 json_t *cw_ns_create_parse(const json_t *args, struct cw_namespace_record *ns);
 json_t *cw_ns_changes_parse(const json_t *args, struct cw_namespace_record *ns);
 json_t *cw_ns_options_parse(const json_t *args, struct cw_namespace_record *ns);
+/* ns_policy.c: groups and rules. */
+#define CW_NS_RULE_TEXT_BYTES 128u
+/* "any" is 0. */
+bool cw_ns_protocol_parse(const char *text, uint8_t *out);
+json_t *cw_ns_policy_parse(const json_t *args, struct cw_namespace_record *ns);
+json_t *cw_ns_policy_show(const struct cw_ns_policy *policy);
+const char *cw_ns_rule_text(const struct cw_ns_policy *policy, unsigned int rule,
+			    char out[CW_NS_RULE_TEXT_BYTES]);
+
+/* policy.c: the table that workers consult. NULL in *out: everything is allowed. */
+struct cw_policy_query {
+	rte_be32_t src, dst;
+	bool outbound; /* src is here */
+	uint16_t peer; /* who speaks for the other end; CW_PEER_NONE: nobody known */
+	uint8_t proto; /* 0: not said */
+	uint16_t port;
+};
+int cw_policy_build(const struct cw_control *ctl, struct cw_policy **out);
+void cw_policy_retire(struct cw_control *ctl, struct cw_policy *old);
+void cw_policy_peer(struct cw_control *ctl, uint16_t index);
+json_t *cw_policy_explain(const struct cw_control *ctl, const struct cw_policy_query *q,
+			  bool *pass);
 /* The list ("none"): what there was is taken away. */
 bool cw_ns_list_is_none(const json_t *list);
 

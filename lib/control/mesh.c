@@ -71,14 +71,22 @@ static int add_peer(struct cw_control *ctl, const struct cw_identity *identity,
 		return -ENOMEM;
 	cw_identity_site_id(&ctl->config.digest, identity, params.site);
 	err = cw_peer_add(ctl->config.peers, &params, index);
+	if (err == -EEXIST &&
+	    ctl->peers[cw_peer_find(ctl->config.peers, &identity->node)] != NULL) {
+		*index = cw_peer_find(ctl->config.peers, &identity->node);
+		ctl->peers[*index]->groups = *identity;
+		cw_policy_peer(ctl, *index);
+	}
 	if (err < 0) {
 		free(peer);
 		return err;
 	}
 	peer->node = identity->node;
+	peer->groups = *identity;
 	peer->up_ns = ctl->now_ns;
 	ctl->peers[*index] = peer;
 	ctl->peer_count++;
+	cw_policy_peer(ctl, *index);
 	cw_mesh_set_path(ctl, *index, path, 0);
 	return 0;
 }

@@ -242,14 +242,17 @@ json_t *cw_ns_changes_parse(const json_t *args, struct cw_namespace_record *ns)
 		error = parse_hosts(args, ns);
 	if (error == NULL)
 		error = cw_ns_options_parse(args, ns);
+	if (error == NULL)
+		error = cw_ns_policy_parse(args, ns);
 	if (error == NULL && strcmp(router, "none") == 0)
 		ns->router = 0;
 	else if (error == NULL && router[0] != '\0' && cw_ip4_parse(router, &ns->router) < 0)
 		error = cw_query_error("usage", "--router: expected an address or none");
 	if (error == NULL && cw_dht_ns_bytes(ns) > CW_DHT_VALUE_BYTES)
-		error = cw_query_error("too-large",
-				       "the record would be longer than %u bytes: fewer options",
-				       CW_DHT_VALUE_BYTES);
+		error = cw_query_error(
+			"too-large",
+			"the record would be longer than %u bytes: fewer options, groups or rules",
+			CW_DHT_VALUE_BYTES);
 	return error;
 }
 

@@ -78,14 +78,14 @@ json_t *cw_show_namespace(const struct cw_namespace_record *ns)
 		json_array_append_new(reserved, json_string(range));
 	}
 	snprintf(subnet, sizeof(subnet), "%s/%u", cw_ip4_format(ns->subnet.ip, ip), ns->subnet.len);
-	return json_pack("{s:s, s:s, s:s, s:i, s:i, s:i, s:s, s:s, s:o, s:o, s:o, s:I}", "name",
-			 ns->name, "subnet", subnet, "service_address",
+	return json_pack("{s:s, s:s, s:s, s:i, s:i, s:i, s:s, s:s, s:o, s:o, s:o, s:o, s:I}",
+			 "name", ns->name, "subnet", subnet, "service_address",
 			 cw_ip4_format(cw_namespace_service_ip(ns), service), "lease_s",
 			 (int)ns->lease_s, "lease_longest_s", (int)ns->lease_longest_s, "mtu",
 			 (int)ns->mtu_bytes, "domain", ns->domain, "names",
 			 policies[ns->name_policy % CW_NAMES_POLICY_COUNT], "upstream", upstream,
-			 "reserved", reserved, "dhcp", show_dhcp(ns), "version",
-			 (json_int_t)ns->ver);
+			 "reserved", reserved, "dhcp", show_dhcp(ns), "policy",
+			 cw_ns_policy_show(&ns->policy), "version", (json_int_t)ns->ver);
 }
 
 /* What hangs on the voters (dht.md section 7). */

@@ -157,6 +157,10 @@ int cw_control_set_identity(struct cw_control *ctl, const struct cw_identity *id
 	    strcmp(identity->site, ctl->config.identity.site) != 0)
 		return -EINVAL;
 	ctl->config.identity = *identity;
+	/* The policy may know its groups. */
+	if (ctl->view != NULL && cw_view_publish(ctl) < 0)
+		cw_log(ctl->config.log, CW_LOG_ERROR, CW_CONTROL_MODULE,
+		       "no memory for the policy with the new certificate's groups");
 	ctl->config.issuer_ends_unix_s = issuer_ends_unix_s;
 	ctl->expiry_look_ns = ctl->now_ns;
 	cw_links_renew(ctl->links, CW_RENEW_SPREAD_NS, ctl->now_ns);

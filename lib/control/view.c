@@ -129,11 +129,14 @@ int cw_view_publish(struct cw_control *ctl)
 {
 	const struct cw_namespace_record *ns = &ctl->ns;
 	struct cw_ns_view *old = ctl->view, *view = calloc(1, sizeof(*view));
+	struct cw_policy *old_policy = ctl->policy, *policy = NULL;
 	int err;
 
 	if (view == NULL)
 		return -ENOMEM;
 	err = create_tables(ctl);
+	if (err == 0)
+		err = cw_policy_build(ctl, &policy);
 	if (err < 0) {
 		free(view);
 		return err;
@@ -158,11 +161,14 @@ int cw_view_publish(struct cw_control *ctl)
 	view->rapid_commit = ns->rapid_commit;
 	put_options(view, ns);
 	put_classes(view, ns);
+	view->policy = policy;
 
+	ctl->policy = policy;
 	ctl->view = view;
 	ctl->ops.publish_view(ctl->ctx, view->vlan, view);
 	if (old != NULL)
 		cw_rcu_retire(ctl->config.rcu, &old->rcu, free_view);
+	cw_policy_retire(ctl, old_policy);
 	return 0;
 }
 
@@ -175,4 +181,6 @@ void cw_view_withdraw(struct cw_control *ctl)
 	ctl->view = NULL;
 	ctl->ops.publish_view(ctl->ctx, old->vlan, NULL);
 	cw_rcu_retire(ctl->config.rcu, &old->rcu, free_view);
+	cw_policy_retire(ctl, ctl->policy);
+	ctl->policy = NULL;
 }

@@ -34,9 +34,11 @@ static bool look_again(struct cw_worker *w, struct rte_mbuf *m, const struct cw_
 		drop(w, m, CW_DROP_NOT_HERE);
 	else if (late)
 		drop(w, m, CW_DROP_SESSION_DEADLINE);
-	else if (host->state == CW_HOST_BOUND)
+	else if (host->state == CW_HOST_BOUND) {
+		/* The policy asks who speaks for the source, not who sent it on. */
+		f->peer = route->peer;
 		return true;
-	else {
+	} else {
 		f->host = host;
 		lane_add(&w->forward, m);
 	}

@@ -82,6 +82,7 @@ enum stage {
 	STAGE_GUARD,
 	STAGE_DNS,
 	STAGE_LOOKUP,
+	STAGE_POLICY,
 	STAGE_MTU,
 	STAGE_SEAL,
 	STAGE_TX,
@@ -158,6 +159,8 @@ void stage_dhcp(struct cw_worker *w, struct lane *l);
 void stage_guard(struct cw_worker *w, struct lane *l);
 void stage_dns(struct cw_worker *w, struct lane *l);
 void stage_lookup(struct cw_worker *w, struct lane *l);
+/* Both ways: on the way out behind lookup, on the way in behind admit. */
+void stage_policy(struct cw_worker *w, struct lane *l, bool outbound);
 void stage_mtu(struct cw_worker *w, struct lane *l);
 /* The same for packets that waited long enough. */
 void stage_mtu_settled(struct cw_worker *w, struct lane *l);

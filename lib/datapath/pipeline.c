@@ -4,12 +4,11 @@
  *
  *   LAN -> WAN   rx -> classify -> arp | dhcp (answered in the same mbuf, sent back)
  *                               -> ip: guard -> dns (to the service address; sent back)
- *                                            -> lookup -> mtu -> seal -> tx
+ *                                            -> lookup -> policy -> mtu -> seal -> tx
  *   WAN -> LAN   rx -> demux    -> stun | dtls -> punted
  *                               -> relay: to another link's endpoint, or esp
- *                               -> esp: open -> admit -> decap -> tx
- *                                                     -> forward (the host moved) -> mtu -> seal ->
- * tx
+ *                               -> esp: open -> admit -> policy -> decap -> tx
+ *                                           -> forward (the host moved) -> mtu -> seal -> tx
  *
  * Where a port has fewer queues than there are workers, packets cross between workers (handover.c).
  * Each stage is one file and one function over a lane. It keeps the packets it likes at the front,
@@ -19,11 +18,14 @@
 #include "internal.h"
 
 static const char *const names[STAGE_COUNT] = {
-	[STAGE_RX] = "rx",	   [STAGE_CLASSIFY] = "classify", [STAGE_ARP] = "arp",
-	[STAGE_DHCP] = "dhcp",	   [STAGE_DNS] = "dns",		  [STAGE_GUARD] = "guard",
-	[STAGE_LOOKUP] = "lookup", [STAGE_MTU] = "mtu",		  [STAGE_SEAL] = "seal",
-	[STAGE_TX] = "tx",	   [STAGE_DEMUX] = "demux",	  [STAGE_OPEN] = "open",
-	[STAGE_ADMIT] = "admit",   [STAGE_DECAP] = "decap",	  [STAGE_FORWARD] = "forward",
+	[STAGE_RX] = "rx",	   [STAGE_CLASSIFY] = "classify",
+	[STAGE_ARP] = "arp",	   [STAGE_DHCP] = "dhcp",
+	[STAGE_DNS] = "dns",	   [STAGE_GUARD] = "guard",
+	[STAGE_LOOKUP] = "lookup", [STAGE_MTU] = "mtu",
+	[STAGE_SEAL] = "seal",	   [STAGE_POLICY] = "policy",
+	[STAGE_TX] = "tx",	   [STAGE_DEMUX] = "demux",
+	[STAGE_OPEN] = "open",	   [STAGE_ADMIT] = "admit",
+	[STAGE_DECAP] = "decap",   [STAGE_FORWARD] = "forward",
 	[STAGE_INJECT] = "inject",
 };
 
@@ -43,6 +45,8 @@ void pipeline_carry(struct cw_worker *w, struct lane *ip)
 	}
 	stage_lookup(w, ip);
 	stage_done(w, STAGE_LOOKUP, ip->n);
+	stage_policy(w, ip, true);
+	stage_done(w, STAGE_POLICY, ip->n);
 	stage_mtu(w, ip);
 	stage_done(w, STAGE_MTU, ip->n);
 	stage_seal(w, ip);
@@ -72,6 +76,8 @@ void pipeline_inbound_opened(struct cw_worker *w, struct lane *in)
 	w->forward.n = 0;
 	stage_admit(w, in);
 	stage_done(w, STAGE_ADMIT, in->n);
+	stage_policy(w, in, false);
+	stage_done(w, STAGE_POLICY, in->n);
 	stage_decap(w, in);
 	stage_done(w, STAGE_DECAP, in->n);
 	if (CW_UNLIKELY(w->forward.n > 0)) {

@@ -172,7 +172,7 @@ static void pack_ns_options(const struct cw_namespace_record *ns, struct packed_
 	}
 }
 
-static void pack_ns(const struct cw_namespace_record *ns, struct packed_record *p)
+static void pack_ns(struct arena *a, const struct cw_namespace_record *ns, struct packed_record *p)
 {
 	causeway__dht__namespace__init(&p->ns);
 	p->ns.name = (char *)(uintptr_t)ns->name;
@@ -200,11 +200,12 @@ static void pack_ns(const struct cw_namespace_record *ns, struct packed_record *
 	memcpy(p->upstream, ns->upstream, sizeof(p->upstream));
 	p->ns.name_policy = ns->name_policy;
 	pack_ns_options(ns, p);
+	policy_pack(a, &ns->policy, &p->ns);
 	p->record.value_case = CAUSEWAY__DHT__RECORD__VALUE_NS;
 	p->record.ns = &p->ns;
 }
 
-static void pack_value(const struct record *r, struct packed_record *p)
+static void pack_value(struct arena *a, const struct record *r, struct packed_record *p)
 {
 	switch (r->kind) {
 	case RECORD_SESSION:
@@ -226,7 +227,7 @@ static void pack_value(const struct record *r, struct packed_record *p)
 		p->record.client = &p->client;
 		break;
 	case RECORD_NS:
-		pack_ns(&r->ns, p);
+		pack_ns(a, &r->ns, p);
 		break;
 	case RECORD_NAME:
 		causeway__dht__name__init(&p->name);
@@ -282,7 +283,7 @@ Causeway__Dht__Record *record_pack(struct arena *a, const struct record *r, uint
 		p->stamp.seq = stamp->seq;
 		p->record.stamp = &p->stamp;
 	}
-	pack_value(r, p);
+	pack_value(a, r, p);
 	return &p->record;
 }
 
@@ -419,7 +420,7 @@ bool ns_unpack(const Causeway__Dht__Namespace *in, struct cw_namespace_record *o
 	for (size_t i = 0; i < in->n_upstream; i++)
 		out->upstream[out->upstream_count++] = in->upstream[i];
 	out->name_policy = (uint8_t)in->name_policy;
-	return unpack_ns_options(in, out);
+	return unpack_ns_options(in, out) && policy_unpack(in, &out->policy);
 }
 
 static bool unpack_value(const Causeway__Dht__Record *in, struct record *out)

@@ -27,6 +27,9 @@ void packing_header(struct packing *p, const struct slotset *slots, uint64_t epo
 void rid_pack(const struct rid *rid, Causeway__Dht__Rid *out);
 bool rid_unpack(const Causeway__Dht__Rid *in, struct rid *out);
 bool node_unpack(const ProtobufCBinaryData *in, struct cw_node_id *out);
+/* codec_policy.c */
+void policy_pack(struct arena *a, const struct cw_ns_policy *from, Causeway__Dht__Namespace *out);
+bool policy_unpack(const Causeway__Dht__Namespace *in, struct cw_ns_policy *out);
 bool ns_unpack(const Causeway__Dht__Namespace *in, struct cw_namespace_record *out);
 Causeway__Dht__Record *record_pack(struct arena *a, const struct record *r, uint64_t renew_age_ns,
 				   uint64_t open_age_ns, const struct stamp *stamp);

@@ -118,6 +118,42 @@ struct cw_ns_host {
 	rte_be32_t ip;
 };
 
+/**
+ * Policy: groups of hosts, and an ordered list of rules of which the first that fits decides
+ * (cw_policy.h says how). A group's members: addresses, sites, and whatever gateway's certificate
+ * names it.
+ */
+#define CW_NS_GROUPS_MAX       16u
+#define CW_NS_GROUP_NAME_BYTES 32u
+#define CW_NS_GROUP_RANGES_MAX 32u
+#define CW_NS_GROUP_SITES_MAX  8u
+#define CW_NS_SITE_NAME_BYTES  64u
+#define CW_NS_RULES_MAX	       32u
+/** A rule's group that is everybody. */
+#define CW_NS_GROUP_ANY UINT8_MAX
+
+struct cw_ns_rule {
+	bool allow;
+	uint8_t proto;			/* IPv4's number; 0: every */
+	uint8_t from, to;		/* index of a group, or CW_NS_GROUP_ANY */
+	uint16_t port_first, port_last; /* host order; 0 to 65535: every */
+};
+
+struct cw_ns_policy {
+	bool default_deny; /* where no rule fits */
+	uint8_t group_count, range_count, site_count, rule_count;
+	char groups[CW_NS_GROUPS_MAX][CW_NS_GROUP_NAME_BYTES];
+	struct {
+		uint8_t group;
+		struct cw_ip4_range range;
+	} ranges[CW_NS_GROUP_RANGES_MAX];
+	struct {
+		uint8_t group;
+		char name[CW_NS_SITE_NAME_BYTES];
+	} sites[CW_NS_GROUP_SITES_MAX];
+	struct cw_ns_rule rules[CW_NS_RULES_MAX];
+};
+
 struct cw_namespace_record {
 	uint64_t ver;
 	char name[CW_NS_NAME_BYTES];
@@ -136,6 +172,7 @@ struct cw_namespace_record {
 	struct cw_ns_boot boot;
 	uint8_t extra[CW_NS_EXTRA_BYTES];
 	struct cw_ns_class classes[CW_NS_CLASSES_MAX];
+	struct cw_ns_policy policy;
 	uint8_t reserved_count, ntp_count, upstream_count;
 	struct cw_ip4_range reserved[CW_NS_RESERVED_MAX];
 	rte_be32_t ntp[CW_NS_SERVERS_MAX];
@@ -151,6 +188,27 @@ static inline bool cw_ns_extra_valid(const uint8_t *options, size_t len)
 	while (at + 2 <= len && at + 2 + options[at + 1] <= len)
 		at += 2u + options[at + 1];
 	return at == len;
+}
+
+/** Do the policy's numbers name what is there? Counts are within their arrays already. */
+static inline bool cw_ns_policy_valid(const struct cw_ns_policy *p)
+{
+	bool valid = true;
+
+	for (unsigned int i = 0; i < p->range_count; i++)
+		valid = valid && p->ranges[i].group < p->group_count &&
+			rte_be_to_cpu_32(p->ranges[i].range.first) <=
+				rte_be_to_cpu_32(p->ranges[i].range.last);
+	for (unsigned int i = 0; i < p->site_count; i++)
+		valid = valid && p->sites[i].group < p->group_count;
+	for (unsigned int i = 0; i < p->rule_count; i++) {
+		const struct cw_ns_rule *r = &p->rules[i];
+
+		valid = valid && (r->from < p->group_count || r->from == CW_NS_GROUP_ANY) &&
+			(r->to < p->group_count || r->to == CW_NS_GROUP_ANY) &&
+			r->port_first <= r->port_last;
+	}
+	return valid;
 }
 
 /** The service address: lowest usable address of the subnet. */

@@ -16,6 +16,7 @@
 
 struct cw_host_table;
 struct cw_name_table;
+struct cw_policy;
 struct cw_route_table;
 
 /** DHCP options that are the same for every client of the namespace, ready as wire bytes (no 53,
@@ -72,6 +73,7 @@ struct cw_ns_view {
 	uint8_t zone_labels;
 	uint8_t zone[CW_NS_ZONE_BYTES_MAX]; /* wire form, root included */
 	uint32_t zone_serial;
+	const struct cw_policy *policy; /* NULL: everybody may talk to everybody */
 	bool has_upstream; /* other domains are asked for by control; else REFUSED */
 };
 

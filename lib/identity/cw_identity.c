@@ -88,7 +88,8 @@ int cw_identity_add_uri(struct cw_identity *id, const char *uri, size_t len)
 	if (!has_prefix(&uri, &len, "causeway:"))
 		return 0;
 	if (has_prefix(&uri, &len, "site:"))
-		return take_name(uri, len, id->site, sizeof(id->site));
+		return id->site[0] != '\0' ? -EINVAL
+					   : take_name(uri, len, id->site, sizeof(id->site));
 	if (has_prefix(&uri, &len, "role:"))
 		return take_role(id, uri, len);
 	if (has_prefix(&uri, &len, "namespace:")) {
@@ -100,6 +101,16 @@ int cw_identity_add_uri(struct cw_identity *id, const char *uri, size_t len)
 				sizeof(id->namespaces[0]));
 		if (err == 0)
 			id->namespace_count++;
+		return err;
+	}
+	if (has_prefix(&uri, &len, "group:")) {
+		int err;
+
+		if (id->group_count == CW_IDENTITY_GROUPS_MAX)
+			return -ENOSPC;
+		err = take_name(uri, len, id->groups[id->group_count], sizeof(id->groups[0]));
+		if (err == 0)
+			id->group_count++;
 		return err;
 	}
 	if (has_prefix(&uri, &len, "node:")) {

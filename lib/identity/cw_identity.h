@@ -13,6 +13,7 @@
  *   causeway:node:<40 hex digits>   optional, must equal the node ID if present
  *   causeway:site:<name>
  *   causeway:namespace:<name>
+ *   causeway:group:<name>           of the namespace's policy: all its hosts belong to it
  *   causeway:role:gateway|workstation|relay|witness|operator
  */
 #include <cw_ops.h>
@@ -22,6 +23,8 @@
 #define CW_NODE_NAME_BYTES	    64u
 #define CW_IDENTITY_NAMESPACES_MAX  16u
 #define CW_IDENTITY_NAMESPACE_BYTES 64u
+#define CW_IDENTITY_GROUPS_MAX	    8u
+#define CW_IDENTITY_GROUP_BYTES	    32u
 
 enum cw_role {
 	CW_ROLE_GATEWAY = 1 << 0,
@@ -38,6 +41,8 @@ struct cw_identity {
 	uint8_t roles;		       /* enum cw_role bits */
 	uint8_t namespace_count;
 	char namespaces[CW_IDENTITY_NAMESPACES_MAX][CW_IDENTITY_NAMESPACE_BYTES];
+	uint8_t group_count;
+	char groups[CW_IDENTITY_GROUPS_MAX][CW_IDENTITY_GROUP_BYTES];
 	uint64_t not_after_unix_s;
 };
 

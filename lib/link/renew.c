@@ -91,7 +91,9 @@ bool renew_fits(const struct association *a, const struct association *old)
 	/* What a new certificate grants or takes away is not slipped in: the link begins anew. */
 	return strcmp(was->site, is->site) == 0 && was->roles == is->roles &&
 	       was->namespace_count == is->namespace_count &&
-	       memcmp(was->namespaces, is->namespaces, sizeof(was->namespaces)) == 0;
+	       memcmp(was->namespaces, is->namespaces, sizeof(was->namespaces)) == 0 &&
+	       was->group_count == is->group_count &&
+	       memcmp(was->groups, is->groups, sizeof(was->groups)) == 0;
 }
 
 void renew_take_over(struct association *a, struct association *old, uint64_t now_ns)

@@ -148,6 +148,30 @@ int bench_init(struct bench *b)
 	return b->pool == NULL ? -1 : 0;
 }
 
+/* As many rules and ranges as there may be; the packets' own, of 200 hosts, comes last. */
+static int make_policy(struct bench *b)
+{
+	struct cw_policy_source s = {.rule_count = CW_POLICY_RULES_MAX,
+				     .range_count = CW_POLICY_RANGES_MAX};
+
+	for (unsigned int i = 0; i < CW_POLICY_RANGES_MAX; i++)
+		s.ranges[i] = (struct cw_policy_range){(uint8_t)(i % CW_POLICY_GROUPS_MAX),
+						       rte_cpu_to_be_32(LOCAL_IP + 8 * i),
+						       rte_cpu_to_be_32(LOCAL_IP + 8 * i + 6)};
+	for (unsigned int i = 0; i < CW_POLICY_RULES_MAX; i++)
+		s.rules[i] = (struct cw_policy_rule){
+			true,	       CW_IP_PROTO_UDP,		  CW_POLICY_ANY,
+			CW_POLICY_ANY, (uint16_t)(1000 + 10 * i), (uint16_t)(1005 + 10 * i)};
+	s.rules[CW_POLICY_RULES_MAX - 1].port_first = s.rules[CW_POLICY_RULES_MAX - 1].port_last =
+		9;
+	if (cw_policy_compile(&b->policy, &s) < 0)
+		return -1;
+	b->policed_view = b->view;
+	b->policed_view.policy = b->policy;
+	b->policed.view = &b->policed_view;
+	return 0;
+}
+
 static struct rte_ring *make_ring(const char *what, unsigned int peers)
 {
 	char name[32];
@@ -179,6 +203,8 @@ int bench_open(struct bench *b, const struct bench *shared, unsigned int peers)
 				      .hosts = b->hosts,
 				      .routes = b->routes};
 	b->slot.view = &b->view;
+	if (make_policy(b) < 0)
+		return -1;
 	return add_hosts(b) < 0 || add_peers(b) < 0 || add_routes(b) < 0 ? -1 : 0;
 }
 
@@ -190,6 +216,7 @@ void bench_close(struct bench *b)
 	cw_host_table_destroy(b->hosts);
 	cw_route_table_destroy(b->routes);
 	cw_rcu_destroy(b->rcu);
+	cw_policy_free(b->policy);
 	rte_ring_free(b->punt);
 	rte_ring_free(b->inject);
 }

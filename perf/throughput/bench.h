@@ -12,6 +12,7 @@
 
 #include <cw_crypto_engines.h>
 #include <cw_datapath.h>
+#include <cw_policy.h>
 #include <cw_host.h>
 #include <cw_route.h>
 #include <cw_sa.h>
@@ -30,6 +31,8 @@
 #define WINDOW	    1024u
 #define WINDOW_COLD 512u
 #define WARM	    256u
+/* One frame in so many is a hello: 100,000 a second beside 10 million packets. */
+#define FLOOD_EVERY 100u
 /* Windows of one round; a round's figure is their lower quartile. */
 #define WINDOWS_MAX 64u
 
@@ -43,7 +46,9 @@ struct bench {
 	struct cw_route_table *routes;
 	struct cw_ns_view view;
 	struct cw_ns_deadline deadline;
-	struct cw_view_slot slot;
+	struct cw_view_slot slot, policed;
+	struct cw_ns_view policed_view; /* the same, with a policy */
+	struct cw_policy *policy;
 	struct cw_peer_table *peers, *twins; /* twins: the other ends, who seal what we open */
 	unsigned int peer_count;
 	uint16_t peer_index[PEERS_MAX], twin_index[PEERS_MAX];
@@ -57,7 +62,9 @@ struct bench_case {
 	bool inbound;
 	const char *size; /* frame bytes, or "imix" */
 	unsigned int peers;
-	bool cold; /* buffers written by the other core */
+	/* Beside the plain case: buffers written by the other core; the largest policy there can
+	 * be; spoofed ClientHellos among the packets. */
+	enum bench_with { PLAIN, COLD, POLICY, FLOOD, WITH_COUNT } with;
 };
 
 /* A case being driven. */

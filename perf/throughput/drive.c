@@ -17,6 +17,7 @@
 
 #include <cw_eth.h>
 #include <cw_tunnel.h>
+#include <cw_udp.h>
 
 #define FRAMES_MANY 8192u /* small frames: many flows */
 #define FRAMES_FEW  2048u /* large frames, few peers: what fits the second-level cache */
@@ -60,6 +61,29 @@ static int add_inbound(struct drive *d, unsigned int i)
 	return frame == NULL ? -1 : 0;
 }
 
+/* A ClientHello of somebody whose address is made up. */
+static int add_hello(struct drive *d, unsigned int i)
+{
+	static const uint8_t hello[] = {22, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 180, 1};
+	uint8_t *frame = replay_add(&d->port, CW_ETH_BYTES + 28 + 193);
+	const struct cw_mac from = {{4, 0, 0, 0, 0, 2}}, to = {{4, 0, 0, 0, 0, 1}};
+
+	if (frame == NULL)
+		return -1;
+	memset(frame, 0, CW_ETH_BYTES + 28 + 193);
+	cw_eth_write(frame, &to, &from, 0, CW_ETH_P_IP4);
+	memcpy(frame + CW_ETH_BYTES + 28, hello, sizeof(hello));
+	cw_udp_write_ip4(frame + CW_ETH_BYTES, 0, 1, 0, rte_cpu_to_be_32(0x0c000000 + i * 977),
+			 rte_cpu_to_be_32(0xc6336402), rte_cpu_to_be_16((uint16_t)(1024 + i)),
+			 rte_cpu_to_be_16(7845), 193);
+	return 0;
+}
+
+static bool is_hello(const struct drive *d, unsigned int i)
+{
+	return d->what->with == FLOOD && i % FLOOD_EVERY == FLOOD_EVERY - 1;
+}
+
 static int make_frames(struct drive *d)
 {
 	bool many = bench_mean_bytes(d->what->size) < 600 || d->what->peers > 1024;
@@ -70,7 +94,9 @@ static int make_frames(struct drive *d)
 	for (unsigned int p = 0; d->what->inbound && p < d->b->peer_count; p++)
 		cw_peer_at(d->b->twins, d->b->twin_index[p])->set->sa[0]->seq = 0;
 	for (unsigned int i = 0; rc == 0 && i < count; i++)
-		rc = d->what->inbound ? add_inbound(d, i) : add_outbound(d, i);
+		rc = is_hello(d, i)	? add_hello(d, i)
+		     : d->what->inbound ? add_inbound(d, i)
+					: add_outbound(d, i);
 	return rc;
 }
 
@@ -89,7 +115,7 @@ static int make_worker(struct drive *d, struct cw_worker **out, struct cw_stats 
 		.peers = b->peers,
 		.crypto = b->crypto,
 		.engine = b->engine,
-		.view = &b->slot,
+		.view = d->what->with == POLICY ? &b->policed : &b->slot,
 		.stats = stats,
 		.punt = b->punt,
 		.inject = b->inject,
@@ -109,17 +135,23 @@ int drive_open(struct drive *d, struct bench *b, const struct bench_case *what)
 	if (make_frames(d) < 0 || make_worker(d, &d->worker, &d->stats, false) < 0 ||
 	    make_worker(d, &d->staged, &d->staged_stats, true) < 0)
 		return -1;
-	return what->cold ? replay_cold_open(&d->port, 1) : 0;
+	return what->with == COLD ? replay_cold_open(&d->port, 1) : 0;
 }
 
 /* What the port gives next begins at a place from which a whole window can be given. */
 static int prepare(struct drive *d, unsigned int n)
 {
+	struct rte_mbuf *pkts[CW_BURST];
+	unsigned int punted;
+
 	if (d->port.next + n > d->port.count)
 		d->port.next = 0;
+	/* Control, elsewhere, takes what was punted. */
+	while ((punted = cw_punt_dequeue(d->b->punt, pkts, CW_BURST)) > 0)
+		rte_pktmbuf_free_bulk(pkts, punted);
 	for (unsigned int p = 0; d->what->inbound && p < d->b->peer_count; p++)
 		memset(&d->b->inbound[p]->replay, 0, sizeof(d->b->inbound[p]->replay));
-	return d->what->cold ? replay_cold_fill(&d->port, n) : 0;
+	return d->what->with == COLD ? replay_cold_fill(&d->port, n) : 0;
 }
 
 static void run(struct drive *d, struct cw_worker *w, unsigned int n)
@@ -152,7 +184,8 @@ static int lost(const struct drive *d, const struct cw_stats *s)
 /* One window; w NULL: the port alone. @return cycles per packet, 0 if packets were lost. */
 static double window(struct drive *d, struct cw_worker *w)
 {
-	unsigned int n = d->what->cold ? WINDOW_COLD : WINDOW;
+	unsigned int n = d->what->with == COLD ? WINDOW_COLD : WINDOW;
+	unsigned int carried = n;
 	uint64_t began, cycles, sent;
 
 	if (prepare(d, WARM) < 0)
@@ -160,11 +193,13 @@ static double window(struct drive *d, struct cw_worker *w)
 	run(d, w, WARM);
 	if (prepare(d, n) < 0)
 		return 0;
+	for (unsigned int i = 0; w != NULL && i < n; i++)
+		carried -= is_hello(d, d->port.next + i);
 	sent = d->port.sent;
 	began = rte_rdtsc_precise();
 	run(d, w, n);
 	cycles = rte_rdtsc_precise() - began;
-	return d->port.sent - sent == n ? (double)cycles / n : 0;
+	return d->port.sent - sent == carried ? (double)cycles / carried : 0;
 }
 
 static int compare(const void *a, const void *b)
@@ -197,7 +232,7 @@ int drive_round(struct drive *d, unsigned int windows, struct figures *out)
 			return lost(d, whole[i] == 0 ? &d->stats : &d->staged_stats);
 		for (unsigned int s = 0; s < CW_STATS_STAGES_MAX; s++)
 			stages[s][i] = (double)d->staged_stats.stage_cycles[s] /
-				       (WARM + (d->what->cold ? WINDOW_COLD : WINDOW));
+				       (WARM + (d->what->with == COLD ? WINDOW_COLD : WINDOW));
 	}
 	out->whole = lower_quartile(whole, windows);
 	out->engine = lower_quartile(engine, windows);

@@ -36,9 +36,9 @@ struct program {
 };
 
 static void add_case(struct program *p, bool inbound, const char *size, unsigned int peers,
-		     bool cold)
+		     enum bench_with with)
 {
-	p->cases[p->count++] = (struct bench_case){inbound, size, peers, cold};
+	p->cases[p->count++] = (struct bench_case){inbound, size, peers, with};
 }
 
 static void list_cases(struct program *p)
@@ -46,16 +46,23 @@ static void list_cases(struct program *p)
 	for (unsigned int n = 0; n < CW_ARRAY_SIZE(peer_counts); n++)
 		for (unsigned int s = 0; s < CW_ARRAY_SIZE(sizes); s++)
 			for (int inbound = 0; inbound < 2; inbound++) {
-				add_case(p, inbound, sizes[s], peer_counts[n], false);
-				if (peer_counts[n] == 64)
-					add_case(p, inbound, sizes[s], peer_counts[n], true);
+				add_case(p, inbound, sizes[s], peer_counts[n], PLAIN);
+				if (peer_counts[n] != 64)
+					continue;
+				add_case(p, inbound, sizes[s], 64, COLD);
+				add_case(p, inbound, sizes[s], 64, POLICY);
+				if (inbound)
+					add_case(p, inbound, sizes[s], 64, FLOOD);
 			}
 }
 
 static const char *case_name(const struct bench_case *c, char *buf, size_t size)
 {
+	static const char *const with[WITH_COUNT] = {
+		[COLD] = "/cold", [POLICY] = "/policy", [FLOOD] = "/flood"};
+
 	snprintf(buf, size, "%s/%s/%u%s", c->inbound ? "wan-lan" : "lan-wan", c->size, c->peers,
-		 c->cold ? "/cold" : "");
+		 with[c->with] != NULL ? with[c->with] : "");
 	return buf;
 }
 

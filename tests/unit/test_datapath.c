@@ -13,6 +13,7 @@
 #include <cw_dhcp.h>
 #include <cw_eth.h>
 #include <cw_icmp.h>
+#include <cw_policy.h>
 #include <cw_udp.h>
 #include <rig.h>
 
@@ -480,6 +481,45 @@ static void test_hellos_of_the_segment_are_punted(void)
 	wan_drop(len, CW_DROP_WAN_NOT_OURS);
 }
 
+/* From our host to the near one only TCP port 80, and nothing back but answers. */
+static void test_the_policy_on_both_ways(void)
+{
+	const struct cw_policy_source source = {
+		.rule_count = 1,
+		.range_count = 1,
+		.rules = {{true, CW_IP_PROTO_TCP, 0, CW_POLICY_ANY, 80, 80}},
+		.ranges = {{0, rte_cpu_to_be_32(RIG_BOUND), rte_cpu_to_be_32(RIG_BOUND)}}};
+	struct cw_policy *policy;
+	uint8_t ip[64];
+	size_t len;
+
+	CU_ASSERT_EQUAL_FATAL(cw_policy_compile(&policy, &source), 0);
+	rig.view.policy = policy;
+	lan_drop(good(), CW_DROP_POLICY_OUT);
+	wan_drop(sealed(RIG_NEAR, RIG_BOUND, 0), CW_DROP_POLICY_IN);
+	len = rig_lan_ip(frame, RIG_BOUND, RIG_NEAR, 0, CW_IP_PROTO_TCP, 20);
+	memcpy(frame + 34, (const uint8_t[]){9, 9, 0, 80}, 4);
+	frame[34 + 13] = 2;
+	rig_put(&rig, &rig.lan, frame, len, 1);
+	rig_turn(&rig);
+	CU_ASSERT_EQUAL(rig.wan.sent, 1);
+	len = rig_lan_ip(frame, RIG_BOUND, RIG_NEAR, 0, CW_IP_PROTO_TCP, 19);
+	lan_drop(len, CW_DROP_POLICY_MALFORMED);
+	/* The answer, and the same without the flag that makes it one. */
+	memset(ip, 0, sizeof(ip));
+	cw_ip4_write(ip, 0, 20, 1, 0, 64, CW_IP_PROTO_TCP, rte_cpu_to_be_32(RIG_NEAR),
+		     rte_cpu_to_be_32(RIG_BOUND));
+	memcpy(ip + 20, (const uint8_t[]){0, 80, 9, 9}, 4);
+	ip[20 + 13] = 0x12;
+	rig_put(&rig, &rig.wan, frame, rig_sealed(&rig, frame, ip, 40), 1);
+	rig_turn(&rig);
+	CU_ASSERT_EQUAL(rig.lan.sent, 1);
+	ip[20 + 13] = 0x02;
+	wan_drop(rig_sealed(&rig, frame, ip, 40), CW_DROP_POLICY_IN);
+	rig.view.policy = NULL;
+	cw_policy_free(policy);
+}
+
 static void test_punts_by_kind(void)
 {
 	static const uint8_t stun[] = {0, 1, 0, 0}, dtls[] = {22, 254, 253};
@@ -533,6 +573,7 @@ int main(void)
 		{"punts are bounded", test_punts_are_bounded},
 		{"what control gives back", test_what_control_gives_back},
 		{"hellos of the segment are punted", test_hellos_of_the_segment_are_punted},
+		{"the policy on both ways", test_the_policy_on_both_ways},
 		{"punts by kind", test_punts_by_kind},
 		CU_TEST_INFO_NULL,
 	};

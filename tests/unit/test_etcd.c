@@ -10,7 +10,7 @@
 
 /* A field that is added to a register must be added to its JSON too, and then here. */
 _Static_assert(sizeof(struct cw_mapping) == 296, "every field of a mapping stands in its JSON");
-_Static_assert(sizeof(struct cw_namespace_record) == 2016, "... of a namespace ...");
+_Static_assert(sizeof(struct cw_namespace_record) == 3696, "... of a namespace ...");
 _Static_assert(sizeof(struct cw_name_record) == 32, "... of a name ...");
 
 static const struct etcd_maker maker = {.rid = "0123456789abcdef0123456789abcdef",
@@ -86,9 +86,29 @@ static void test_a_namespace_comes_back_as_it_was(void)
 	strcpy(ns.classes[0].boot.file, "grub.efi");
 	ns.classes[0].extra_bytes = 3;
 	memcpy(ns.classes[0].extra, "\x2b\x01\x09", 3);
+	ns.policy.default_deny = true;
+	ns.policy.group_count = 2;
+	strcpy(ns.policy.groups[0], "web");
+	strcpy(ns.policy.groups[1], "branch");
+	ns.policy.range_count = ns.policy.site_count = 1;
+	ns.policy.ranges[0].range =
+		(struct cw_ip4_range){rte_cpu_to_be_32(0x0a800005), rte_cpu_to_be_32(0x0a800009)};
+	ns.policy.sites[0].group = 1;
+	strcpy(ns.policy.sites[0].name, "site-b");
+	ns.policy.rule_count = 2;
+	ns.policy.rules[0] = (struct cw_ns_rule){true, 6, 1, 0, 80, 443};
+	ns.policy.rules[1] = (struct cw_ns_rule){false, 0, CW_NS_GROUP_ANY, 0, 0, 65535};
 	json = etcd_ns_json(&ns, &maker);
 	CU_ASSERT_TRUE(etcd_ns_parse(json, &out, &by));
 	CU_ASSERT_EQUAL(memcmp(&ns, &out, sizeof(ns)), 0);
+	json_array_set_new(
+		json_array_get(json_object_get(json_object_get(json, "policy"), "rules"), 0), 2,
+		json_integer(9));
+	CU_ASSERT_FALSE(etcd_ns_parse(json, &out, &by));
+	json_array_set_new(
+		json_array_get(json_object_get(json_object_get(json, "policy"), "rules"), 0), 2,
+		json_integer(1));
+	CU_ASSERT_TRUE(etcd_ns_parse(json, &out, &by));
 	json_object_set_new(json, "subnet", json_string("10.0.0"));
 	CU_ASSERT_FALSE(etcd_ns_parse(json, &out, &by));
 	json_decref(json);
