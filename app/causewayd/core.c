@@ -11,6 +11,7 @@
 
 #include <time.h>
 
+#include <rte_cpuflags.h>
 #include <rte_cycles.h>
 #include <rte_mbuf.h>
 
@@ -108,16 +109,18 @@ static void op_lease_event(void *ctx, const struct cw_lease_event *event)
 
 /* One line per SA as tshark's esp_sa table wants it: addresses, SPI, key with salt. */
 static void op_key_log(void *ctx, const struct cw_endpoint *src, const struct cw_endpoint *dst,
-		       uint32_t spi, const uint8_t key[36])
+		       uint32_t spi, enum cw_suite suite, const uint8_t key[36])
 {
+	/* tshark knows no ESP with ChaCha20; the name is scapy's then. */
+	const char *name = suite == CW_SUITE_AES_256_GCM ? "AES-GCM with 16 octet ICV [RFC4106]"
+							 : "CHACHA20-POLY1305";
 	struct daemon *d = ctx;
 	char a[CW_IP4_TEXT_BYTES], b[CW_IP4_TEXT_BYTES];
 
 	if (d->key_log == NULL)
 		return;
-	fprintf(d->key_log,
-		"\"IPv4\",\"%s\",\"%s\",\"0x%08x\",\"AES-GCM with 16 octet ICV [RFC4106]\",\"0x",
-		cw_ip4_format(src->ip4, a), cw_ip4_format(dst->ip4, b), spi);
+	fprintf(d->key_log, "\"IPv4\",\"%s\",\"%s\",\"0x%08x\",\"%s\",\"0x",
+		cw_ip4_format(src->ip4, a), cw_ip4_format(dst->ip4, b), spi, name);
 	for (unsigned int i = 0; i < 36; i++)
 		fprintf(d->key_log, "%02x", key[i]);
 	fputs("\",\"NULL\",\"\"\n", d->key_log);
@@ -149,8 +152,9 @@ static void op_worker(void *ctx, unsigned int worker, struct cw_control_worker *
 		.taken_over = s.taken_over,
 		.forwarded = s.forwarded,
 		.busy_cycles = s.busy_cycles,
-		.idle_cycles = rte_rdtsc() - d->tsc_begun - s.busy_cycles,
-		.bursts = s.turns};
+		.idle_cycles = rte_rdtsc() - d->tsc_begun - s.busy_cycles};
+	_Static_assert(sizeof(out->bursts) == sizeof(s.bursts), "one histogram");
+	memcpy(out->bursts, s.bursts, sizeof(out->bursts));
 }
 
 /* -- life */
@@ -167,6 +171,16 @@ static void fill_network(const struct daemon *d, uint8_t out[CW_CONTROL_NETWORK_
 	memcpy(text + sizeof(text) - CW_NODE_ID_BYTES, ca.b, CW_NODE_ID_BYTES);
 	cw_digest_openssl.sha256(text, sizeof(text), hash);
 	memcpy(out, hash, CW_CONTROL_NETWORK_BYTES);
+}
+
+/* ChaCha20 is what a CPU without them does fast and in constant time. */
+static bool cpu_has_aes(void)
+{
+#if defined(RTE_ARCH_X86) || defined(RTE_ARCH_ARM64)
+	return rte_cpu_get_flag_enabled(RTE_CPUFLAG_AES) > 0;
+#else
+	return false;
+#endif
 }
 
 static void fill_config(struct daemon *d, struct cw_control_config *out)
@@ -214,6 +228,7 @@ static void fill_config(struct daemon *d, struct cw_control_config *out)
 	out->discovery = (enum cw_control_discovery)c->discovery;
 	fill_network(d, out->network);
 	memcpy(out->bootstrap, c->bootstrap.at, sizeof(c->bootstrap.at));
+	cw_suites_choose((enum cw_suite_choice)c->cipher, cpu_has_aes(), &out->suites);
 	out->underlay_allow_count = c->underlay_allow.count;
 	out->underlay_deny_count = c->underlay_deny.count;
 	memcpy(out->underlay_allow, c->underlay_allow.at, sizeof(c->underlay_allow.at));

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * AES-256-GCM by Intel's IPsec-MB, its direct GCM call: one call per packet, no operation objects,
- * no rings. The library picks AVX2, AVX-512 and VAES at run time. A session is the expanded key
- * with the GHASH tables; the next packet's one is prefetched while this one is worked on, since
- * with many SAs they come from memory.
+ * AES-256-GCM and ChaCha20-Poly1305 by Intel's IPsec-MB, its direct calls: no operation objects, no
+ * rings. The library picks AVX2, AVX-512 and VAES at run time. A GCM session is the
+ * expanded key with the GHASH tables, one of ChaCha20 is the key; the next packet's one is
+ * prefetched while this one is worked on, since with many SAs they come from memory.
  */
 #include "cw_crypto_engines.h"
 
@@ -13,7 +13,8 @@
 #include <intel-ipsec-mb.h>
 #include <openssl/crypto.h>
 
-#define ICV_BYTES 16
+#define ICV_BYTES	   16
+#define CHACHA20_KEY_BYTES 32
 
 void *cw_crypto_ipsec_mb_open(void)
 {
@@ -35,10 +36,18 @@ void cw_crypto_ipsec_mb_close(void *engine)
 		free_mb_mgr(engine);
 }
 
-static int session_init(void *engine, void *session, const uint8_t key[32])
+static int session_init(void *engine, void *session, enum cw_suite suite, const uint8_t key[32])
 {
-	IMB_AES256_GCM_PRE((IMB_MGR *)engine, key, (struct gcm_key_data *)session);
-	return 0;
+	switch (suite) {
+	case CW_SUITE_AES_256_GCM:
+		IMB_AES256_GCM_PRE((IMB_MGR *)engine, key, (struct gcm_key_data *)session);
+		return 0;
+	case CW_SUITE_CHACHA20_POLY1305:
+		memcpy(session, key, CHACHA20_KEY_BYTES);
+		return 0;
+	default:
+		return -ENOTSUP;
+	}
 }
 
 static void session_clear(void *engine, void *session)
@@ -72,6 +81,24 @@ static inline void prefetch_keys(const struct gcm_key_data *keys)
 	__builtin_prefetch(b + sizeof(*keys) - 64);
 }
 
+static void chacha_seal(IMB_MGR *mgr, const struct cw_crypto_job *j)
+{
+	struct chacha20_poly1305_context_data ctx;
+
+	IMB_CHACHA20_POLY1305_INIT(mgr, j->session, &ctx, j->nonce, j->aad, sizeof(j->aad));
+	IMB_CHACHA20_POLY1305_ENC_UPDATE(mgr, j->session, &ctx, j->data, j->data, j->len);
+	IMB_CHACHA20_POLY1305_ENC_FINALIZE(mgr, &ctx, j->icv, ICV_BYTES);
+}
+
+static void chacha_open(IMB_MGR *mgr, const struct cw_crypto_job *j, uint8_t *icv)
+{
+	struct chacha20_poly1305_context_data ctx;
+
+	IMB_CHACHA20_POLY1305_INIT(mgr, j->session, &ctx, j->nonce, j->aad, sizeof(j->aad));
+	IMB_CHACHA20_POLY1305_DEC_UPDATE(mgr, j->session, &ctx, j->data, j->data, j->len);
+	IMB_CHACHA20_POLY1305_DEC_FINALIZE(mgr, &ctx, icv, ICV_BYTES);
+}
+
 static void seal(void *engine, struct cw_crypto_job *jobs, unsigned int n)
 {
 	IMB_MGR *mgr = engine;
@@ -80,11 +107,15 @@ static void seal(void *engine, struct cw_crypto_job *jobs, unsigned int n)
 	for (unsigned int i = 0; i < n; i++) {
 		struct cw_crypto_job *j = &jobs[i];
 
+		j->ok = true;
+		if (CW_UNLIKELY(j->suite != CW_SUITE_AES_256_GCM)) {
+			chacha_seal(mgr, j);
+			continue;
+		}
 		if (i + AHEAD < n)
 			prefetch_keys(jobs[i + AHEAD].session);
 		IMB_AES256_GCM_ENC(mgr, j->session, &ctx, j->data, j->data, j->len, j->nonce,
 				   j->aad, sizeof(j->aad), j->icv, ICV_BYTES);
-		j->ok = true;
 	}
 }
 
@@ -99,8 +130,11 @@ static void open_burst(void *engine, struct cw_crypto_job *jobs, unsigned int n)
 
 		if (i + AHEAD < n)
 			prefetch_keys(jobs[i + AHEAD].session);
-		IMB_AES256_GCM_DEC(mgr, j->session, &ctx, j->data, j->data, j->len, j->nonce,
-				   j->aad, sizeof(j->aad), icv, ICV_BYTES);
+		if (CW_LIKELY(j->suite == CW_SUITE_AES_256_GCM))
+			IMB_AES256_GCM_DEC(mgr, j->session, &ctx, j->data, j->data, j->len,
+					   j->nonce, j->aad, sizeof(j->aad), icv, ICV_BYTES);
+		else
+			chacha_open(mgr, j, icv);
 		j->ok = same_icv(icv, j->icv);
 	}
 }

@@ -3,9 +3,10 @@
  * traffic. */
 #include "cw_crypto_engines.h"
 
-static int session_init(void *engine, void *session, const uint8_t key[32])
+static int session_init(void *engine, void *session, enum cw_suite suite, const uint8_t key[32])
 {
 	(void)engine;
+	(void)suite;
 	(void)session;
 	(void)key;
 	return 0;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * AES-256-GCM by OpenSSL's EVP: the engine for CPUs that IPsec-MB does not know. A session holds
+ * AES-256-GCM and ChaCha20-Poly1305 by OpenSSL's EVP: the engine for CPUs that IPsec-MB does not
+ * know. A session holds
  * two contexts made by control; a worker only resets the nonce, so it allocates nothing.
  */
 #include "cw_crypto_engines.h"
@@ -26,15 +27,22 @@ static void session_clear(void *engine, void *session)
 	memset(s, 0, sizeof(*s));
 }
 
-static int session_init(void *engine, void *session, const uint8_t key[32])
+static int session_init(void *engine, void *session, enum cw_suite suite, const uint8_t key[32])
 {
 	struct session *s = session;
+	const EVP_CIPHER *cipher = NULL;
 
+	if (suite == CW_SUITE_AES_256_GCM)
+		cipher = EVP_aes_256_gcm();
+	else if (suite == CW_SUITE_CHACHA20_POLY1305)
+		cipher = EVP_chacha20_poly1305();
+	if (cipher == NULL)
+		return -ENOTSUP;
 	s->seal = EVP_CIPHER_CTX_new();
 	s->open = EVP_CIPHER_CTX_new();
 	if (s->seal == NULL || s->open == NULL ||
-	    EVP_EncryptInit_ex(s->seal, EVP_aes_256_gcm(), NULL, key, NULL) != 1 ||
-	    EVP_DecryptInit_ex(s->open, EVP_aes_256_gcm(), NULL, key, NULL) != 1) {
+	    EVP_EncryptInit_ex(s->seal, cipher, NULL, key, NULL) != 1 ||
+	    EVP_DecryptInit_ex(s->open, cipher, NULL, key, NULL) != 1) {
 		session_clear(engine, session);
 		return -EIO;
 	}

@@ -173,6 +173,12 @@ static int configure(struct cw_port *port, const struct cw_port_params *p, char 
 			(RTE_ETH_RSS_IP | RTE_ETH_RSS_UDP | RTE_ETH_RSS_TCP) &
 			info.flow_type_rss_offloads;
 	}
+	/* Of a NIC only: what a virtual port offers, it computes on our core. */
+	if (port->kind->driver == NULL) {
+		conf.rxmode.offloads = info.rx_offload_capa & RTE_ETH_RX_OFFLOAD_IPV4_CKSUM;
+		/* Every packet of ours is from one pool and held once. */
+		conf.txmode.offloads = info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
+	}
 	rc = rte_eth_dev_configure(port->ethdev, (uint16_t)port->queue_count,
 				   (uint16_t)port->queue_count, &conf);
 	port->configured = rc == 0;

@@ -14,6 +14,7 @@ const char *const cw_port_words[] = {"ethdev", "af_xdp", "af_packet", "tap", "me
 				     "ring",   "pcap",	 "null",      NULL};
 static const char *const idle_words[] = {"spin", "pause", "sleep", NULL};
 static const char *const store_words[] = {"dht", "static", "etcd", NULL};
+static const char *const cipher_words[] = {"auto", "aes-256-gcm", "chacha20-poly1305", NULL};
 static const char *const crypto_words[] = {"auto", "ipsec_mb", "openssl", NULL};
 static const char *const discovery_words[] = {"auto", "on", "off", NULL};
 static const char *const level_words[] = {"error", "warn", "notice", "info", "debug", NULL};
@@ -90,8 +91,10 @@ static const struct cw_option rows[] = {
 	 "PEM file of its private key."},
 	{"etcd.prefix", CW_OPT_STRING, AT(etcd.prefix), 0, 0, "causeway", NULL, false,
 	 "What all our keys in etcd begin with."},
+	{"cipher", CW_OPT_CHOICE, AT(cipher), 0, 0, "auto", cipher_words, false,
+	 "AEAD of the tunnels; auto: each pair of gateways agrees on AES-256-GCM, or on ChaCha20-Poly1305 where one of them has a CPU without AES instructions."},
 	{"crypto", CW_OPT_CHOICE, AT(crypto), 0, 0, "auto", crypto_words, false,
-	 "AES-GCM engine; auto: ipsec_mb where the CPU has AES instructions."},
+	 "Library that computes it; auto: ipsec_mb where the CPU has AES instructions."},
 	{"control_socket", CW_OPT_STRING, AT(control_socket), 0, 0, "/run/causeway/control.sock",
 	 NULL, false, "UNIX socket of causewayctl."},
 	{"control_group", CW_OPT_STRING, AT(control_group), 0, 0, "", NULL, false,

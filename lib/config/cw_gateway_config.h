@@ -59,6 +59,7 @@ struct cw_gateway_config {
 			key[CW_CONFIG_PATH_BYTES];
 		char prefix[64];
 	} etcd;
+	uint8_t cipher; /* enum cw_suite_choice */
 	uint8_t crypto; /* auto, ipsec_mb, openssl */
 	char control_socket[CW_CONFIG_PATH_BYTES];
 	char control_group[64], user[64], group[64];

@@ -30,12 +30,16 @@ struct cw_dht;
 /** What a hello names its network by: leading bytes of a hash of its CA's key. */
 #define CW_CONTROL_NETWORK_BYTES 8u
 
+/** Bursts of 0, 1, 2-3, 4-7, 8-15, 16-31, 32-63, 64 and more packets. */
+#define CW_CONTROL_BURSTS 8u
+
 /** What a worker tells of itself, for `show workers`. */
 struct cw_control_worker {
 	uint64_t rx_packets, tx_packets, punted, injected;
 	uint64_t handed_over, taken_over; /* to and from other workers */
 	uint64_t forwarded;		  /* for hosts that moved to another site */
-	uint64_t busy_cycles, idle_cycles, bursts;
+	uint64_t busy_cycles, idle_cycles;
+	uint64_t bursts[CW_CONTROL_BURSTS]; /* turns by how many packets they handled */
 };
 
 struct cw_control_ops {
@@ -57,7 +61,7 @@ struct cw_control_ops {
 	void (*lease_event)(void *ctx, const struct cw_lease_event *event);
 	/** Test only, may be NULL: the key material of an installed SA. */
 	void (*key_log)(void *ctx, const struct cw_endpoint *src, const struct cw_endpoint *dst,
-			uint32_t spi, const uint8_t key[36]);
+			uint32_t spi, enum cw_suite suite, const uint8_t key[36]);
 	/** Did the CA with this key ID, one that we trust, sign these bytes? */
 	bool (*ca_signed)(void *ctx, const struct cw_node_id *ca, const void *data, size_t len,
 			  const uint8_t *signature, size_t signature_len);
@@ -83,6 +87,7 @@ struct cw_control_config {
 	struct cw_rcu *rcu;
 	struct cw_peer_table *peers;
 	unsigned int workers;
+	struct cw_suites suites; /* AEADs of ESP that we accept, by preference */
 	uint64_t boot_id;
 	uint64_t started_unix_ns; /* wall clock at start: grows from life to life */
 

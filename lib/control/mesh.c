@@ -186,7 +186,7 @@ static void log_key(struct cw_control *ctl, const struct cw_link_sa *sa, uint16_
 
 	if (ctl->ops.key_log != NULL)
 		ctl->ops.key_log(ctl->ctx, sa->outbound ? &self : path, sa->outbound ? path : &self,
-				 sa->spi, sa->key);
+				 sa->spi, sa->suite, sa->key);
 }
 
 static int sa_install(void *ctx, const struct cw_link_sa *sa, uint64_t now_ns)
@@ -196,7 +196,8 @@ static int sa_install(void *ctx, const struct cw_link_sa *sa, uint64_t now_ns)
 				      .worker = sa->worker,
 				      .k = sa->k,
 				      .spi = sa->spi,
-				      .generation = sa->generation};
+				      .generation = sa->generation,
+				      .suite = sa->suite};
 	int err = -ENOENT;
 
 	ctl->now_ns = now_ns;
@@ -515,6 +516,7 @@ int cw_mesh_create(struct cw_control *ctl)
 	const struct cw_control_config *config = &ctl->config;
 	struct cw_link_config link = {.self = config->identity.node,
 				      .workers = (uint8_t)config->workers,
+				      .suites = config->suites,
 				      .log = config->log,
 				      .random = config->random,
 				      .dtls = config->dtls,

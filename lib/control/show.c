@@ -164,7 +164,7 @@ static void peer_row(void *arg, const struct cw_link_info *link)
 	json_array_append_new(
 		p->rows,
 		json_pack(
-			"{s:s, s:o, s:s, s:s, s:s, s:s, s:f, s:f, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}",
+			"{s:s, s:o, s:s, s:s, s:s, s:s, s:f, s:f, s:b, s:b, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}",
 			"name", link->identity.name, "node", text_node(&link->identity.node),
 			"site", link->identity.site, "path",
 			link->path.family == CW_FAMILY_RELAY ? "relayed" : "direct", "why",
@@ -173,11 +173,12 @@ static void peer_row(void *arg, const struct cw_link_info *link)
 			(double)link->rtt_ns / (double)CW_NS_PER_MS, "loss_percent",
 			link->pings > 0 ? 100.0 * link->pings_lost / link->pings : 0.0, "member",
 			cw_control_is_member(p->ctl, &link->identity), "usable", info.usable,
-			"sa_generation", (json_int_t)link->sa_generation, "rekeys",
-			(json_int_t)link->rekeys, "renewals", (json_int_t)link->renewals,
-			"tx_packets", (json_int_t)info.tx_packets, "tx_bytes",
-			(json_int_t)info.tx_bytes, "rx_packets", (json_int_t)info.rx_packets,
-			"rx_bytes", (json_int_t)info.rx_bytes, "age_s",
+			"cipher", cw_suite_name(link->suite), "sa_generation",
+			(json_int_t)link->sa_generation, "rekeys", (json_int_t)link->rekeys,
+			"renewals", (json_int_t)link->renewals, "tx_packets",
+			(json_int_t)info.tx_packets, "tx_bytes", (json_int_t)info.tx_bytes,
+			"rx_packets", (json_int_t)info.rx_packets, "rx_bytes",
+			(json_int_t)info.rx_bytes, "age_s",
 			seconds_since(p->ctl, link->up_since_ns), "expires",
 			cw_trust_date(link->identity.not_after_unix_s)));
 }
@@ -196,21 +197,51 @@ static void drop_rows(struct page *p)
 	}
 }
 
+/* Seven sizes of at most 11 characters. */
+#define BURSTS_TEXT_BYTES 96u
+
+/* Sizes of bursts with their counts, and in @p shares which part of the turns with work had them.
+ */
+static json_t *burst_histogram(const struct cw_control_worker *w, char *shares, size_t size)
+{
+	static const char *const sizes[CW_CONTROL_BURSTS] = {"0",    "1",     "2-3",   "4-7",
+							     "8-15", "16-31", "32-63", "64+"};
+	json_t *counts = json_object();
+	uint64_t busy = 0;
+	size_t len = 0;
+
+	shares[0] = '\0';
+	for (unsigned int i = 1; i < CW_CONTROL_BURSTS; i++)
+		busy += w->bursts[i];
+	for (unsigned int i = 0; i < CW_CONTROL_BURSTS; i++) {
+		double percent = busy > 0 ? 100.0 * (double)w->bursts[i] / (double)busy : 0.0;
+
+		json_object_set_new(counts, sizes[i], json_integer((json_int_t)w->bursts[i]));
+		if (i > 0 && percent >= 0.5 && len < size)
+			len += (size_t)snprintf(shares + len, size - len, "%s%s:%.0f%%",
+						len > 0 ? " " : "", sizes[i], percent);
+	}
+	return counts;
+}
+
 static void worker_rows(struct page *p)
 {
 	for (unsigned int i = 0; i < p->ctl->config.workers; i++) {
 		struct cw_control_worker w = {0};
+		char shares[BURSTS_TEXT_BYTES];
 		double all, packets;
+		json_t *bursts;
 
 		p->ctl->ops.worker(p->ctl->ctx, i, &w);
 		all = (double)(w.busy_cycles + w.idle_cycles);
 		packets = (double)(w.rx_packets + w.taken_over);
 		if (!take(p))
 			continue;
+		bursts = burst_histogram(&w, shares, sizeof(shares));
 		json_array_append_new(
 			p->rows,
-			json_pack("{s:i, s:f, s:f, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "worker",
-				  (int)i, "busy_percent",
+			json_pack("{s:i, s:f, s:f, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:o}",
+				  "worker", (int)i, "busy_percent",
 				  all > 0 ? 100.0 * (double)w.busy_cycles / all : 0.0,
 				  "cycles_per_packet",
 				  packets > 0 ? (double)w.busy_cycles / packets : 0.0, "rx_packets",
@@ -218,7 +249,8 @@ static void worker_rows(struct page *p)
 				  "punted", (json_int_t)w.punted, "injected",
 				  (json_int_t)w.injected, "handed_over", (json_int_t)w.handed_over,
 				  "taken_over", (json_int_t)w.taken_over, "forwarded",
-				  (json_int_t)w.forwarded));
+				  (json_int_t)w.forwarded, "burst_sizes", shares, "bursts",
+				  bursts));
 	}
 }
 
@@ -314,7 +346,7 @@ static const struct {
 	{"names", names, "[\"name\",\"ip\",\"where\",\"fresh_s\"]"},
 	{"routes", routes, "[\"ip\",\"kind\",\"node\",\"gen\",\"fresh_s\"]"},
 	{"peers", peers,
-	 "[\"name\",\"node\",\"site\",\"path\",\"why\",\"endpoint\",\"rtt_ms\",\"loss_percent\",\"member\",\"usable\",\"sa_generation\",\"renewals\","
+	 "[\"name\",\"node\",\"site\",\"path\",\"why\",\"endpoint\",\"rtt_ms\",\"loss_percent\",\"member\",\"usable\",\"cipher\",\"sa_generation\",\"renewals\","
 	 "\"tx_packets\",\"tx_bytes\",\"rx_packets\",\"rx_bytes\",\"age_s\",\"expires\"]"},
 	{"revocations", revocations, "[\"node\",\"reason\",\"since\",\"until\",\"ca\"]"},
 	{"foreign-dhcp", foreign_dhcp,
@@ -326,7 +358,7 @@ static const struct {
 	{"drops", drop_rows, "[\"reason\",\"packets\",\"meaning\"]"},
 	{"workers", worker_rows,
 	 "[\"worker\",\"busy_percent\",\"cycles_per_packet\",\"rx_packets\",\"tx_packets\",\"punted\","
-	 "\"injected\",\"handed_over\",\"taken_over\",\"forwarded\"]"},
+	 "\"injected\",\"handed_over\",\"taken_over\",\"forwarded\",\"burst_sizes\"]"},
 };
 
 json_t *cw_show_table(struct cw_control *ctl, const char *what, const json_t *request)

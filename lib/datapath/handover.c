@@ -35,9 +35,8 @@ void stage_spread(struct cw_worker *w, struct lane *l)
 	for (uint16_t i = 0; i < l->n; i++) {
 		struct rte_mbuf *m = l->pkt[i];
 		const struct facts *f = facts_of(m);
-		/* Other bits than those that pick the SA among the worker's share. */
-		uint32_t h = flow_hash(f, m, f->eth_bytes) * UINT32_C(0x27D4EB2F);
-		unsigned int to = (h >> 16) % w->params.workers;
+		unsigned int to =
+			cw_toeplitz_queue(flow_hash(w, f, m, f->eth_bytes), w->params.workers);
 
 		if (to == w->params.index)
 			l->pkt[kept++] = m;

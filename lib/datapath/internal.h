@@ -11,6 +11,7 @@
 #include <cw_ip4.h>
 #include <cw_route.h>
 #include <cw_sa.h>
+#include <cw_toeplitz.h>
 #include <cw_tunnel.h>
 #include <cw_udp.h>
 
@@ -133,6 +134,7 @@ struct cw_worker {
 	/* Lanes of the current burst. */
 	struct lane rx, arp, dhcp, dns, ip, esp, forward;
 	struct cw_crypto_job jobs[LANE_MAX];
+	struct cw_toeplitz toeplitz; /* where flows must be told apart */
 } CW_CACHE_ALIGNED;
 
 static inline void lane_add(struct lane *l, struct rte_mbuf *m)
@@ -206,17 +208,16 @@ void pipeline_inbound_opened(struct cw_worker *w, struct lane *in);
 /* Same for all packets of a flow; of a fragmented one's too, so ports count only where all have
  * them.
  * @p at: where the IPv4 header is. */
-static inline uint32_t flow_hash(const struct facts *f, const struct rte_mbuf *m, unsigned int at)
+static inline uint32_t flow_hash(const struct cw_worker *w, const struct facts *f,
+				 const struct rte_mbuf *m, unsigned int at)
 {
-	uint32_t ports = 0, h;
+	uint32_t ports = 0;
 
 	if ((f->ip.proto == CW_IP_PROTO_TCP || f->ip.proto == CW_IP_PROTO_UDP) &&
 	    !(f->ip.fragment & rte_cpu_to_be_16(CW_IP4_MF | CW_IP4_OFFSET)) &&
 	    m->data_len >= at + CW_IP4_BYTES + 4)
 		memcpy(&ports, rte_pktmbuf_mtod_offset(m, const uint8_t *, at + CW_IP4_BYTES), 4);
-	h = (f->ip.src * UINT32_C(0x9E3779B1)) ^ (f->ip.dst * UINT32_C(0x85EBCA77)) ^
-	    (ports * UINT32_C(0xC2B2AE3D));
-	return h ^ h >> 16;
+	return cw_toeplitz_ip4(&w->toeplitz, f->ip.src, f->ip.dst, ports);
 }
 
 /* The port found the IPv4 header's checksum right. */

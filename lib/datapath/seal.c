@@ -14,7 +14,8 @@ static inline struct cw_sa_out *pick(const struct cw_worker *w, const struct fac
 
 	if (CW_LIKELY(set != NULL && set->K > worker && set->K <= worker + w->params.workers))
 		return set->sa[worker];
-	return cw_sa_pick(f->to, worker, w->params.workers, flow_hash(f, m, f->eth_bytes));
+	return cw_sa_pick(f->to, worker, w->params.workers,
+			  cw_toeplitz_rest(flow_hash(w, f, m, f->eth_bytes)));
 }
 
 static uint16_t encap(struct cw_worker *w, struct lane *l)

@@ -45,6 +45,7 @@ int cw_worker_create(struct cw_worker **out, const struct cw_worker_params *para
 	open_side(w, CW_SIDE_WAN, &params->wan);
 	w->spreads = w->polls[CW_SIDE_LAN] && params->lan.queues != 0 &&
 		     params->lan.queues < params->workers;
+	cw_toeplitz_make(&w->toeplitz, cw_toeplitz_key);
 	*out = w;
 	return 0;
 }

@@ -60,9 +60,15 @@ static void send_hello(struct association *a, uint64_t now_ns)
 {
 	Causeway__Link__Hello hello = CAUSEWAY__LINK__HELLO__INIT;
 	Causeway__Link__Frame frame = CAUSEWAY__LINK__FRAME__INIT;
+	const struct cw_suites *suites = &a->links->config.suites;
+	uint32_t suite[CW_SUITES_MAX];
 	uint8_t seen[19];
 
 	endpoint_pack(&a->path, seen);
+	for (unsigned int i = 0; i < suites->n; i++)
+		suite[i] = suites->at[i];
+	hello.suites = suite;
+	hello.n_suites = suites->n;
 	hello.workers = a->links->config.workers;
 	hello.heard = a->hello_got;
 	hello.renews = a->predecessor != NULL;
@@ -123,6 +129,12 @@ static void become_link(struct association *a, uint64_t now_ns)
 	link_enter(a);
 	a->stun_ns = now_ns;
 	a->no_sas = links->ops.wants_sas != NULL && !links->ops.wants_sas(links->ctx, &a->identity);
+	if (!a->no_sas && a->suite == CW_SUITE_NONE) {
+		a->no_sas = true;
+		cw_log(links->config.log, CW_LOG_WARN, MODULE,
+		       "%s: no cipher in common (see `cipher`): linked, but no traffic of hosts",
+		       a->identity.name);
+	}
 	renew_schedule(a, now_ns);
 	attempts_settle(links, &a->identity.node, &a->path);
 	links->ops.up(links->ctx, &a->identity, &a->path, now_ns);
@@ -167,6 +179,18 @@ static void on_established(struct association *a, uint64_t now_ns)
 	send_hello(a, now_ns);
 }
 
+/* A node from before there was a choice names none. */
+static enum cw_suite agree(const struct association *a, const Causeway__Link__Hello *hello)
+{
+	struct cw_suites theirs = {0};
+
+	for (size_t i = 0; i < hello->n_suites; i++)
+		cw_suites_add(&theirs, hello->suites[i]);
+	if (hello->n_suites == 0)
+		cw_suites_add(&theirs, CW_SUITE_AES_256_GCM);
+	return cw_suites_agree(&a->links->config.suites, &theirs);
+}
+
 static void on_hello(struct association *a, const Causeway__Link__Hello *hello, uint64_t now_ns)
 {
 	struct cw_endpoint seen;
@@ -176,8 +200,10 @@ static void on_hello(struct association *a, const Causeway__Link__Hello *hello, 
 		return;
 	a->hello_got = true;
 	a->peer_workers = hello->workers;
-	if (first)
+	if (first) {
 		a->renews = hello->renews;
+		a->suite = agree(a, hello);
+	}
 	if (hello->heard)
 		a->hello_confirmed = true;
 	if (first) {

@@ -24,6 +24,7 @@
  * the new keys.
  */
 #include <cw_log.h>
+#include <cw_suite.h>
 #include "cw_dtls.h"
 
 struct cw_links;
@@ -34,7 +35,7 @@ struct cw_links;
 #define CW_LINK_SA_LINGER_NS (UINT64_C(10) * CW_NS_PER_S)
 /** An association's lifetime: a new handshake, certificates looked at again. */
 #define CW_LINK_RENEW_NS (UINT64_C(3600) * CW_NS_PER_S)
-/** Key (32) and salt (4) of one SA, RFC 4106. */
+/** Key (32) and salt (4) of one SA, RFC 4106 and 7634. */
 #define CW_LINK_SA_KEY_BYTES  36u
 #define CW_LINK_ENDPOINTS_MAX 8u
 
@@ -56,10 +57,11 @@ enum cw_link_class {
 struct cw_link_sa {
 	struct cw_node_id peer;
 	bool outbound;
-	uint8_t k, K;			   /* number and count of this generation */
-	uint8_t worker;			   /* who seals (outbound) or opens (inbound) it here */
-	uint32_t spi;			   /* host order */
-	uint32_t generation;		   /* grows with every rekey of the link */
+	uint8_t k, K;	     /* number and count of this generation */
+	uint8_t worker;	     /* who seals (outbound) or opens (inbound) it here */
+	uint32_t spi;	     /* host order */
+	uint32_t generation; /* grows with every rekey of the link */
+	enum cw_suite suite;
 	uint8_t key[CW_LINK_SA_KEY_BYTES]; /* zeroed by lib/link after the op returned */
 };
 
@@ -142,7 +144,8 @@ enum cw_link_mutation {
 
 struct cw_link_config {
 	struct cw_node_id self;
-	uint8_t workers; /* N */
+	uint8_t workers;	 /* N */
+	struct cw_suites suites; /* for SAs; none: AES-256-GCM */
 	const struct cw_log *log;
 	struct cw_random_ops random;
 	const struct cw_dtls_ops *dtls;
@@ -163,7 +166,8 @@ struct cw_link_info {
 	uint64_t heard_ns;
 	uint32_t sa_generation;
 	uint32_t rekeys;
-	uint32_t renewals; /* handshakes that took over from one another */
+	enum cw_suite suite; /* of its SAs; NONE: not known yet, or none in common */
+	uint32_t renewals;   /* handshakes that took over from one another */
 	enum cw_link_class class;
 	uint32_t pings, pings_lost; /* sent; sent again because no answer came in time */
 	/* What was sent on the path before may arrive so much later than what is sent now. */

@@ -130,6 +130,7 @@ struct association {
 	/* hello, ping */
 	bool hello_sent, hello_got, hello_confirmed;
 	unsigned int peer_workers;
+	enum cw_suite suite; /* agreed on by both Hellos; NONE: nothing in common */
 	uint64_t hello_ns, ping_token, ping_sent_ns;
 	uint64_t rtt_ns, stun_ns, settle_ns;
 	uint64_t ailing_ns; /* when it was last said that it does not answer */

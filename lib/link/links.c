@@ -198,6 +198,8 @@ int cw_links_create(struct cw_links **out, const struct cw_link_config *config,
 		links->config.sa_rekey_ns = CW_LINK_SA_REKEY_NS;
 	if (links->config.renew_ns == 0)
 		links->config.renew_ns = CW_LINK_RENEW_NS;
+	if (links->config.suites.n == 0)
+		cw_suites_add(&links->config.suites, CW_SUITE_AES_256_GCM);
 	links->ops = *ops;
 	links->ctx = ctx;
 	*out = links;
@@ -488,6 +490,7 @@ static void fill_info(const struct association *a, struct cw_link_info *out)
 				     .heard_ns = a->heard_ns,
 				     .sa_generation = a->sa.current,
 				     .rekeys = a->rekeys,
+				     .suite = a->no_sas ? CW_SUITE_NONE : a->suite,
 				     .renewals = a->renewals,
 				     .class = a->class,
 				     .pings = a->pings,

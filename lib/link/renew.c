@@ -86,7 +86,8 @@ bool renew_fits(const struct association *a, const struct association *old)
 
 	if (a->client != old->client || (a->client ? a->predecessor != old : !a->renews))
 		return false;
-	if (old->sa.phase != SA_IDLE || a->peer_workers != old->peer_workers)
+	if (old->sa.phase != SA_IDLE || a->peer_workers != old->peer_workers ||
+	    a->suite != old->suite)
 		return false;
 	/* What a new certificate grants or takes away is not slipped in: the link begins anew. */
 	return strcmp(was->site, is->site) == 0 && was->roles == is->roles &&

@@ -64,7 +64,8 @@ static bool install(struct association *a, bool outbound, uint64_t now_ns)
 					.K = (uint8_t)a->sa.K,
 					.worker = (uint8_t)(k % links->config.workers),
 					.spi = outbound ? a->sa.peer_spi[k] : a->sa.spi[k],
-					.generation = a->sa.generation};
+					.generation = a->sa.generation,
+					.suite = a->suite};
 		bool ok =
 			derive(a, outbound ? self : peer, outbound ? peer : self, sa.spi, sa.key) &&
 			links->ops.sa_install(links->ctx, &sa, now_ns) == 0;

@@ -16,6 +16,7 @@
  * worker's inbound SA slot, tag tells generations of one slot apart.
  */
 #include <cw_rcu.h>
+#include <cw_suite.h>
 #include <cw_types.h>
 
 struct cw_peer_table;
@@ -39,13 +40,14 @@ struct cw_peer_params {
 	uint16_t mtu_bytes; /* largest inner packet towards it */
 };
 
-/** Key material of one SA: 32 bytes of AES-256 key, 4 of salt (RFC 4106). */
+/** Key material of one SA: 32 bytes of key, 4 of salt (RFC 4106, RFC 7634). */
 struct cw_sa_params {
 	uint16_t peer;
 	uint8_t worker; /* who uses it here */
 	uint8_t k;
 	uint32_t spi; /* host order */
 	uint32_t generation;
+	enum cw_suite suite;
 	uint8_t key[36];
 };
 

@@ -62,6 +62,7 @@ struct cw_sa_in {
 	uint8_t worker;
 	uint8_t site[8];
 	uint8_t salt[4];
+	uint8_t suite;	   /* enum cw_suite */
 	uint64_t path_key; /* where the peer is (cw_endpoint_key); a packet from elsewhere is a note
 			      for control. control: w, worker: r, both relaxed */
 	uint64_t packets, bytes; /* worker: w, control: r */
@@ -89,6 +90,7 @@ struct cw_sa_out {
 	uint8_t salt[4];
 	uint32_t spi; /* host order */
 	uint8_t worker;
+	uint8_t suite; /* enum cw_suite */
 	uint8_t session[] CW_CACHE_ALIGNED;
 } CW_CACHE_ALIGNED;
 

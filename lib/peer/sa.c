@@ -50,7 +50,9 @@ int cw_sa_add_inbound(struct cw_peer_table *table, const struct cw_sa_params *pa
 	sa->path_key = cw_endpoint_key(&table->peers[params->peer]->path);
 	memcpy(sa->site, table->peers[params->peer]->site, sizeof(sa->site));
 	memcpy(sa->salt, params->key + 32, sizeof(sa->salt));
-	if (table->crypto->session_init(table->engine, sa->session, params->key) < 0) {
+	sa->suite = (uint8_t)params->suite;
+	if (table->crypto->session_init(table->engine, sa->session, params->suite, params->key) <
+	    0) {
 		free(sa);
 		return -EIO;
 	}
@@ -125,7 +127,9 @@ int cw_sa_add_outbound(struct cw_peer_table *table, const struct cw_sa_params *p
 	sa->spi_be = rte_cpu_to_be_32(params->spi);
 	sa->worker = params->worker;
 	memcpy(sa->salt, params->key + 32, sizeof(sa->salt));
-	if (table->crypto->session_init(table->engine, sa->session, params->key) < 0) {
+	sa->suite = (uint8_t)params->suite;
+	if (table->crypto->session_init(table->engine, sa->session, params->suite, params->key) <
+	    0) {
 		free(sa);
 		return -EIO;
 	}

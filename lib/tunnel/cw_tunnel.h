@@ -6,7 +6,8 @@
  * @file
  * ESP in UDP around inner IPv4 packets: encap and seal, open and decap, in place in mbufs. [worker]
  *
- * RFC 4303 tunnel mode with ESN, RFC 4106 AES-GCM with 16-byte ICV, RFC 3948 encapsulation. The
+ * RFC 4303 tunnel mode with ESN, AES-GCM (RFC 4106) or ChaCha20-Poly1305 (RFC 7634) with 16-byte
+ * ICV, RFC 3948 encapsulation. The
  * caller fills a burst of jobs packet by packet and has the engine work on all of them at once.
  */
 #include <rte_mbuf.h>
@@ -24,10 +25,11 @@
 
 /* Encap and open are inlined into the loops over a burst: the calls cost as much as the headers. */
 
-static inline void cw_tunnel_fill_job(struct cw_crypto_job *job, const void *session,
+static inline void cw_tunnel_fill_job(struct cw_crypto_job *job, const void *session, uint8_t suite,
 				      const uint8_t salt[4], rte_be32_t spi, rte_be64_t seq)
 {
 	job->session = session;
+	job->suite = suite;
 	memcpy(job->nonce, salt, 4);
 	memcpy(job->nonce + 4, &seq, 8);
 	/* SPI, then the whole extended sequence number: its big-endian bytes are high and low half
@@ -115,7 +117,7 @@ static inline enum cw_drop cw_tunnel_encap(struct rte_mbuf *m, unsigned int skip
 	job->data = ip;
 	job->len = sealed;
 	job->icv = ip + sealed;
-	cw_tunnel_fill_job(job, sa->session, sa->salt, sa->spi_be, iv);
+	cw_tunnel_fill_job(job, sa->session, sa->suite, sa->salt, sa->spi_be, iv);
 	m->data_off = (uint16_t)(start - head);
 	m->data_len = (uint16_t)(head + sealed + CW_ESP_ICV_BYTES);
 	m->pkt_len = m->data_len;
@@ -145,7 +147,7 @@ static inline enum cw_drop cw_tunnel_open_begin(struct rte_mbuf *m, const struct
 	job->data = data + sizeof(esp);
 	job->len = m->data_len - (uint32_t)sizeof(esp) - CW_ESP_ICV_BYTES;
 	job->icv = data + m->data_len - CW_ESP_ICV_BYTES;
-	cw_tunnel_fill_job(job, sa->session, sa->salt, esp.spi, rte_cpu_to_be_64(*seq));
+	cw_tunnel_fill_job(job, sa->session, sa->suite, sa->salt, esp.spi, rte_cpu_to_be_64(*seq));
 	/* The nonce is what the packet says (RFC 4106 section 3.1); other senders need not use the
 	 * sequence number. */
 	memcpy(job->nonce + 4, &esp.iv, 8);

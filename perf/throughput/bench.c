@@ -67,7 +67,7 @@ static int add_hosts(struct bench *b)
 
 static int add_sa_pair(struct bench *b, unsigned int p)
 {
-	struct cw_sa_params sa = {.peer = b->peer_index[p], .generation = 1};
+	struct cw_sa_params sa = {.peer = b->peer_index[p], .generation = 1, .suite = b->suite};
 	uint32_t ours, theirs;
 
 	memset(sa.key, (int)p + 1, sizeof(sa.key));
@@ -141,6 +141,7 @@ int bench_init(struct bench *b)
 {
 	memset(b, 0, sizeof(*b));
 	b->tsc_hz = rte_get_tsc_hz();
+	b->suite = CW_SUITE_AES_256_GCM;
 	b->engine = cw_crypto_ipsec_mb_open();
 	b->crypto = b->engine != NULL ? &cw_crypto_ipsec_mb : &cw_crypto_openssl;
 	b->pool = rte_pktmbuf_pool_create("bench", 8191, 512, CW_MBUF_PRIVATE_BYTES,

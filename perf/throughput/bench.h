@@ -40,6 +40,7 @@
 struct bench {
 	const struct cw_crypto_ops *crypto;
 	void *engine;
+	enum cw_suite suite;
 	struct rte_mempool *pool;
 	struct cw_rcu *rcu;
 	struct cw_host_table *hosts;

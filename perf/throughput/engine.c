@@ -24,6 +24,7 @@ double engine_window(const struct drive *d, unsigned int first)
 			unsigned int bytes = bench_frame_bytes(d->what->size, first + n) - 14;
 			unsigned int p = bench_peer_of(b, bench_mapping(first + n));
 
+			jobs[i].suite = (uint8_t)b->suite;
 			jobs[i].session = d->what->inbound ? (const void *)b->inbound[p]->session
 							   : cw_peer_at(b->peers, b->peer_index[p])
 								     ->set->sa[0]

@@ -111,9 +111,9 @@ static const struct cw_control_ops ops = {.inject = op_inject,
 					  .drops = op_drops,
 					  .worker = op_worker};
 
-static int session_init(void *engine, void *session, const uint8_t key[32])
+static int session_init(void *engine, void *session, enum cw_suite suite, const uint8_t key[32])
 {
-	(void)engine;
+	(void)engine, (void)suite;
 	memcpy(session, key, 32);
 	return 0;
 }

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # An independent ESP implementation, scapy's: given an SA's keys it opens our packets, ICV and extended sequence number included, and seals one
-# that we open.
+# that we open; with AES-256-GCM (RFC 4106), then with ChaCha20-Poly1305 (RFC 7634), which one gateway insists on.
 . "$(dirname "$0")/begin.sh"
 /usr/bin/python3 -c 'from scapy.layers.ipsec import SecurityAssociation' 2>/dev/null || { echo "needs python3-scapy with ipsec"; exit 77; }
 
@@ -17,24 +17,17 @@ dhclient_get a-h1
 udhcpc_get b-h1
 a1=$(address_of a-h1) b1=$(address_of b-h1)
 in_ns a-h1 ping -c 2 -i 0.2 -W 3 "$b1" >/dev/null || fail "no ping"
-ip netns exec "$PREFIX-wan" tcpdump -i wan-a -s 0 -U -w "$STATE/wan.pcap" >/dev/null 2>&1 &
-echo $! >"$STATE/tcpdump.pid"
-wait_for "capture" test -s "$STATE/wan.pcap"
-in_ns a-h1 ping -c 5 -i 0.2 -s 333 -W 3 "$b1" >/dev/null || fail "no ping"
-wait_for "ESP in the capture" bash -c '[ $(stat -c %s "$0") -gt 5000 ]' "$STATE/wan.pcap"
-kill "$(cat "$STATE/tcpdump.pid")"
-wait_for "end of capture" gone "$(cat "$STATE/tcpdump.pid")"
-
 cat >"$STATE/judge.py" <<'EOF'
-"""Opens every ESP packet of the capture with AES-GCM, ESN and the logged keys; then seals one for gateway b."""
+"""Opens every ESP packet of the capture with the cipher and keys of the log, and ESN; then seals one for gateway b."""
 import csv, sys
 from scapy.all import *
 from scapy.layers.ipsec import ESP, SecurityAssociation
 
-pcap, keys, a_gw, b_gw, a_host, b_host, out = sys.argv[1:8]
+pcap, keys, a_gw, b_gw, a_host, b_host, out, cipher = sys.argv[1:9]
 sas = {}
-for _, src, dst, spi, _, key, _, _ in csv.reader(open(keys)):
-    sas[int(spi, 16)] = (src, dst, bytes.fromhex(key[2:]))
+for _, src, dst, spi, name, key, _, _ in csv.reader(open(keys)):
+    if name.startswith(cipher):
+        sas[int(spi, 16)] = (src, dst, bytes.fromhex(key[2:]))
 opened, last = 0, {}
 for p in rdpcap(pcap):
     if UDP not in p or p[UDP].dport != 7845:
@@ -46,7 +39,7 @@ for p in rdpcap(pcap):
     assert spi in sas, "an SPI that no SA has"
     key = sas[spi][2]
     for high in (0,):
-        sa = SecurityAssociation(ESP, spi=spi, crypt_algo="AES-GCM", crypt_key=key, esn_en=True, esn=high)
+        sa = SecurityAssociation(ESP, spi=spi, crypt_algo=cipher, crypt_key=key, esn_en=True, esn=high)
         inner = sa.decrypt(IP(src=p[IP].src, dst=p[IP].dst, proto=50) / ESP(load), verify=True, esn_en=True, esn=high).payload
         assert inner[IP].src in (a_host, b_host) and inner[IP].dst in (a_host, b_host), inner.summary()
         opened += 1
@@ -61,7 +54,7 @@ for p in rdpcap(pcap):
 assert opened >= 10, opened
 # Seal an echo request from a-h1 as gateway a would, sequence number far ahead (no repeat of a nonce in flight).
 spi = next(s for s, (src, dst, _) in sas.items() if dst == b_gw and s in last)
-sa = SecurityAssociation(ESP, spi=spi, seq_num=last[spi] + 5000, crypt_algo="AES-GCM", crypt_key=sas[spi][2], esn_en=True, esn=0,
+sa = SecurityAssociation(ESP, spi=spi, seq_num=last[spi] + 5000, crypt_algo=cipher, crypt_key=sas[spi][2], esn_en=True, esn=0,
                          tunnel_header=IP(src=a_gw, dst=b_gw))
 inner = IP(src=a_host, dst=b_host, ttl=64) / ICMP(id=0x5ca9, seq=1) / (b"scapy" * 8)
 esp = sa.encrypt(inner, iv=(last[spi] + 5000).to_bytes(8, "big"), esn_en=True, esn=0)
@@ -69,17 +62,41 @@ datagram = IP(src=a_gw, dst=b_gw) / UDP(sport=7845, dport=7845, chksum=0) / Raw(
 wrpcap(out, Ether() / IP(bytes(datagram)))
 print("opened", opened)
 EOF
-/usr/bin/python3 "$STATE/judge.py" "$STATE/wan.pcap" "$STATE/a.keys" 198.51.100.2 203.0.113.2 "$a1" "$b1" "$STATE/one.pcap" || fail "scapy does not agree with our ESP"
+# both_agree CIPHER: as scapy calls it.
+both_agree() {
+	rm -f "$STATE"/*.pcap
+	ip netns exec "$PREFIX-wan" tcpdump -i wan-a -s 0 -U -w "$STATE/wan.pcap" >/dev/null 2>&1 &
+	echo $! >"$STATE/tcpdump.pid"
+	wait_for "capture" test -s "$STATE/wan.pcap"
+	in_ns a-h1 ping -c 5 -i 0.2 -s 333 -W 3 "$b1" >/dev/null || fail "no ping"
+	wait_for "ESP in the capture" bash -c '[ $(stat -c %s "$0") -gt 5000 ]' "$STATE/wan.pcap"
+	kill "$(cat "$STATE/tcpdump.pid")"
+	wait_for "end of capture" gone "$(cat "$STATE/tcpdump.pid")"
+	/usr/bin/python3 "$STATE/judge.py" "$STATE/wan.pcap" "$STATE/a.keys" 198.51.100.2 203.0.113.2 "$a1" "$b1" "$STATE/one.pcap" "$1" || fail "scapy does not agree with our ESP"
 
-# Gateway b opens what scapy sealed: the host sees the echo request.
-ip netns exec "$PREFIX-b-h1" tcpdump -ni eth0 -c 1 -U -w "$STATE/host.pcap" 'icmp and icmp[4:2] = 0x5ca9' >/dev/null 2>&1 &
-echo $! >"$STATE/tcpdump2.pid"
-wait_for "capture at the host" test -s "$STATE/host.pcap"
-mac=$(in_ns b-gw cat /sys/class/net/wan0/address)
-in_ns wan /usr/bin/python3 -c '
+	# Gateway b opens what scapy sealed: the host sees the echo request.
+	ip netns exec "$PREFIX-b-h1" tcpdump -ni eth0 -c 1 -U -w "$STATE/host.pcap" 'icmp and icmp[4:2] = 0x5ca9' >/dev/null 2>&1 &
+	echo $! >"$STATE/tcpdump2.pid"
+	wait_for "capture at the host" test -s "$STATE/host.pcap"
+	mac=$(in_ns b-gw cat /sys/class/net/wan0/address)
+	in_ns wan /usr/bin/python3 -c '
 import sys
 from scapy.all import *
 p = rdpcap(sys.argv[1])[0]
 p.dst = sys.argv[2]
 sendp(p, iface="wan-b", verbose=0)' "$STATE/one.pcap" "$mac"
-wait_for "the packet that scapy sealed" bash -c 'tcpdump -nr "$0" 2>/dev/null | grep -q "echo request"' "$STATE/host.pcap"
+	wait_for "the packet that scapy sealed" bash -c 'tcpdump -nr "$0" 2>/dev/null | grep -q "echo request"' "$STATE/host.pcap"
+}
+
+both_agree AES-GCM
+
+# The other suite: one gateway insists on it, the other one takes both.
+write_config b '"198.51.100.2:7845"' 'cipher = "chacha20-poly1305";'
+stop_gateway b
+start_gateway b
+wait_for "gateway b to serve again" gateway_ready b
+agreed() { ctl "$1" show peers --json | jq -e 'length == 1 and .[0].usable and .[0].cipher == "chacha20-poly1305"' >/dev/null; }
+wait_for "ChaCha20-Poly1305 at a" agreed a
+wait_for "ChaCha20-Poly1305 at b" agreed b
+wait_for "ping" in_ns a-h1 ping -c 1 -W 1 "$b1"
+both_agree CHACHA20-POLY1305

@@ -122,7 +122,8 @@ static void add_route(struct rig *rig, uint32_t ip, uint8_t kind, uint16_t peer,
 
 static void add_keys(struct rig *rig)
 {
-	struct cw_sa_params sa = {.peer = rig->near, .generation = 1};
+	struct cw_sa_params sa = {
+		.peer = rig->near, .generation = 1, .suite = CW_SUITE_AES_256_GCM};
 	uint32_t ours, theirs;
 
 	CW_ASSERT(cw_sa_spi_alloc(rig->peers, 0, 77, &ours) == 0 &&
@@ -201,28 +202,31 @@ static void make_view(struct rig *rig)
 	rig->slot.view = &rig->view;
 }
 
-static void make_worker(struct rig *rig, bool sees_own_frames, bool owns_address)
+static void make_worker(struct rig *rig, bool sees_own_frames, bool owns_address,
+			unsigned int lan_queues)
 {
-	struct cw_worker_params params = {
-		.workers = RIG_WORKERS,
-		.lan = {.ops = &ops, .queue = &rig->lan, .sees_own_frames = sees_own_frames},
-		.wan = {.ops = &ops,
-			.queue = &rig->wan,
-			.mac = rig_wan_mac,
-			.sees_own_frames = sees_own_frames,
-			.owns_address = owns_address},
-		.wan_ip = rte_cpu_to_be_32(RIG_WAN),
-		.wan_port = rte_cpu_to_be_16(RIG_WAN_PORT),
-		.discovery = true,
-		.pool = rig->pool,
-		.peers = rig->peers,
-		.crypto = &cw_crypto_openssl,
-		.view = &rig->slot,
-		.stats = &rig->stats,
-		.punt = rig->punt,
-		.inject = rig->inject,
-		.handover = rig->handover,
-		.tsc_hz = 1000000000};
+	struct cw_worker_params params = {.workers = RIG_WORKERS,
+					  .lan = {.ops = &ops,
+						  .queue = &rig->lan,
+						  .queues = lan_queues,
+						  .sees_own_frames = sees_own_frames},
+					  .wan = {.ops = &ops,
+						  .queue = &rig->wan,
+						  .mac = rig_wan_mac,
+						  .sees_own_frames = sees_own_frames,
+						  .owns_address = owns_address},
+					  .wan_ip = rte_cpu_to_be_32(RIG_WAN),
+					  .wan_port = rte_cpu_to_be_16(RIG_WAN_PORT),
+					  .discovery = true,
+					  .pool = rig->pool,
+					  .peers = rig->peers,
+					  .crypto = &cw_crypto_openssl,
+					  .view = &rig->slot,
+					  .stats = &rig->stats,
+					  .punt = rig->punt,
+					  .inject = rig->inject,
+					  .handover = rig->handover,
+					  .tsc_hz = 1000000000};
 
 	CW_ASSERT(cw_worker_create(&rig->worker, &params) == 0);
 }
@@ -252,7 +256,13 @@ void rig_open(struct rig *rig, bool sees_own_frames, bool owns_address)
 	add_hosts(rig);
 	add_peers(rig);
 	add_channels(rig);
-	make_worker(rig, sees_own_frames, owns_address);
+	make_worker(rig, sees_own_frames, owns_address, 0);
+}
+
+void rig_share_the_lan(struct rig *rig)
+{
+	cw_worker_destroy(rig->worker);
+	make_worker(rig, false, false, 1);
 }
 
 static void empty(struct rte_ring *r)

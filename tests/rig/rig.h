@@ -78,6 +78,8 @@ extern const struct cw_mac rig_host_mac, rig_wan_mac, rig_peer_mac, rig_virtual_
 void rig_start(void);
 void rig_stop(void);
 void rig_open(struct rig *rig, bool sees_own_frames, bool owns_address);
+/* From now on the LAN port has one queue, which this worker polls for the other one too. */
+void rig_share_the_lan(struct rig *rig);
 /* Empties ports, rings and counters; tables stay. @return mbufs that are not back. */
 unsigned int rig_reset(struct rig *rig);
 /* Every mbuf must be back: @return how many are not. */

@@ -43,9 +43,9 @@ static void key_of(uint32_t spi, uint8_t key[36])
 	memcpy(key + 32, key, 4);
 }
 
-static int session_init(void *engine, void *session, const uint8_t key[32])
+static int session_init(void *engine, void *session, enum cw_suite suite, const uint8_t key[32])
 {
-	(void)engine;
+	(void)engine, (void)suite;
 	memcpy(session, key, 32);
 	return 0;
 }

@@ -35,6 +35,8 @@ struct node {
 	uint8_t last_key[2][CW_LINK_SA_KEY_BYTES]; /* inbound, outbound */
 	const char *objection;
 	bool no_sas;
+	struct cw_suites suites; /* taken by open_node, kept by it */
+	enum cw_suite installed; /* the last SA's */
 	char why[96];
 	uint64_t last_message;
 };
@@ -117,6 +119,7 @@ static int op_sa_install(void *ctx, const struct cw_link_sa *sa, uint64_t t)
 
 	(void)t;
 	n->installs++;
+	n->installed = sa->suite;
 	memcpy(n->last_key[sa->outbound], sa->key, sizeof(sa->key));
 	return 0;
 }
@@ -185,6 +188,7 @@ static void open_node(unsigned int i, const char *name)
 					.dtls = &cw_dtls_openssl_ops,
 					.kdf = cw_kdf_openssl};
 
+	config.suites = n->suites;
 	memset(n, 0, sizeof(*n));
 	n->at = (struct cw_endpoint){
 		.family = CW_FAMILY_IPV4, .port = rte_cpu_to_be_16(7845), .ip4 = i + 1};
@@ -354,6 +358,35 @@ static void test_no_sas_where_one_end_wants_none(void)
 	}
 }
 
+static enum cw_suite suite_between(enum cw_suite_choice a, enum cw_suite_choice b)
+{
+	enum cw_suite suite;
+
+	cw_suites_choose(a, true, &nodes[0].suites);
+	cw_suites_choose(b, true, &nodes[1].suites);
+	open_node(0, "node-a");
+	open_node(1, "node-b");
+	join(0, 1);
+	suite = info_of(0, 1).suite;
+	CU_ASSERT_EQUAL(info_of(1, 0).suite, suite);
+	CU_ASSERT_EQUAL(nodes[0].installs, suite == CW_SUITE_NONE ? 0 : 2);
+	CU_ASSERT_TRUE(nodes[0].installed == suite && nodes[1].installed == suite);
+	CU_ASSERT_EQUAL(nodes[0].ups, 1);
+	close_all();
+	return suite;
+}
+
+static void test_both_ends_use_the_cipher_they_agree_on(void)
+{
+	CU_ASSERT_EQUAL(suite_between(CW_CIPHER_AUTO, CW_CIPHER_AUTO), CW_SUITE_AES_256_GCM);
+	CU_ASSERT_EQUAL(suite_between(CW_CIPHER_AUTO, CW_CIPHER_CHACHA20_POLY1305),
+			CW_SUITE_CHACHA20_POLY1305);
+	CU_ASSERT_EQUAL(suite_between(CW_CIPHER_AES_256_GCM, CW_CIPHER_AUTO), CW_SUITE_AES_256_GCM);
+	/* Linked, for the DHT's sake, and nothing is carried. */
+	CU_ASSERT_EQUAL(suite_between(CW_CIPHER_AES_256_GCM, CW_CIPHER_CHACHA20_POLY1305),
+			CW_SUITE_NONE);
+}
+
 static void test_talking_to_oneself_is_no_twin(void)
 {
 	open_node(0, "node-a");
@@ -408,6 +441,8 @@ int main(void)
 		{"either end may want a renewal", test_either_end_may_want_a_renewal},
 		{"an objection refuses, and ends", test_an_objection_refuses_and_ends},
 		{"no SAs where one end wants none", test_no_sas_where_one_end_wants_none},
+		{"both ends use the cipher they agree on",
+		 test_both_ends_use_the_cipher_they_agree_on},
 		{"talking to oneself is no twin", test_talking_to_oneself_is_no_twin},
 		{"a second gateway with our identity is told",
 		 test_a_second_gateway_with_our_identity_is_told},

@@ -71,7 +71,8 @@ static void route(uint16_t peer, uint64_t gen, uint64_t expires_tsc)
 /* The keyless peer gets keys: what goes there can be sealed. */
 static void give_keys(void)
 {
-	struct cw_sa_params sa = {.peer = rig.keyless, .generation = 1};
+	struct cw_sa_params sa = {
+		.peer = rig.keyless, .generation = 1, .suite = CW_SUITE_AES_256_GCM};
 	uint32_t spi;
 
 	CU_ASSERT_EQUAL(cw_sa_spi_alloc(rig.twins, 0, 78, &spi), 0);

@@ -47,6 +47,8 @@ static struct {
 	struct rte_mempool *pool;
 	struct cw_rcu *rcu;
 	void *ipsec_mb;
+	enum cw_suite suite;
+	uint32_t generation;
 	struct gateway g[2];
 } t;
 
@@ -155,7 +157,7 @@ static int open_gateway(unsigned int i)
 
 static int add_sa(unsigned int from)
 {
-	struct cw_sa_params sa = {.generation = 1};
+	struct cw_sa_params sa = {.generation = t.generation, .suite = t.suite};
 
 	memset(sa.key, (int)(7 + from), sizeof(sa.key));
 	if (cw_sa_spi_alloc(t.g[!from].peers, 0, 3, &sa.spi) < 0 ||
@@ -163,7 +165,18 @@ static int add_sa(unsigned int from)
 	    cw_sa_add_outbound(t.g[from].peers, &sa, 1) < 0)
 		return -1;
 	t.g[!from].spi = sa.spi;
-	return cw_sa_switch(t.g[from].peers, 0, 1);
+	return cw_sa_switch(t.g[from].peers, 0, t.generation);
+}
+
+static int rekey(enum cw_suite suite)
+{
+	t.suite = suite;
+	t.generation++;
+	if (add_sa(0) < 0 || add_sa(1) < 0)
+		return -1;
+	for (unsigned int i = 0; i < 2 && t.generation > 1; i++)
+		cw_sa_retire(t.g[i].peers, 0, false, t.generation - 1);
+	return 0;
 }
 
 /* -- frames */
@@ -571,6 +584,19 @@ static void test_the_common_case_and_the_full_one_never_differ(void)
 	differ(&t.g[1], &t.g[1].wan, frame, len);
 }
 
+/* The other suite, in both directions between the two libraries. */
+static void test_all_that_with_chacha20_poly1305(void)
+{
+	CU_ASSERT_EQUAL_FATAL(rekey(CW_SUITE_CHACHA20_POLY1305), 0);
+	test_a_packet_crosses_unchanged();
+	test_a_flow_keeps_its_order();
+	test_what_the_wan_side_refuses();
+	test_a_packet_is_taken_once();
+	test_congestion_marks_go_inside();
+	test_what_is_too_large();
+	test_the_common_case_and_the_full_one_never_differ();
+}
+
 static void test_nothing_is_lost_from_the_pool(void)
 {
 	forget();
@@ -600,7 +626,7 @@ static int start(char *prefix, size_t size)
 	if (t.pool == NULL || cw_rcu_create(&t.rcu) < 0 || open_gateway(0) < 0 ||
 	    open_gateway(1) < 0)
 		return -1;
-	return add_sa(0) < 0 || add_sa(1) < 0 ? -1 : 0;
+	return rekey(CW_SUITE_AES_256_GCM);
 }
 
 static void stop(const char *prefix)
@@ -635,6 +661,7 @@ static CU_TestInfo tests[] = {
 	{"a tagged segment", test_a_tagged_segment},
 	{"the common case and the full one never differ",
 	 test_the_common_case_and_the_full_one_never_differ},
+	{"all that with ChaCha20-Poly1305", test_all_that_with_chacha20_poly1305},
 	{"nothing is lost from the pool", test_nothing_is_lost_from_the_pool},
 	CU_TEST_INFO_NULL,
 };

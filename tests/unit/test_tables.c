@@ -10,6 +10,39 @@
 
 #include "cw_test.h"
 
+/* Both ends choose alike, whoever is asked; the weaker CPU is heard. */
+static void test_two_gateways_choose_one_suite(void)
+{
+	static const struct {
+		enum cw_suite_choice a, b;
+		bool a_aes, b_aes;
+		enum cw_suite want;
+	} cases[] = {
+		{CW_CIPHER_AUTO, CW_CIPHER_AUTO, true, true, CW_SUITE_AES_256_GCM},
+		{CW_CIPHER_AUTO, CW_CIPHER_AUTO, true, false, CW_SUITE_CHACHA20_POLY1305},
+		{CW_CIPHER_AUTO, CW_CIPHER_AUTO, false, false, CW_SUITE_CHACHA20_POLY1305},
+		{CW_CIPHER_AUTO, CW_CIPHER_AES_256_GCM, false, true, CW_SUITE_AES_256_GCM},
+		{CW_CIPHER_AUTO, CW_CIPHER_CHACHA20_POLY1305, true, true,
+		 CW_SUITE_CHACHA20_POLY1305},
+		{CW_CIPHER_AES_256_GCM, CW_CIPHER_CHACHA20_POLY1305, true, true, CW_SUITE_NONE},
+	};
+	struct cw_suites strange = {0};
+
+	for (size_t i = 0; i < CW_ARRAY_SIZE(cases); i++) {
+		struct cw_suites a, b;
+
+		cw_suites_choose(cases[i].a, cases[i].a_aes, &a);
+		cw_suites_choose(cases[i].b, cases[i].b_aes, &b);
+		CU_ASSERT_EQUAL(cw_suites_agree(&a, &b), cases[i].want);
+		CU_ASSERT_EQUAL(cw_suites_agree(&b, &a), cases[i].want);
+	}
+	/* A peer may name what we do not know, twice, and more than there is room for. */
+	for (unsigned int i = 0; i < 300; i++)
+		cw_suites_add(&strange, i);
+	cw_suites_add(&strange, CW_SUITE_AES_256_GCM);
+	CU_ASSERT_EQUAL(strange.n, 2);
+}
+
 static void test_the_replay_window_by_cases(void)
 {
 	/* In order: sequence number, whether it is accepted. */
@@ -160,9 +193,9 @@ static void test_hosts_are_found_by_address_and_client(void)
 	cw_host_table_destroy(t);
 }
 
-static int no_session(void *engine, void *session, const uint8_t key[32])
+static int no_session(void *engine, void *session, enum cw_suite suite, const uint8_t key[32])
 {
-	(void)engine;
+	(void)engine, (void)suite;
 	memcpy(session, key, 32);
 	return 0;
 }
@@ -225,6 +258,7 @@ static void test_peers_die_in_two_halves(void)
 int main(void)
 {
 	CU_TestInfo tests[] = {
+		{"two gateways choose one suite", test_two_gateways_choose_one_suite},
 		{"the replay window, by cases", test_the_replay_window_by_cases},
 		{"the replay window accepts each number once",
 		 test_the_replay_window_accepts_each_number_once},

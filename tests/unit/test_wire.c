@@ -10,6 +10,7 @@
 #include <cw_esp.h>
 #include <cw_icmp.h>
 #include <cw_tcp.h>
+#include <cw_toeplitz.h>
 #include <cw_udp.h>
 
 #include "cw_test.h"
@@ -357,6 +358,38 @@ static void test_esp_spi_padding_and_sequence_numbers(void)
 	CU_ASSERT_EQUAL(cw_esp_seq(7, 5, 1984), 7);
 }
 
+/* Microsoft's verification suite for RSS, IPv4. */
+static void test_the_toeplitz_hash_by_its_vectors(void)
+{
+	static const struct {
+		const char *src, *dst;
+		uint16_t src_port, dst_port;
+		uint32_t addresses, ports;
+	} cases[] = {
+		{"66.9.149.187", "161.142.100.80", 2794, 1766, 0x323e8fc2, 0x51ccc178},
+		{"199.92.111.2", "65.69.140.83", 14230, 4739, 0xd718262a, 0xc626b0ea},
+		{"24.19.198.95", "12.22.207.184", 12898, 38024, 0xd2d0a5de, 0x5c2b394a},
+		{"38.27.205.30", "209.142.163.6", 48228, 2217, 0x82989176, 0xafc7327f},
+		{"153.39.163.191", "202.188.127.2", 44251, 1303, 0x5d1809c5, 0x10e828a2},
+	};
+	struct cw_toeplitz t;
+
+	cw_toeplitz_make(&t, cw_toeplitz_key);
+	for (size_t i = 0; i < CW_ARRAY_SIZE(cases); i++) {
+		rte_be16_t pair[2] = {rte_cpu_to_be_16(cases[i].src_port),
+				      rte_cpu_to_be_16(cases[i].dst_port)};
+		rte_be32_t src, dst;
+		uint32_t ports;
+
+		memcpy(&ports, pair, sizeof(ports));
+		CU_ASSERT_EQUAL(cw_ip4_parse(cases[i].src, &src), 0);
+		CU_ASSERT_EQUAL(cw_ip4_parse(cases[i].dst, &dst), 0);
+		CU_ASSERT_EQUAL(cw_toeplitz_ip4(&t, src, dst, 0), cases[i].addresses);
+		CU_ASSERT_EQUAL(cw_toeplitz_ip4(&t, src, dst, ports), cases[i].ports);
+	}
+	CU_ASSERT_EQUAL(cw_toeplitz_queue(0x51ccc178, 4), (0x51ccc178 & 127) % 4);
+}
+
 int main(void)
 {
 	CU_TestInfo tests[] = {
@@ -379,6 +412,7 @@ int main(void)
 		 test_a_dhcp_reply_echoes_relay_information_last},
 		{"ICMP answers echo and never errors", test_icmp_answers_echo_and_never_errors},
 		{"MSS is lowered and the checksum kept", test_mss_is_lowered_and_the_checksum_kept},
+		{"the Toeplitz hash by its vectors", test_the_toeplitz_hash_by_its_vectors},
 		{"ESP: SPI, padding and sequence numbers",
 		 test_esp_spi_padding_and_sequence_numbers},
 		CU_TEST_INFO_NULL,
