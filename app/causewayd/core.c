@@ -199,6 +199,7 @@ static void fill_config(struct daemon *d, struct cw_control_config *out)
 					  .dtls = &cw_dtls_openssl_ops,
 					  .engine = d->dtls,
 					  .signer = &cw_signer_openssl,
+					  .keys = &cw_keys_openssl,
 					  .rcu = d->rcu,
 					  .peers = d->peers,
 					  .workers = d->workers,

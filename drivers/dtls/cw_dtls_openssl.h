@@ -23,6 +23,8 @@ struct cw_dtls_openssl_params {
 extern const struct cw_dtls_ops cw_dtls_openssl_ops;
 /** Signatures with the engine's key; `self` is the engine (struct cw_dtls). */
 extern const struct cw_signer_ops cw_signer_openssl;
+/** Signatures under node IDs with the same key; `self` is the engine. */
+extern const struct cw_key_ops cw_keys_openssl;
 extern const struct cw_digest_ops cw_digest_openssl;
 extern const struct cw_kdf_ops cw_kdf_openssl;
 

@@ -131,6 +131,13 @@ int cw_dtls_openssl_create(struct cw_dtls **out, const struct cw_dtls_openssl_pa
 		goto fail;
 	}
 	engine->certificate_len = (size_t)rc;
+	rc = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(SSL_CTX_get0_certificate(engine->ctx)),
+			     &engine->public_key);
+	if (rc <= 0) {
+		rc = -ENOMEM;
+		goto fail;
+	}
+	engine->public_key_len = (size_t)rc;
 	*out = engine;
 	return 0;
 fail:
@@ -146,6 +153,9 @@ void cw_dtls_openssl_destroy(struct cw_dtls *engine)
 	SSL_CTX_free(engine->ctx);
 	BIO_meth_free(engine->bio_method);
 	OPENSSL_free(engine->certificate);
+	OPENSSL_free(engine->public_key);
+	for (unsigned int i = 0; i < KEYS_KEPT; i++)
+		EVP_PKEY_free(engine->keys[i].key);
 	OPENSSL_cleanse(engine->cookie_key, sizeof(engine->cookie_key));
 	OPENSSL_cleanse(engine->source_key, sizeof(engine->source_key));
 	OPENSSL_free(engine);

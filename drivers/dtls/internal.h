@@ -11,6 +11,8 @@
 /* Largest datagram we hand to the network: fits a 1500-byte path with room for a relay's header. */
 #define DATAGRAM_BYTES_MAX 1400u
 #define COOKIE_BYTES	   32u
+/* Reading a public key costs as much as a check with it: those of the busiest nodes are kept. */
+#define KEYS_KEPT 256u
 #define REASON_BYTES	   96u
 /*
  * Handshakes that others begin, a second: each costs about half a millisecond of signatures, so
@@ -39,6 +41,13 @@ struct cw_dtls {
 	uint8_t source_key[32];
 	uint8_t *certificate; /* our own, DER */
 	size_t certificate_len;
+	/* Our public key (SPKI, DER), and those that were checked lately, by their node's ID. */
+	uint8_t *public_key;
+	size_t public_key_len;
+	struct {
+		struct cw_node_id node;
+		EVP_PKEY *key;
+	} keys[KEYS_KEPT];
 	/* Handshakes begun by others: when the next is due (session.c), and those refused. */
 	uint64_t handshakes_at_ns, source_at_ns[SOURCES], over_budget;
 };

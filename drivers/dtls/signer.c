@@ -3,7 +3,7 @@
  * Signatures with the key of our certificate, and the checking of others': ECDSA with SHA-256, as
  * the ops that lib/overlay takes. The same engine, so the same key, the same CA and the same rules
  * judge links and messages. A certificate is judged when it comes; how long that holds is the
- * caller's.
+ * caller's. The keys' ops need no certificate: a node ID is the hash of its public key.
  */
 #include "internal.h"
 
@@ -12,6 +12,7 @@
 
 #include <openssl/err.h>
 #include <openssl/evp.h>
+#include <openssl/x509.h>
 
 static int signer_sign(void *self, const void *data, size_t len,
 		       uint8_t signature[CW_SIGNATURE_BYTES_MAX], size_t *signature_len)
@@ -85,3 +86,49 @@ const struct cw_signer_ops cw_signer_openssl = {.sign = signer_sign,
 						.verify = signer_verify,
 						.check = signer_check,
 						.release = signer_release};
+
+static const uint8_t *own_key(void *self, size_t *len)
+{
+	struct cw_dtls *engine = self;
+
+	*len = engine->public_key_len;
+	return engine->public_key;
+}
+
+/* The key of this node, from its SPKI. Owned by the engine, valid until the next call. */
+static EVP_PKEY *key_of(struct cw_dtls *engine, const struct cw_node_id *node, const uint8_t *spki,
+			size_t len)
+{
+	unsigned int place = (node->b[0] ^ node->b[1] * 7u) % KEYS_KEPT;
+	const unsigned char *at = spki;
+	struct cw_node_id is;
+	EVP_PKEY *key;
+
+	if (engine->keys[place].key != NULL && cw_node_id_equal(&engine->keys[place].node, node))
+		return engine->keys[place].key;
+	cw_identity_node_id(&cw_digest_openssl, spki, len, &is);
+	if (!cw_node_id_equal(&is, node))
+		return NULL;
+	key = d2i_PUBKEY(NULL, &at, (long)len);
+	if (key == NULL || at != spki + len) {
+		EVP_PKEY_free(key);
+		return NULL;
+	}
+	EVP_PKEY_free(engine->keys[place].key);
+	engine->keys[place].node = *node;
+	engine->keys[place].key = key;
+	return key;
+}
+
+static bool key_check(void *self, const struct cw_node_id *node, const uint8_t *spki,
+		      size_t spki_len, const void *data, size_t len, const uint8_t *signature,
+		      size_t signature_len)
+{
+	EVP_PKEY *key = key_of(self, node, spki, spki_len);
+
+	ERR_clear_error();
+	return key != NULL &&
+	       signer_check((const struct cw_public_key *)key, data, len, signature, signature_len);
+}
+
+const struct cw_key_ops cw_keys_openssl = {.sign = signer_sign, .key = own_key, .check = key_check};

@@ -82,6 +82,22 @@ static bool dht_site_of(void *ctx, const struct cw_node_id *node, struct cw_site
 	return true;
 }
 
+static enum cw_dht_may dht_may(void *ctx, const struct cw_node_id *node, enum cw_dht_right right,
+			       const char *ns)
+{
+	struct cw_control *ctl = ctx;
+	const struct cw_identity *found = cw_node_id_equal(node, &ctl->config.identity.node)
+						  ? &ctl->config.identity
+						  : cw_overlay_identity(ctl->overlay, node);
+	bool may;
+
+	if (found == NULL)
+		return CW_DHT_MAY_UNKNOWN;
+	may = right == CW_DHT_RIGHT_OPERATE ? (found->roles & CW_ROLE_OPERATOR) != 0
+					    : cw_identity_in_namespace(found, ns);
+	return may ? CW_DHT_MAY : CW_DHT_MAY_NOT;
+}
+
 static void on_changed(void *ctx, rte_be32_t ip, const struct cw_mapping *mapping, uint64_t now_ns)
 {
 	struct cw_control *ctl = ctx;
@@ -107,13 +123,16 @@ static int create_dht(struct cw_control *ctl)
 					      .route = dht_route,
 					      .append = dht_append,
 					      .site_of = dht_site_of,
+					      .may = dht_may,
 					      .changed = on_changed,
 					      .ns_changed = on_ns_changed};
 	struct cw_dht_config config = {.self = ctl->config.identity.node,
 				       .site = ctl->site,
 				       .log = ctl->config.log,
 				       .random = ctl->config.random,
-				       .digest = ctl->config.digest};
+				       .digest = ctl->config.digest,
+				       .keys = ctl->config.keys,
+				       .keys_self = ctl->config.engine};
 
 	memcpy(config.ns_name, ctl->config.namespace_name, sizeof(config.ns_name));
 	return cw_dht_create(&ctl->dht, &config, &ops, ctl);

@@ -84,6 +84,7 @@ struct cw_control_config {
 	const struct cw_dtls_ops *dtls;
 	struct cw_dtls *engine;
 	const struct cw_signer_ops *signer; /* its self is the engine */
+	const struct cw_key_ops *keys;	    /* likewise */
 	struct cw_rcu *rcu;
 	struct cw_peer_table *peers;
 	unsigned int workers;

@@ -92,13 +92,15 @@ static json_t *show_latency(const struct cw_dht_counts *c)
 
 static json_t *show_counts(const struct cw_dht_counts *c)
 {
-	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "retries",
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "retries",
 			 (json_int_t)c->retries, "redirects", (json_int_t)c->redirects, "served",
 			 (json_int_t)c->served, "elections", (json_int_t)c->elections,
 			 "leaderships_lost", (json_int_t)c->lost_leaderships, "moves",
 			 (json_int_t)c->moves, "moves_given_up", (json_int_t)c->moves_given_up,
 			 "activations", (json_int_t)c->activations, "copies_given",
-			 (json_int_t)c->copies, "registers_repaired", (json_int_t)c->repaired);
+			 (json_int_t)c->copies, "registers_repaired", (json_int_t)c->repaired,
+			 "denied", (json_int_t)c->denied, "refused_unsigned",
+			 (json_int_t)c->unwarranted);
 }
 
 static json_t *dht_status(struct cw_control *ctl)

@@ -228,6 +228,10 @@ static uint64_t answer_acc(struct cw_dht *dht, struct packing *p, struct slot *s
 	have = keytab_find(&s->regs, r->key);
 	if (have != NULL && stamp_compare(dht, &stamp, &have->stamp) < 0)
 		return 0;
+	/* What we lead ourselves was judged when it was asked for. */
+	if (!cw_node_id_equal(&ballot->node, &dht->config.self) &&
+	    !record_warranted(dht, r, have))
+		return 0;
 	if (replica_store(dht, &s->regs, r, &stamp, renew_ns, open_ns) < 0)
 		return 0;
 	lsn = log_record(dht, s, keytab_find(&s->regs, r->key));

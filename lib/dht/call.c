@@ -255,8 +255,7 @@ static bool take_answer(struct cw_dht *dht, struct call *c, unsigned int voter,
 	case CALL_RREAD:
 		if (in->body_case != CAUSEWAY__DHT__FRAME__BODY_RVAL)
 			return false;
-		best_of(dht, c, in->rval);
-		return true;
+		return best_of(dht, c, in->rval);
 	case CALL_ACC:
 		return in->body_case == CAUSEWAY__DHT__FRAME__BODY_ACK;
 	case CALL_PREP:

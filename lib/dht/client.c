@@ -22,7 +22,8 @@ static struct request *find(struct cw_dht *dht, const struct rid *rid)
 	return r;
 }
 
-static uint32_t slot_of(const struct cw_dht *dht, const struct request *r)
+/* key may be NULL */
+static uint32_t slot_of(const struct cw_dht *dht, const struct request *r, uint8_t key[KEY_BYTES])
 {
 	struct op *op = calloc(1, sizeof(*op));
 	uint32_t slot;
@@ -35,6 +36,8 @@ static uint32_t slot_of(const struct cw_dht *dht, const struct request *r)
 	memcpy(op->scope, dht->config.ns_name, sizeof(op->scope));
 	op_key(dht, op);
 	slot = op->slot;
+	if (key != NULL)
+		memcpy(key, op->key, KEY_BYTES);
 	free(op);
 	return slot;
 }
@@ -59,11 +62,13 @@ static const struct cw_node_id *pick_target(struct cw_dht *dht, const struct req
 
 static void attempt(struct cw_dht *dht, struct request *r)
 {
-	uint32_t slot = slot_of(dht, r);
+	uint8_t key[KEY_BYTES] = {0};
+	uint32_t slot = slot_of(dht, r, key);
 	const struct cw_node_id *to = pick_target(dht, r, slot);
 
 	if (r->tries++ > 0)
 		dht->counts.retries++;
+	warrant_sign(dht, r, key);
 	r->sent_ns = dht->now_ns;
 	r->next_ns = dht->now_ns + r->wait_ns;
 	r->wait_ns = cw_min_u64(r->wait_ns * 3 / 2, RETRY_LAST_NS);
@@ -112,6 +117,7 @@ static void finish(struct cw_dht *dht, struct request *r, struct reply *reply)
 static void new_rid(struct cw_dht *dht, struct request *r)
 {
 	r->rid = own_rid(dht);
+	r->warrant.signature_len = 0;
 	r->first_ns = r->sent_ns = r->next_ns = dht->now_ns;
 	r->wait_ns = RETRY_FIRST_NS;
 	r->tries = 0;
@@ -334,7 +340,7 @@ void client_answer(struct cw_dht *dht, const struct cw_node_id *from,
 		return;
 	r = reply_unpack(in, &rid, reply) ? find(dht, &rid) : NULL;
 	if (r != NULL) {
-		struct slot *s = &dht->slots[slot_of(dht, r)];
+		struct slot *s = &dht->slots[slot_of(dht, r, NULL)];
 
 		dht->answered_ns = dht->now_ns;
 		if (s->led == NULL)
@@ -360,7 +366,7 @@ void client_redirect(struct cw_dht *dht, const Causeway__Dht__Redirect *in)
 	r = find(dht, &rid);
 	if (r == NULL)
 		return;
-	s = &dht->slots[slot_of(dht, r)];
+	s = &dht->slots[slot_of(dht, r, NULL)];
 	if (c.epoch < s->epoch || s->led != NULL)
 		return;
 	dht->counts.redirects++;

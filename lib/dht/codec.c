@@ -16,6 +16,8 @@ struct packed_record {
 	Causeway__Dht__Made made[HIST], *made_at[HIST];
 	Causeway__Dht__Stamp stamp;
 	struct cw_node_id stamp_node;
+	Causeway__Dht__Warrant warrant;
+	Causeway__Dht__Rid warrant_rid;
 	Causeway__Dht__Session session;
 	Causeway__Dht__Mapping mapping;
 	Causeway__Dht__Entry entries[CW_MAPPING_ENTRIES_MAX], *entry_at[CW_MAPPING_ENTRIES_MAX];
@@ -104,6 +106,19 @@ bool rid_unpack(const Causeway__Dht__Rid *in, struct rid *out)
 		return false;
 	out->incarnation = in->incarnation;
 	out->counter = in->counter;
+	return true;
+}
+
+bool signature_unpack(const ProtobufCBinaryData *public_key, const ProtobufCBinaryData *signature,
+		      struct warrant *out)
+{
+	if (public_key->len == 0 || public_key->len > sizeof(out->public_key) ||
+	    signature->len == 0 || signature->len > sizeof(out->signature))
+		return false;
+	out->public_key_len = (uint8_t)public_key->len;
+	memcpy(out->public_key, public_key->data, public_key->len);
+	out->signature_len = (uint8_t)signature->len;
+	memcpy(out->signature, signature->data, signature->len);
 	return true;
 }
 
@@ -250,6 +265,39 @@ static void pack_value(struct arena *a, const struct record *r, struct packed_re
 	}
 }
 
+static void pack_warrant(const struct warrant *w, struct packed_record *p)
+{
+	if (w->signature_len == 0)
+		return;
+	causeway__dht__warrant__init(&p->warrant);
+	rid_pack(&w->rid, &p->warrant_rid);
+	p->warrant.verb = w->verb;
+	p->warrant.rid = &p->warrant_rid;
+	p->warrant.ver = w->ver;
+	p->warrant.gen = w->gen;
+	p->warrant.sgen = w->sgen;
+	p->warrant.content = view(w->content, sizeof(w->content));
+	p->warrant.public_key = view(w->public_key, w->public_key_len);
+	p->warrant.signature = view(w->signature, w->signature_len);
+	p->record.warrant = &p->warrant;
+}
+
+static bool unpack_warrant(const Causeway__Dht__Warrant *in, struct warrant *out)
+{
+	if (in == NULL)
+		return true;
+	if (in->verb >= CW_STORE_VERB_COUNT || !rid_unpack(in->rid, &out->rid) ||
+	    in->content.len != sizeof(out->content) ||
+	    !signature_unpack(&in->public_key, &in->signature, out))
+		return false;
+	out->verb = (uint8_t)in->verb;
+	out->ver = in->ver;
+	out->gen = in->gen;
+	out->sgen = in->sgen;
+	memcpy(out->content, in->content.data, sizeof(out->content));
+	return true;
+}
+
 Causeway__Dht__Record *record_pack(struct arena *a, const struct record *r, uint64_t renew_age_ns,
 				   uint64_t open_age_ns, const struct stamp *stamp)
 {
@@ -283,6 +331,7 @@ Causeway__Dht__Record *record_pack(struct arena *a, const struct record *r, uint
 		p->stamp.seq = stamp->seq;
 		p->record.stamp = &p->stamp;
 	}
+	pack_warrant(&r->warrant, p);
 	pack_value(a, r, p);
 	return &p->record;
 }
@@ -483,7 +532,8 @@ bool record_unpack(const Causeway__Dht__Record *in, struct record *out, struct s
 	out->held = in->held;
 	out->gen = in->gen;
 	out->ver = in->ver;
-	if (in->rid != NULL && !rid_unpack(in->rid, &out->rid))
+	if ((in->rid != NULL && !rid_unpack(in->rid, &out->rid)) ||
+	    !unpack_warrant(in->warrant, &out->warrant))
 		return false;
 	for (size_t i = 0; i < in->n_hist; i++) {
 		out->hist[i].ver = in->hist[i]->ver;

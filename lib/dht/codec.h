@@ -26,6 +26,8 @@ void packing_header(struct packing *p, const struct slotset *slots, uint64_t epo
 
 void rid_pack(const struct rid *rid, Causeway__Dht__Rid *out);
 bool rid_unpack(const Causeway__Dht__Rid *in, struct rid *out);
+bool signature_unpack(const ProtobufCBinaryData *public_key, const ProtobufCBinaryData *signature,
+		      struct warrant *out);
 bool node_unpack(const ProtobufCBinaryData *in, struct cw_node_id *out);
 /* codec_policy.c */
 void policy_pack(struct arena *a, const struct cw_ns_policy *from, Causeway__Dht__Namespace *out);

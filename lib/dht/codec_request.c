@@ -59,6 +59,8 @@ void send_request(struct cw_dht *dht, const struct cw_node_id *to, uint32_t slot
 	m.register_name = view(q->reg_name, q->reg_name_len);
 	m.gen = q->gen;
 	m.value = view(q->value, q->value_len);
+	m.public_key = view(r->warrant.public_key, r->warrant.public_key_len);
+	m.signature = view(r->warrant.signature, r->warrant.signature_len);
 	if (q->verb == VERB_PROVE)
 		m.about = view(r->about.b, CW_NODE_ID_BYTES);
 	p.frame.body_case = CAUSEWAY__DHT__FRAME__BODY_REQ;
@@ -138,6 +140,9 @@ bool request_unpack(const Causeway__Dht__Request *in, struct op *out)
 	    !cw_law_name_valid(q->host_name))
 		return false;
 	if (in->verb == CW_STORE_NS_PUT && (in->ns == NULL || !ns_unpack(in->ns, &q->ns)))
+		return false;
+	if (in->signature.len > 0 &&
+	    !signature_unpack(&in->public_key, &in->signature, &out->warrant))
 		return false;
 	return unpack_register(in, out) && unpack_lists(in, q);
 }

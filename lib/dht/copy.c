@@ -140,6 +140,7 @@ static bool take_records(struct cw_dht *dht, struct slot *s, const Causeway__Dht
 
 		if (!record_unpack(in->records[i], &r, &stamp, &renew_ns, &open_ns) ||
 		    &dht->slots[key_slot(dht, r.key)] != s ||
+		    !record_warranted(dht, &r, replica_here(dht, r.key)) ||
 		    replica_merge(dht, &s->regs, &r, &stamp, renew_ns, open_ns) < 0)
 			return false;
 		log_record(dht, s, keytab_find(&s->regs, r.key));

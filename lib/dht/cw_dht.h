@@ -38,6 +38,13 @@ enum cw_dht_log {
 	CW_DHT_LOG_LAST = 63,
 };
 
+/** What a node's certificate must allow. */
+enum cw_dht_right {
+	CW_DHT_RIGHT_USE,     /* registers of a namespace: mappings, clients, names */
+	CW_DHT_RIGHT_OPERATE, /* write namespace records: an operator's certificate */
+};
+enum cw_dht_may { CW_DHT_MAY, CW_DHT_MAY_NOT, CW_DHT_MAY_UNKNOWN };
+
 struct cw_dht_ops {
 	/** To a node, by the overlay's DHT service; may be lost. */
 	void (*send)(void *ctx, const struct cw_node_id *to, const void *data, size_t len,
@@ -49,6 +56,10 @@ struct cw_dht_ops {
 	uint64_t (*append)(void *ctx, uint8_t type, const void *data, size_t len);
 	/** Site of a node from its certificate. @return false while unknown. */
 	bool (*site_of)(void *ctx, const struct cw_node_id *node, struct cw_site_id *out);
+	/** Does the certificate of @p node allow this in this namespace? UNKNOWN: no certificate of
+	 * it was seen lately. NULL: every node may everything. */
+	enum cw_dht_may (*may)(void *ctx, const struct cw_node_id *node, enum cw_dht_right right,
+			       const char *ns);
 	/** A mapping that was asked for lately, or in which we have an entry, changed. */
 	void (*changed)(void *ctx, rte_be32_t ip, const struct cw_mapping *mapping,
 			uint64_t now_ns);
@@ -90,6 +101,10 @@ enum cw_dht_mutation {
 	CW_DHT_MUT_GRAB,      /* R26 a takeover takes a live lease */
 	CW_DHT_MUT_DUPOPEN,   /* S1 a second session beside a live one */
 	CW_DHT_MUT_NOPROOF,   /* S2 an address is taken from a session that lives */
+	CW_DHT_MUT_NOWARRANT, /* A1 what its owner never signed is stored */
+	CW_DHT_MUT_ANYCALLER, /* A2 what a certificate does not allow is done */
+	CW_DHT_MUT_NOQUOTA,   /* A3 one node may have everything */
+	CW_DHT_MUT_FORGE,     /* not a rule: a leader that writes registers nobody asked for */
 	CW_DHT_MUT_COUNT
 };
 
@@ -105,6 +120,7 @@ struct cw_dht_tuning {
 	uint64_t move_ns;      /* a better placement stands so long before it is taken */
 	uint64_t tombstone_ns; /* free registers this old are collected */
 	uint64_t shrink_ns;    /* two of five gone so long without a spare: three */
+	uint32_t quota;	       /* registers that one node may have in one slot */
 };
 
 struct cw_dht_config {
@@ -114,6 +130,9 @@ struct cw_dht_config {
 	const struct cw_log *log;
 	struct cw_random_ops random;
 	struct cw_digest_ops digest;
+	/** NULL: nothing is signed and nothing needs to be. */
+	const struct cw_key_ops *keys;
+	void *keys_self;
 	enum cw_dht_mutation mutate;
 	struct cw_dht_tuning tuning;
 };
@@ -128,7 +147,9 @@ struct cw_dht_counts {
 	/** Own requests by time to the answer: below 1 ms << i; the last: the rest. */
 	uint64_t latency[16];
 	uint64_t retries, redirects, served, elections, lost_leaderships, moves, moves_given_up,
-		activations, copies, stages, repaired, refused_old, nacks;
+		activations, copies, stages, repaired, refused_old, nacks,
+		denied,	    /* requests that their sender may not make, or did not sign */
+		unwarranted; /* records of leaders that their owners did not ask for */
 };
 
 struct cw_dht_genesis {

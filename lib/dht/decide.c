@@ -344,6 +344,21 @@ static void ns_op(struct cw_dht *dht, struct op *op, struct lead *l)
 	lead_write(dht, l, &r, op, &reply);
 }
 
+/* A refusal stays true: the expected version is used up, so that a late copy of this request does
+ * not succeed when there is room again. */
+static void deny_for_good(struct cw_dht *dht, struct op *op, struct lead *l)
+{
+	struct rid rid = own_rid(dht);
+	struct reply reply = {.answer.result = CW_STORE_DENIED};
+	struct record r;
+
+	dht->counts.denied++;
+	record_copy(&r, &l->record);
+	record_made(&r, &rid);
+	reply.ver = r.ver;
+	lead_write(dht, l, &r, op, &reply);
+}
+
 /* After a recovery others may hold what we do not know of: until they have stopped, nothing begins.
  */
 static bool begins_something(uint8_t verb)
@@ -371,6 +386,10 @@ void decide(struct cw_dht *dht, struct op *op)
 	}
 	if (!lead_ready(dht, l, op))
 		return;
+	if (!l->record.held && l->record.ver == op->request.ver && over_quota(dht, op)) {
+		deny_for_good(dht, op, l);
+		return;
+	}
 	switch (op->request.verb) {
 	case CW_STORE_SESSION_OPEN:
 	case CW_STORE_SESSION_RENEW:

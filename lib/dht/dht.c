@@ -22,6 +22,9 @@ static void set_tuning(struct cw_dht_tuning *t)
 		/* Longer than any cover: the longest lease is 30 days. */
 		.tombstone_ns = UINT64_C(31) * 86400 * CW_NS_PER_S,
 		.shrink_ns = UINT64_C(600) * CW_NS_PER_S,
+		/* A site of 65,536 hosts has 64 mappings and as many clients and names in each of
+		 * 1,024 slots on average. */
+		.quota = 4096,
 	};
 
 	t->slots = t->slots ? t->slots : usual.slots;
@@ -33,6 +36,7 @@ static void set_tuning(struct cw_dht_tuning *t)
 	t->move_ns = t->move_ns ? t->move_ns : usual.move_ns;
 	t->tombstone_ns = t->tombstone_ns ? t->tombstone_ns : usual.tombstone_ns;
 	t->shrink_ns = t->shrink_ns ? t->shrink_ns : usual.shrink_ns;
+	t->quota = t->quota ? t->quota : usual.quota;
 }
 
 int cw_dht_create(struct cw_dht **out, const struct cw_dht_config *config,
@@ -309,6 +313,24 @@ static void send_redirect(struct cw_dht *dht, const struct cw_node_id *to, const
 	arena_free(&p.arena);
 }
 
+/* For good: a function of the request alone. */
+static void deny(struct cw_dht *dht, struct op *op)
+{
+	struct reply reply = {.answer.result = CW_STORE_DENIED};
+	char text[CW_NODE_ID_TEXT_BYTES];
+
+	dht->counts.denied++;
+	if (dht->denied_logged_ns == 0 || dht->now_ns - dht->denied_logged_ns >= CW_NS_PER_S) {
+		dht->denied_logged_ns = dht->now_ns;
+		cw_log(dht->config.log, CW_LOG_WARN, MODULE,
+		       "request of %s denied: verb %u (%llu denied in all)",
+		       cw_node_id_format(&op->from, text), op->request.verb,
+		       (unsigned long long)dht->counts.denied);
+	}
+	send_reply(dht, &op->from, &op->rid, &reply);
+	op_free(dht, op);
+}
+
 static void on_request(struct cw_dht *dht, const struct cw_node_id *from,
 		       const Causeway__Dht__Request *in)
 {
@@ -326,6 +348,10 @@ static void on_request(struct cw_dht *dht, const struct cw_node_id *from,
 	}
 	op_key(dht, op);
 	s = &dht->slots[op->slot];
+	if (s->led != NULL && !op_allowed(dht, op)) {
+		deny(dht, op);
+		return;
+	}
 	if (s->led != NULL) {
 		leader_request(dht, from, s->led, op);
 		return;

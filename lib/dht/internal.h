@@ -101,10 +101,22 @@ enum record_kind {
 };
 enum session_state { SESSION_OPEN, SESSION_CLOSED, SESSION_DEAD };
 
+/* What a node signed: the request that made a register what it is. */
+struct warrant {
+	uint8_t verb;
+	uint8_t public_key_len, signature_len; /* 0: none */
+	struct rid rid;
+	uint64_t ver, gen, sgen;
+	uint8_t content[32];
+	uint8_t public_key[CW_KEY_BYTES_MAX];
+	uint8_t signature[CW_KEY_SIGNATURE_BYTES];
+};
+
 /* A register's content. */
 struct record {
 	uint8_t key[KEY_BYTES];
 	uint8_t kind; /* enum record_kind */
+	struct warrant warrant;
 	bool held;
 	uint64_t gen, ver;
 	struct rid rid;
@@ -198,6 +210,7 @@ struct op {
 	char scope[CW_NS_NAME_BYTES];
 	struct cw_store_request request;
 	struct cw_node_id about; /* VERB_PROVE */
+	struct warrant warrant;
 	uint8_t key[KEY_BYTES];
 	uint32_t slot;
 	uint8_t asked, found;
@@ -383,7 +396,8 @@ struct request {
 	struct rid rid;
 	struct cw_store_request request;
 	struct cw_node_id about;
-	uint64_t ver_asked; /* what the caller named */
+	struct warrant warrant; /* without signature: not signed yet */
+	uint64_t ver_asked;	/* what the caller named */
 	bool repeats_release, adopts;
 	cw_store_done_fn done;
 	void (*done_inside)(struct cw_dht *dht, uint64_t id, const struct request *r,
@@ -437,7 +451,7 @@ struct cw_dht {
 	uint64_t incarnation, counter;
 	struct request *requests;
 	unsigned int request_count;
-	uint64_t answered_ns, failed_ns;
+	uint64_t answered_ns, failed_ns, denied_logged_ns;
 	uint64_t released_sgen; /* never believed again (R25) */
 	uint64_t session_ver;	/* of our own session's register, as last seen */
 	struct cw_dht_counts counts;
@@ -486,6 +500,8 @@ bool cfg_same(const struct cw_dht *dht, const struct cfgreg *a, const struct cfg
 bool cfg_next_same(const struct cw_dht *dht, const struct cfgreg *a, const struct cfgreg *b);
 
 /* registers.c */
+/* Our replica of a register, whatever the epoch. */
+const struct replica *replica_here(const struct cw_dht *dht, const uint8_t key[KEY_BYTES]);
 bool same_rid(const struct rid *a, const struct rid *b);
 void key_of(const struct cw_dht *dht, const char *scope, char kind, const void *name, size_t len,
 	    uint8_t out[KEY_BYTES]);
@@ -511,6 +527,16 @@ void send_packing(struct cw_dht *dht, const struct cw_node_id *to, struct packin
 void send_bytes(struct cw_dht *dht, const struct cw_node_id *to, const uint8_t *data, size_t len,
 		uint64_t after_lsn);
 uint8_t *pack_frame(struct cw_dht *dht, struct packing *p, size_t *len);
+
+/* warrant.c: who may write what */
+/* Sign a request of our own, which is about this register. */
+void warrant_sign(struct cw_dht *dht, struct request *r, const uint8_t key[KEY_BYTES]);
+/* May this caller have this done? Judged before anything is looked at. */
+bool op_allowed(struct cw_dht *dht, struct op *op);
+/* Would it have one register more than a node may have in one slot? */
+bool over_quota(const struct cw_dht *dht, const struct op *op);
+/* Has its owner asked for this record, which a leader wants to be stored in place of ours? */
+bool record_warranted(struct cw_dht *dht, const struct record *r, const struct replica *have);
 
 /* log.c */
 uint64_t log_append(struct cw_dht *dht, enum cw_dht_log type, const ProtobufCMessage *message);
@@ -606,7 +632,7 @@ void lead_answer(struct cw_dht *dht, struct op *op, const struct reply *reply);
 void on_written(struct cw_dht *dht, struct call *c);
 void on_read(struct cw_dht *dht, struct call *c);
 void on_checked(struct cw_dht *dht, struct call *c);
-void best_of(struct cw_dht *dht, struct call *c, const Causeway__Dht__Record *in);
+bool best_of(struct cw_dht *dht, struct call *c, const Causeway__Dht__Record *in);
 void op_free(struct cw_dht *dht, struct op *op);
 void leads_drop(struct cw_dht *dht, uint32_t slot);
 void confirms_free(struct confirm *list);

@@ -93,6 +93,7 @@ bool snap_collect(struct cw_dht *dht, struct call *c, unsigned int voter,
 		struct record r;
 
 		if (!record_unpack(in->records[i], &r, &stamp, &renew_ns, &open_ns) ||
+		    !record_warranted(dht, &r, replica_here(dht, r.key)) ||
 		    replica_merge(dht, &g->re->merged, &r, &stamp, renew_ns, open_ns) < 0)
 			return false;
 	}

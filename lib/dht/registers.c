@@ -153,6 +153,11 @@ static void take_age(struct cw_dht *dht, struct age *age, bool same, uint64_t ca
 	age->at_ns = dht->now_ns;
 }
 
+const struct replica *replica_here(const struct cw_dht *dht, const uint8_t key[KEY_BYTES])
+{
+	return keytab_find(&dht->slots[key_slot(dht, key)].regs, key);
+}
+
 int replica_store(struct cw_dht *dht, struct keytab *t, const struct record *r,
 		  const struct stamp *stamp, uint64_t renew_age_ns, uint64_t open_age_ns)
 {

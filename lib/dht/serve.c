@@ -179,6 +179,13 @@ static void write_record(struct cw_dht *dht, uint32_t slot, struct lead *l, cons
 	memcpy(c->key, l->key, KEY_BYTES);
 	record_copy(c->record, r);
 	memcpy(c->record->key, l->key, KEY_BYTES);
+	/* A write by this very request, neither a lapse nor a writing back. */
+	if (reply != NULL && (same_rid(&r->hist[0].rid, &op->rid) || same_rid(&r->rid, &op->rid)))
+		c->record->warrant = op->warrant;
+	if (dht->config.mutate == CW_DHT_MUT_FORGE && r->kind == RECORD_REGISTER && r->held) {
+		c->record->reg.owner = dht->config.self;
+		c->record->reg.tag = dht->incarnation;
+	}
 	c->op = op;
 	if (reply != NULL) {
 		c->reply = malloc(sizeof(*c->reply));
@@ -254,25 +261,27 @@ void on_written(struct cw_dht *dht, struct call *c)
 		reconf_drained(dht, g);
 }
 
-void best_of(struct cw_dht *dht, struct call *c, const Causeway__Dht__Record *in)
+/* @return false when it is not to be believed: the member has not answered. */
+bool best_of(struct cw_dht *dht, struct call *c, const Causeway__Dht__Record *in)
 {
 	uint64_t renew_ns, open_ns;
 	struct stamp stamp;
 	struct record r;
 	int order;
 
-	if (!record_unpack(in, &r, &stamp, &renew_ns, &open_ns))
-		return;
+	if (!record_unpack(in, &r, &stamp, &renew_ns, &open_ns) ||
+	    !record_warranted(dht, &r, keytab_find(&dht->slots[c->slot].regs, r.key)))
+		return false;
 	if (c->record == NULL)
 		c->record = calloc(1, sizeof(*c->record));
 	if (c->record == NULL)
-		return;
+		return false;
 	order = c->have_best ? stamp_compare(dht, &stamp, &c->best_stamp) : 1;
 	/* The greatest stamp wins; of one rid the greatest proven age counts. */
 	if (c->have_best && same_lease(dht, &r, c->record))
 		renew_ns = cw_max_u64(renew_ns, age_now(dht, &c->best_renew));
 	else if (order < 0)
-		return;
+		return true;
 	if (c->have_best && same_opening(&r, c->record))
 		open_ns = cw_max_u64(open_ns, age_now(dht, &c->best_open));
 	c->best_renew = (struct age){renew_ns, dht->now_ns};
@@ -282,6 +291,7 @@ void best_of(struct cw_dht *dht, struct call *c, const Causeway__Dht__Record *in
 		c->best_stamp = stamp;
 	}
 	c->have_best = true;
+	return true;
 }
 
 void on_read(struct cw_dht *dht, struct call *c)

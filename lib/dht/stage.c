@@ -120,6 +120,7 @@ bool stage_take(struct cw_dht *dht, const Causeway__Dht__Stage *in, struct stage
 		struct record r;
 
 		if (!record_unpack(in->records[i], &r, &stamp, &renew_ns, &open_ns) ||
+		    !record_warranted(dht, &r, replica_here(dht, r.key)) ||
 		    replica_store(dht, &x->regs, &r, &stamp, renew_ns, open_ns) < 0)
 			return false;
 	}

@@ -55,14 +55,55 @@ static bool site_of(void *ctx, const struct cw_node_id *node, struct cw_site_id 
 	return true;
 }
 
+static int sign(void *self, const void *data, size_t len, uint8_t signature[CW_KEY_SIGNATURE_BYTES],
+		size_t *signature_len)
+{
+	(void)self;
+	(void)data;
+	(void)len;
+	memset(signature, 1, 8);
+	*signature_len = 8;
+	return 0;
+}
+
+static const uint8_t *own_key(void *self, size_t *len)
+{
+	static const uint8_t key[] = {1};
+
+	(void)self;
+	*len = sizeof(key);
+	return key;
+}
+
+/* Every second signature is good. */
+static bool check(void *self, const struct cw_node_id *node, const uint8_t *key, size_t key_len,
+		  const void *data, size_t len, const uint8_t *signature, size_t signature_len)
+{
+	(void)self;
+	(void)data;
+	(void)len;
+	return key_len > 0 && signature_len > 0 && (key[0] & 3) == node->b[0] && (signature[0] & 1);
+}
+
+static enum cw_dht_may may(void *ctx, const struct cw_node_id *node, enum cw_dht_right right,
+			   const char *ns)
+{
+	(void)ctx;
+	return strcmp(ns, "demo") != 0 ? CW_DHT_MAY_UNKNOWN
+	       : node->b[0] > right    ? CW_DHT_MAY
+				       : CW_DHT_MAY_NOT;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const struct cw_dht_ops ops = {
-		.send = send_nothing, .append = append, .site_of = site_of};
+		.send = send_nothing, .append = append, .site_of = site_of, .may = may};
+	static const struct cw_key_ops keys = {.sign = sign, .key = own_key, .check = check};
 	struct cw_dht_config config = {.self = {{1}},
 				       .ns_name = "demo",
 				       .random = {.fill = fill},
 				       .digest = {.sha256 = sha256},
+				       .keys = size > 0 && (data[0] & 4) ? &keys : NULL,
 				       .tuning = {.slots = 4}};
 	struct cw_node_id from = {{size > 0 ? data[0] & 3 : 0}};
 	struct cw_dht *dht;

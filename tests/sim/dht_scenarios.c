@@ -248,14 +248,146 @@ static void two_choices(enum cw_dht_mutation mutate, struct sim_result *result)
 	world_free(w);
 }
 
+/*
+ * A1: a leader writes itself into the register that another has asked for. No replica may store
+ * that, and no later leader may believe what the liar has stored.
+ */
+static void forged(enum cw_dht_mutation mutate, struct sim_result *result)
+{
+	struct world *w = small_world(3, 2, 1, mutate, result);
+	struct proc *liar = w->procs[1], *a = w->procs[3], *b = w->procs[4];
+	const struct history *h = w->histories[0];
+	uint64_t mark;
+
+	wait_ms(w, 8000); /* three members */
+	liar->lies = true;
+	proc_crash(liar);
+	proc_start(liar);
+	mark = cw_dht_incarnation(liar->dht);
+	wait_ms(w, 500);
+	cw_dht_stand(liar->dht, proc_clock(liar));
+	proc_kick(liar);
+	wait_ms(w, 1000);
+	caller_do(a, 0, CW_STORE_REG_GET);
+	wait_ms(w, 500);
+	if (!a->caller.wants[0].busy)
+		caller_do(a, 0, CW_STORE_REG_CREATE);
+	wait_ms(w, SIM_OP_NS / CW_NS_PER_MS + 500);
+	cw_dht_stand(w->procs[0]->dht, proc_clock(w->procs[0]));
+	proc_kick(w->procs[0]);
+	wait_ms(w, 1000);
+	for (unsigned int i = 0; i < 3; i++) {
+		caller_do(b, 0, CW_STORE_REG_GET);
+		wait_ms(w, SIM_OP_NS / CW_NS_PER_MS + 500);
+	}
+	if (w->answered_ns[0] == 0)
+		world_fail(w, "a leader that lies has stopped the register for good");
+	for (unsigned int i = 0; i < h->count; i++)
+		if (h->entries[i].shown && h->entries[i].held && h->entries[i].s_owner == mark)
+			world_fail(w, "a register names an owner that never asked for it");
+	world_free(w);
+}
+
+struct outcome {
+	bool done;
+	enum cw_store_result result;
+};
+
+static void note_outcome(void *arg, const struct cw_store_answer *a, uint64_t now_ns)
+{
+	struct outcome *o = arg;
+
+	(void)now_ns;
+	*o = (struct outcome){true, a->result};
+}
+
+static enum cw_store_result ask_one(struct world *w, struct proc *p,
+				    const struct cw_store_request *q)
+{
+	struct outcome o = {.result = CW_STORE_TIMEOUT};
+
+	CW_ASSERT(cw_dht_submit(p->dht, q, note_outcome, &o, proc_clock(p)) == 0);
+	proc_kick(p);
+	for (unsigned int i = 0; i < 200 && !o.done; i++)
+		wait_ms(w, 50);
+	CW_ASSERT(o.done || w->result->violated);
+	return o.result;
+}
+
+static void expect(struct world *w, struct proc *p, const struct cw_store_request *q,
+		   enum cw_store_result wanted, const char *what)
+{
+	enum cw_store_result is = ask_one(w, p, q);
+
+	if (is != wanted)
+		world_fail(w, "%s: %s, not %s", what, cw_store_result_name(is),
+			   cw_store_result_name(wanted));
+}
+
+/* A2: a namespace's record is written by its founder and by operators, nobody else; registers of a
+ * namespace by those who may use it; and nothing by who does not sign for himself. */
+static void strangers(enum cw_dht_mutation mutate, struct sim_result *result)
+{
+	struct world *w = small_world(1, 1, 1, mutate, result);
+	struct cw_store_request q = {
+		.verb = CW_STORE_REG_CREATE, .reg_kind = 'Q', .reg_name = "a", .reg_name_len = 1};
+	struct cw_store_request put = {.verb = CW_STORE_NS_PUT, .ns = {.name = "demo"}};
+
+	put.ns.subnet.len = 16;
+	put.ns.lease_s = put.ns.lease_longest_s = 3600;
+	expect(w, w->procs[1], &put, CW_STORE_DENIED, "a namespace made by any gateway");
+	expect(w, w->procs[0], &put, CW_STORE_OK, "a namespace made by the founder");
+	w->procs[1]->lies = true;
+	expect(w, w->procs[1], &q, CW_STORE_DENIED, "a register whose taker did not sign");
+	w->procs[1]->lies = false;
+	expect(w, w->procs[1], &q, CW_STORE_OK, "a register whose taker signed");
+	world_free(w);
+}
+
+/* A3: who has as many registers in a slot as a node may have gets no further one, also when a late
+ * copy of the refused request comes after one was given back; others do. */
+static void greedy(enum cw_dht_mutation mutate, struct sim_result *result)
+{
+	struct world *w = small_world(1, 2, 1, mutate, result);
+	struct cw_store_request q = {.verb = CW_STORE_REG_CREATE,
+				     .reg_kind = 'Q',
+				     .reg_name_len = 1,
+				     .budget_ns = SIM_OP_NS};
+	struct proc *a = w->procs[1], *b = w->procs[2];
+
+	w->quota = 2;
+	proc_crash(w->procs[0]);
+	proc_start(w->procs[0]);
+	wait_ms(w, 1000);
+	for (q.reg_name[0] = 'a'; q.reg_name[0] < 'c'; q.reg_name[0]++)
+		expect(w, a, &q, CW_STORE_OK, "a register within the quota");
+	back = (struct held_back){.from = a, .on = true, .passes = true};
+	w->hook = hold_requests;
+	expect(w, a, &q, CW_STORE_DENIED, "a register above the quota");
+	w->hook = NULL;
+	q.verb = CW_STORE_REG_RELEASE;
+	q.reg_name[0] = 'a';
+	q.gen = q.ver = 1;
+	expect(w, a, &q, CW_STORE_OK, "one is given back");
+	if (back.first != NULL)
+		proc_deliver(a, back.first->to, back.first->data, back.first->len, 1);
+	wait_ms(w, 200);
+	q = (struct cw_store_request){
+		.verb = CW_STORE_REG_CREATE, .reg_kind = 'Q', .reg_name = "c", .reg_name_len = 1};
+	q.ver = 1; /* used up by the refusal */
+	expect(w, b, &q, CW_STORE_OK, "a register that another was refused");
+	free(back.first);
+	world_free(w);
+}
+
 /* CW_DHT_MUT_NONE: of no single rule. */
 static const struct {
 	enum cw_dht_mutation rule;
 	void (*play)(enum cw_dht_mutation mutate, struct sim_result *result);
 } scenarios[] = {
-	{CW_DHT_MUT_UNRELEASE, late_release},
-	{CW_DHT_MUT_OLDRENEW, late_renewal},
-	{CW_DHT_MUT_NONE, two_choices},
+	{CW_DHT_MUT_UNRELEASE, late_release}, {CW_DHT_MUT_OLDRENEW, late_renewal},
+	{CW_DHT_MUT_NONE, two_choices},	      {CW_DHT_MUT_NOWARRANT, forged},
+	{CW_DHT_MUT_ANYCALLER, strangers},    {CW_DHT_MUT_NOQUOTA, greedy},
 };
 
 bool scenario_run(enum cw_dht_mutation rule, enum cw_dht_mutation mutate, struct sim_result *result)

@@ -16,21 +16,39 @@
 #include <string.h>
 
 static const char *const mutations[CW_DHT_MUT_COUNT] = {
-	[CW_DHT_MUT_NONE] = "none",	    [CW_DHT_MUT_Q2] = "q2",
-	[CW_DHT_MUT_TIE] = "tie",	    [CW_DHT_MUT_NOPERSIST] = "nopersist",
-	[CW_DHT_MUT_NOSYNC] = "nosync",	    [CW_DHT_MUT_AMNESIA] = "amnesia",
-	[CW_DHT_MUT_NOCFGWB] = "nocfgwb",   [CW_DHT_MUT_NOWB] = "nowb",
-	[CW_DHT_MUT_NOCHK] = "nochk",	    [CW_DHT_MUT_NODRAIN] = "nodrain",
-	[CW_DHT_MUT_EARLYACT] = "earlyact", [CW_DHT_MUT_ANYSTAGE] = "anystage",
-	[CW_DHT_MUT_MERGE] = "merge",	    [CW_DHT_MUT_DROPSTAGE] = "dropstage",
-	[CW_DHT_MUT_NOFLOOR] = "nofloor",   [CW_DHT_MUT_AGEVER] = "agever",
-	[CW_DHT_MUT_AGERESET] = "agereset", [CW_DHT_MUT_OLDRENEW] = "oldrenew",
-	[CW_DHT_MUT_FROMRSP] = "fromrsp",   [CW_DHT_MUT_LASTSEND] = "lastsend",
-	[CW_DHT_MUT_NOSLACK] = "noslack",   [CW_DHT_MUT_SUSPEND] = "suspend",
-	[CW_DHT_MUT_NOVER] = "nover",	    [CW_DHT_MUT_NORID] = "norid",
-	[CW_DHT_MUT_ONESTEP] = "onestep",   [CW_DHT_MUT_UNRELEASE] = "unrelease",
-	[CW_DHT_MUT_GRAB] = "grab",	    [CW_DHT_MUT_DUPOPEN] = "dupopen",
+	[CW_DHT_MUT_NONE] = "none",
+	[CW_DHT_MUT_Q2] = "q2",
+	[CW_DHT_MUT_TIE] = "tie",
+	[CW_DHT_MUT_NOPERSIST] = "nopersist",
+	[CW_DHT_MUT_NOSYNC] = "nosync",
+	[CW_DHT_MUT_AMNESIA] = "amnesia",
+	[CW_DHT_MUT_NOCFGWB] = "nocfgwb",
+	[CW_DHT_MUT_NOWB] = "nowb",
+	[CW_DHT_MUT_NOCHK] = "nochk",
+	[CW_DHT_MUT_NODRAIN] = "nodrain",
+	[CW_DHT_MUT_EARLYACT] = "earlyact",
+	[CW_DHT_MUT_ANYSTAGE] = "anystage",
+	[CW_DHT_MUT_MERGE] = "merge",
+	[CW_DHT_MUT_DROPSTAGE] = "dropstage",
+	[CW_DHT_MUT_NOFLOOR] = "nofloor",
+	[CW_DHT_MUT_AGEVER] = "agever",
+	[CW_DHT_MUT_AGERESET] = "agereset",
+	[CW_DHT_MUT_OLDRENEW] = "oldrenew",
+	[CW_DHT_MUT_FROMRSP] = "fromrsp",
+	[CW_DHT_MUT_LASTSEND] = "lastsend",
+	[CW_DHT_MUT_NOSLACK] = "noslack",
+	[CW_DHT_MUT_SUSPEND] = "suspend",
+	[CW_DHT_MUT_NOVER] = "nover",
+	[CW_DHT_MUT_NORID] = "norid",
+	[CW_DHT_MUT_ONESTEP] = "onestep",
+	[CW_DHT_MUT_UNRELEASE] = "unrelease",
+	[CW_DHT_MUT_GRAB] = "grab",
+	[CW_DHT_MUT_DUPOPEN] = "dupopen",
 	[CW_DHT_MUT_NOPROOF] = "noproof",
+	[CW_DHT_MUT_NOWARRANT] = "nowarrant",
+	[CW_DHT_MUT_ANYCALLER] = "anycaller",
+	[CW_DHT_MUT_NOQUOTA] = "noquota",
+	[CW_DHT_MUT_FORGE] = "forge",
 };
 
 static int dht_mutation(const char *name)
@@ -124,7 +142,7 @@ static void dht_run(const struct sim_options *options, uint64_t seed, struct sim
 		return;
 	}
 	if (seed == options->seed_first) {
-		for (int rule = 0; rule < CW_DHT_MUT_COUNT && !result->violated; rule++)
+		for (int rule = 0; rule < CW_DHT_MUT_FORGE && !result->violated; rule++)
 			if (mutate == CW_DHT_MUT_NONE || (int)mutate == rule)
 				scenario_run((enum cw_dht_mutation)rule, mutate, result);
 	}

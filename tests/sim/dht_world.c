@@ -266,6 +266,59 @@ static bool op_site_of(void *ctx, const struct cw_node_id *node, struct cw_site_
 	return true;
 }
 
+/* -- signatures: a sum that only its node makes; the public key is the node ID itself */
+
+static uint64_t sum_of(const struct cw_node_id *node, const void *data, size_t len)
+{
+	uint64_t h = UINT64_C(14695981039346656037);
+	const uint8_t *at = data;
+
+	for (unsigned int i = 0; i < CW_NODE_ID_BYTES; i++)
+		h = (h ^ node->b[i]) * UINT64_C(1099511628211);
+	while (len-- > 0)
+		h = (h ^ *at++) * UINT64_C(1099511628211);
+	return h;
+}
+
+static int key_sign(void *self, const void *data, size_t len,
+		    uint8_t signature[CW_KEY_SIGNATURE_BYTES], size_t *signature_len)
+{
+	struct proc *p = self;
+	uint64_t sum = sum_of(&p->id, data, len) ^ p->lies;
+
+	memset(signature, 0, 72); /* as long as a real one */
+	memcpy(signature, &sum, sizeof(sum));
+	*signature_len = 72;
+	return 0;
+}
+
+static const uint8_t *key_own(void *self, size_t *len)
+{
+	struct proc *p = self;
+
+	*len = CW_NODE_ID_BYTES;
+	return p->id.b;
+}
+
+static bool key_check(void *self, const struct cw_node_id *node, const uint8_t *key, size_t key_len,
+		      const void *data, size_t len, const uint8_t *signature, size_t signature_len)
+{
+	uint64_t sum = sum_of(node, data, len);
+
+	(void)self;
+	return key_len == CW_NODE_ID_BYTES && memcmp(key, node->b, key_len) == 0 &&
+	       signature_len == 72 && memcmp(signature, &sum, sizeof(sum)) == 0;
+}
+
+/* In this world everybody may use registers, and nobody but the founder writes namespaces. */
+static enum cw_dht_may op_may(void *ctx, const struct cw_node_id *node, enum cw_dht_right right,
+			      const char *ns)
+{
+	(void)ctx;
+	(void)node;
+	return right == CW_DHT_RIGHT_USE && strcmp(ns, "demo") == 0 ? CW_DHT_MAY : CW_DHT_MAY_NOT;
+}
+
 static void op_yield(void *ctx, uint8_t kind, const uint8_t *name, size_t len, uint64_t gen,
 		     uint64_t now_ns)
 {
@@ -340,14 +393,21 @@ static void compact(struct proc *p)
 
 void proc_start(struct proc *p)
 {
-	static const struct cw_dht_ops ops = {
-		.send = op_send, .append = op_append, .site_of = op_site_of, .yield = op_yield};
+	static const struct cw_dht_ops ops = {.send = op_send,
+					      .append = op_append,
+					      .site_of = op_site_of,
+					      .may = op_may,
+					      .yield = op_yield};
+	static const struct cw_key_ops keys = {
+		.sign = key_sign, .key = key_own, .check = key_check};
 	struct world *w = p->w;
 	struct cw_dht_config config = {.self = p->id,
 				       .ns_name = "demo",
 				       .random = {.fill = fill, .ctx = w},
 				       .digest = cw_digest_openssl,
-				       .mutate = w->mutate,
+				       .keys = &keys,
+				       .keys_self = p,
+				       .mutate = p->lies ? CW_DHT_MUT_FORGE : w->mutate,
 				       .tuning = {.slots = w->slots,
 						  .session_ns = SIM_LEASE_NS,
 						  .eps_divisor = SIM_EPS_DIV,
@@ -356,7 +416,8 @@ void proc_start(struct proc *p)
 						  .settle_ns = 2 * CW_NS_PER_S,
 						  .move_ns = 6 * CW_NS_PER_S,
 						  .tombstone_ns = CW_NS_PER_S,
-						  .shrink_ns = 20 * CW_NS_PER_S}};
+						  .shrink_ns = 20 * CW_NS_PER_S,
+						  .quota = w->quota}};
 
 	memcpy(config.site.b, p->id.b, sizeof(config.site.b));
 	CW_ASSERT(cw_dht_create(&p->dht, &config, &ops, p) == 0);

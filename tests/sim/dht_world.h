@@ -100,6 +100,7 @@ struct proc {
 	struct cw_node_id id;
 	struct cw_dht *dht;
 	bool up, paused, wiped;
+	bool lies; /* a leader that writes what nobody asked for */
 	uint64_t life;
 	/* its clock */
 	uint64_t base_ns, since_ns;
@@ -129,7 +130,7 @@ struct world {
 	size_t count, size;
 	struct proc *procs[PROCS_MAX];
 	unsigned int nodes, total; /* nodes first, then pure callers */
-	unsigned int keys, slots;
+	unsigned int keys, slots, quota; /* quota 0: as it ships */
 	bool sessions, healed, quiet;
 	enum cw_dht_mutation mutate;
 	struct sim_result *result;

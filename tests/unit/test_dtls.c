@@ -293,6 +293,35 @@ static void test_an_old_cookie_is_worth_nothing(void)
 	close_end(&b);
 }
 
+static void test_only_the_key_that_a_node_id_is_made_of_signs_for_it(void)
+{
+	const struct cw_key_ops *keys = &cw_keys_openssl;
+	uint8_t signature[CW_KEY_SIGNATURE_BYTES], text[] = "what node one asks for";
+	const uint8_t *key, *other;
+	size_t len, key_len, other_len;
+	struct end one, two;
+
+	open_end(&one, "node-a", "ca1", 1);
+	open_end(&two, "node-b", "ca1", 2);
+	key = keys->key(one.engine, &key_len);
+	other = keys->key(two.engine, &other_len);
+	CU_ASSERT_TRUE_FATAL(key_len <= CW_KEY_BYTES_MAX);
+	CU_ASSERT_EQUAL(keys->sign(one.engine, text, sizeof(text), signature, &len), 0);
+	CU_ASSERT_TRUE(keys->check(two.engine, &one.self.node, key, key_len, text, sizeof(text),
+				   signature, len));
+	/* Neither under another's name, nor with another's key, nor something else, nor half. */
+	CU_ASSERT_FALSE(keys->check(two.engine, &two.self.node, key, key_len, text, sizeof(text),
+				    signature, len));
+	CU_ASSERT_FALSE(keys->check(one.engine, &one.self.node, other, other_len, text,
+				    sizeof(text), signature, len));
+	CU_ASSERT_FALSE(keys->check(two.engine, &one.self.node, key, key_len, text,
+				    sizeof(text) - 1, signature, len));
+	CU_ASSERT_FALSE(keys->check(two.engine, &one.self.node, key, key_len, text, sizeof(text),
+				    signature, len - 1));
+	close_end(&one);
+	close_end(&two);
+}
+
 static void test_garbage_is_ignored(void)
 {
 	struct end a, b;
@@ -367,6 +396,8 @@ int main(void)
 		{"one address cannot use up the handshakes of all",
 		 test_one_address_cannot_use_up_the_handshakes_of_all},
 		{"an old cookie is worth nothing", test_an_old_cookie_is_worth_nothing},
+		{"only the key that a node ID is made of signs for it",
+		 test_only_the_key_that_a_node_id_is_made_of_signs_for_it},
 		{"garbage is ignored", test_garbage_is_ignored},
 		{"a close is seen by the other end", test_close_is_seen_by_the_other_end},
 		{"a wrong key or CA is named", test_a_wrong_key_is_named},
