@@ -14,6 +14,8 @@
 #include <string.h>
 #include <time.h>
 
+#include <sys/stat.h>
+
 /* Certificates and bundles are some kB, the set of revocations at most 17 MB as text. */
 #define PEM_BYTES_MAX	      (1u << 20)
 #define REVOCATIONS_BYTES_MAX (32u << 20)
@@ -66,9 +68,26 @@ static void digest_files(const struct cw_gateway_config *c, uint8_t out[32])
 	cw_digest_openssl.sha256(both, sizeof(both), out);
 }
 
+/* A key that everybody can read is nobody's. What cannot be looked at is told when it is read. */
+static int check_key_mode(struct daemon *d)
+{
+	const char *path = d->config.node.key;
+	struct stat st;
+
+	if (stat(path, &st) == 0 && (st.st_mode & S_IRWXO) != 0)
+		return FAIL(
+			d,
+			"node.key %s: mode %03o lets every user of this machine at it: chmod 600, and if anybody else was here, a new key",
+			path, (unsigned int)st.st_mode & 0777);
+	return 0;
+}
+
 int identity_open(struct daemon *d)
 {
 	struct cw_dtls_openssl_params params = params_of(d, &d->config);
+
+	if (check_key_mode(d) < 0)
+		return -1;
 
 	if (cw_dtls_openssl_create(&d->dtls, &params, &d->identity, d->error, sizeof(d->error)) < 0)
 		return -1;

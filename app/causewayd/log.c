@@ -10,6 +10,7 @@
 #include "daemon.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -65,11 +66,25 @@ __attribute__((format(printf, 4, 0))) static void write_line(void *ctx, enum cw_
 	funlockfile(to);
 }
 
+/* A log in the state directory, which the first start has yet to make. @return -errno. */
+static int make_its_dir(const struct daemon *d, const char *path)
+{
+	const char *dir = d->config.node.state_dir;
+	size_t len = strlen(dir);
+
+	return len > 0 && strncmp(path, dir, len) == 0 && path[len] == '/' ? cw_os_make_dir(dir)
+									   : 0;
+}
+
 static FILE *open_file(struct daemon *d, const char *key, const char *path)
 {
-	FILE *f = fopen(path, "ae");
+	int rc = make_its_dir(d, path);
+	FILE *f = rc == 0 ? fopen(path, "ae") : NULL;
 
-	if (f == NULL)
+	if (rc < 0)
+		snprintf(d->error, sizeof(d->error), "%s: node.state_dir %s: %s", key,
+			 d->config.node.state_dir, strerror(-rc));
+	else if (f == NULL)
 		snprintf(d->error, sizeof(d->error), "%s %s: %s", key, path, strerror(errno));
 	return f;
 }
@@ -117,11 +132,14 @@ void log_reopen(struct daemon *d)
 			cw_log(&d->log.log, CW_LOG_ERROR, "main", "%s", d->error);
 			continue;
 		}
-		if (i == 0)
-			d->log.file = fresh;
-		else
-			d->log.leases = fresh;
-		fclose(files[i]);
+		/* The stream stays, and so does who writes to it: DPDK's threads do at any time. */
+		flockfile(files[i]);
+		fflush(files[i]);
+		if (dup3(fileno(fresh), fileno(files[i]), O_CLOEXEC) < 0)
+			cw_log(&d->log.log, CW_LOG_ERROR, "main", "%s %s: %s", keys[i], paths[i],
+			       strerror(errno));
+		funlockfile(files[i]);
+		fclose(fresh);
 	}
 }
 

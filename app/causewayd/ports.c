@@ -266,18 +266,18 @@ int ports_watch(struct daemon *d)
 int ports_reconnect(struct daemon *d)
 {
 	struct cw_port *ports[] = {d->lan, d->wan};
-	int rc = 0;
 
-	for (unsigned int i = 0; i < CW_ARRAY_SIZE(ports) && rc == 0; i++) {
+	for (unsigned int i = 0; i < CW_ARRAY_SIZE(ports); i++) {
 		if (ports[i] == NULL || !cw_port_can_reconnect(ports[i]))
 			continue;
 		/* A port that is being started is polled by nobody. */
 		workers_stop(d);
-		rc = cw_port_reconnect(ports[i], d->error, sizeof(d->error));
-		if (rc == 0)
-			rc = workers_start(d);
+		if (cw_port_reconnect(ports[i], d->error, sizeof(d->error)) < 0)
+			cw_log(&d->log.log, CW_LOG_WARN, "port", "%s: tried again", d->error);
+		if (workers_start(d) < 0)
+			return -1;
 	}
-	return rc < 0 ? -1 : 0;
+	return 0;
 }
 
 void ports_log(struct daemon *d)

@@ -287,9 +287,15 @@ bool cw_port_can_reconnect(struct cw_port *port)
 
 int cw_port_reconnect(struct cw_port *port, char *err, size_t err_size)
 {
+	int rc;
+
 	if (port->started)
 		rte_eth_dev_stop(port->ethdev);
-	return cw_port_start(port, err, err_size);
+	rc = cw_port_start(port, err, err_size);
+	/* It went away between the look and the start: it may come back as it was. */
+	if (rc < 0)
+		port->other_end = 0;
+	return rc;
 }
 
 void cw_port_close(struct cw_port *port)

@@ -37,6 +37,24 @@ refused "certificate that is none" 'cannot read a certificate' 's/gw-a.crt/gw-a.
 refused "namespace not in the certificate" 'does not name namespace "other"' 's/namespace = "demo"/namespace = "other"/' --check
 refused "no hugepages" 'eal.hugepages' 's/hugepages = false/hugepages = true/'
 
+chmod 644 "$STATE/pki/gw-a.key"
+refused "a key that everybody can read" 'gw-a.key: mode 644 lets every user' 's/^/&/' --check
+chmod 600 "$STATE/pki/gw-a.key"
+
+# A log in the state directory, which the first start makes; moved away by logrotate it is begun anew, by whoever writes.
+rm -rf "${STATE:?}/a"
+sed -i "s|log = {|log = { file = \"$STATE/a/causewayd.log\";|" "$STATE/a.conf"
+start_gateway a
+wait_for "the log in the state directory" grep -q 'started: gw-a' "$STATE/a/causewayd.log"
+mv "$STATE/a/causewayd.log" "$STATE/a/causewayd.log.1"
+kill -HUP "$(cat "$STATE/a.pid")"
+wait_for "the log that was begun anew" test -e "$STATE/a/causewayd.log"
+kill -USR1 "$(cat "$STATE/a.pid")"
+wait_for "a status in it" grep -q 'ok..:true' "$STATE/a/causewayd.log"
+stop_gateway a
+grep -q 'msg="stopped"' "$STATE/a/causewayd.log" || fail "the last line is not in the new log"
+sed -i 's|log = { file = "[^"]*";|log = {|' "$STATE/a.conf"
+
 pki init --dir "$STATE/pki2" >/dev/null
 refused "wrong CA" 'not signed by our CA' "s|$STATE/pki/ca.crt|$STATE/pki2/ca.crt|" --check
 

@@ -2,7 +2,7 @@
 # A cable that is pulled and put back, on either side; and a netdev that is removed while the daemon has it.
 #
 # Status names the link that is down and traffic returns by itself. A netdev that is gone does not come back under an open socket: the
-# daemon says so and ends with 1, for whoever starts it again.
+# daemon says so, signs off what it holds and ends with 1, for whoever starts it again.
 . "$(dirname "$0")/begin.sh"
 
 serving_sites
@@ -27,4 +27,5 @@ rc=0
 wait "$pid" || rc=$?
 [ $rc = 1 ] || fail "a netdev that is gone: exit $rc"
 grep -q 'lan.device: the netdev is gone' "$STATE/a.log" || fail "the log does not say which netdev is gone"
+grep -q 'msg="stopped"' "$STATE/a.log" || fail "nothing was signed off when the netdev was gone"
 [ ! -e "$STATE/a.sock" ] || fail "the control socket was left behind"

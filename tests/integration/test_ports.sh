@@ -84,6 +84,13 @@ udhcpc_get b-h1
 b1=$(address_of b-h1)
 says ' 3 received' in_ns a-gw ping -c 3 -i 0.2 -W 3 "$b1" || fail "no ping from the workstation"
 stop_gateway b KILL
+# A socket that is there when it is looked at, and at which nobody listens when it is connected to.
+/usr/bin/python3 -c 'import os, socket, sys, time
+os.unlink(sys.argv[1]); s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET); s.bind(sys.argv[1]); os.chmod(sys.argv[1], 0o666); time.sleep(600)' "$STATE/wan.memif" &
+echo $! >"$STATE/fake.pid"
+wait_for "the attempt to join a memif server that is none" grep -q 'cannot be started.*tried again' "$STATE/a.log"
+ctl a status --json >/dev/null || [ $? = 3 ] || fail "the gateway ended with its memif server"
+kill "$(cat "$STATE/fake.pid")"
 start_gateway b
 wait_for "ping after the memif server was killed" in_ns a-gw ping -c 1 -W 1 "$b1"
 stops_cleanly a
