@@ -113,6 +113,8 @@ struct daemon {
 	volatile bool writer_stop;
 	uint64_t durable_lsn; /* writer: w, control: r */
 	int writer_error;     /* the same */
+	bool log_waits;	      /* the same: there is no room */
+	bool log_waited;      /* what control knows of that */
 
 	struct cw_os_tsc tsc;
 	uint64_t tsc_begun; /* when the workers began */

@@ -11,6 +11,7 @@
 #include "daemon.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -19,6 +20,8 @@
 /* Grown to four snapshots, and not below what is read in a blink, the log is cut. */
 #define CUT_FACTOR    4u
 #define CUT_BYTES_MIN (UINT64_C(4) << 20)
+/* How often a log that found no room tries again. */
+#define NO_ROOM_MS 500
 
 static int replay(void *arg, uint8_t type, const void *data, size_t len)
 {
@@ -67,22 +70,43 @@ void writer_peers(struct daemon *d, char *text)
 	kick(d->writer_wake_fd);
 }
 
+/* Until there is something to do; a log that waits for room looks again by itself. */
+static bool wait_for_work(struct daemon *d, bool no_room)
+{
+	struct pollfd pfd = {.fd = d->writer_wake_fd, .events = POLLIN};
+	uint64_t unused;
+	int n = poll(&pfd, 1, no_room ? NO_ROOM_MS : -1);
+
+	if (n < 0)
+		return errno == EINTR;
+	if (n == 0)
+		return true;
+	/* Kicks come many a second; no room does not come back that fast. */
+	if (no_room)
+		usleep(NO_ROOM_MS * 1000);
+	return read(d->writer_wake_fd, &unused, sizeof(unused)) >= 0 || errno == EINTR;
+}
+
 static void *writer_main(void *arg)
 {
 	struct daemon *d = arg;
-	uint64_t unused, lsn;
+	uint64_t lsn;
+	int rc = 0;
 
 	while (!__atomic_load_n(&d->writer_stop, __ATOMIC_ACQUIRE)) {
-		int rc;
+		bool no_room = rc == -EAGAIN;
 
-		if (read(d->writer_wake_fd, &unused, sizeof(unused)) < 0 && errno != EINTR)
+		if (!wait_for_work(d, no_room))
 			break;
 		write_peers(d);
 		while ((rc = cw_wal_sync(d->wal, &lsn)) > 0) {
 			__atomic_store_n(&d->durable_lsn, lsn, __ATOMIC_RELEASE);
 			kick(d->writer_done_fd);
 		}
-		if (rc < 0) {
+		__atomic_store_n(&d->log_waits, rc == -EAGAIN, __ATOMIC_RELEASE);
+		if (no_room != (rc == -EAGAIN))
+			kick(d->writer_done_fd);
+		if (rc < 0 && rc != -EAGAIN) {
 			__atomic_store_n(&d->writer_error, rc, __ATOMIC_RELEASE);
 			kick(d->writer_done_fd);
 			break;
@@ -94,6 +118,7 @@ static void *writer_main(void *arg)
 int writer_open(struct daemon *d)
 {
 	char path[512];
+	int rc;
 
 	snprintf(path, sizeof(path), "%s/log", d->config.node.state_dir);
 	if (cw_wal_open(&d->wal, path, replay, d, d->error, sizeof(d->error)) < 0)
@@ -101,8 +126,13 @@ int writer_open(struct daemon *d)
 	if (cw_wal_snapshot_begin(d->wal) < 0)
 		return FAIL(d, "%s: no memory for a snapshot", path);
 	cw_control_snapshot(d->control, add, d->wal);
-	if (cw_wal_snapshot_commit(d->wal) < 0)
-		return FAIL(d, "%s: the snapshot cannot be written: %s", path, strerror(errno));
+	rc = cw_wal_snapshot_commit(d->wal);
+	/* Without room the log stays as it was read, and goes on when there is some. */
+	if (rc == -ENOSPC || rc == -EDQUOT)
+		cw_log(&d->log.log, CW_LOG_WARN, "main", "%s: the log is not cut: %s", path,
+		       strerror(-rc));
+	else if (rc < 0)
+		return FAIL(d, "%s: the snapshot cannot be written: %s", path, strerror(-rc));
 	plan_cut(d);
 	d->writer_wake_fd = eventfd(0, EFD_CLOEXEC);
 	d->writer_done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

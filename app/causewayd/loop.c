@@ -107,6 +107,23 @@ static void on_signal(struct daemon *d)
 	}
 }
 
+/* Said when it changes, not with every try. */
+static void look_for_room(struct daemon *d)
+{
+	bool waits = __atomic_load_n(&d->log_waits, __ATOMIC_ACQUIRE);
+
+	if (waits == d->log_waited)
+		return;
+	d->log_waited = waits;
+	cw_control_log_waits(d->control, waits);
+	if (waits)
+		cw_log(&d->log.log, CW_LOG_ERROR, "main",
+		       "no room for the log in %s: until there is some no new host is served, known ones are",
+		       d->config.node.state_dir);
+	else
+		cw_log(&d->log.log, CW_LOG_NOTICE, "main", "there is room for the log again");
+}
+
 /* @return -1 when the log has failed: nothing may be promised any more. */
 static int take_durable(struct daemon *d)
 {
@@ -115,6 +132,7 @@ static int take_durable(struct daemon *d)
 
 	if (read(d->writer_done_fd, &unused, sizeof(unused)) != sizeof(unused))
 		return 0;
+	look_for_room(d);
 	error = __atomic_load_n(&d->writer_error, __ATOMIC_ACQUIRE);
 	if (error < 0) {
 		cw_log(&d->log.log, CW_LOG_ERROR, "main",

@@ -23,12 +23,19 @@ static int run(struct daemon *d)
 	const struct options *o = &d->options;
 	int rc = EXIT_USAGE;
 
-	if (options_load(d, &d->config) < 0 || modules_open(d, o->check) < 0)
-		fprintf(stderr, "causewayd: %s\n", d->error);
-	else if (o->check)
+	if (options_load(d, &d->config) < 0)
+		goto failed;
+	cw_os_clock_offset(d->config.debug_clock_offset_ns);
+	if (modules_open(d, o->check) < 0)
+		goto failed;
+	if (o->check)
 		rc = puts("configuration is valid") < 0 ? EXIT_RUN : 0;
 	else
 		rc = loop_run(d) < 0 ? EXIT_RUN : 0;
+	modules_close(d);
+	return rc;
+failed:
+	fprintf(stderr, "causewayd: %s\n", d->error);
 	modules_close(d);
 	return rc;
 }

@@ -50,6 +50,9 @@ static void take_over(struct daemon *d, const struct cw_gateway_config *config)
 	__atomic_store_n(&d->config.idle, config->idle, __ATOMIC_RELAXED);
 	__atomic_store_n(&d->config.idle_ceiling_ns, config->idle_ceiling_ns, __ATOMIC_RELAXED);
 	memcpy(core.bootstrap, config->bootstrap.at, sizeof(core.bootstrap));
+	if (config->debug_clock_offset_ns != d->config.debug_clock_offset_ns)
+		cw_os_clock_offset(config->debug_clock_offset_ns);
+	d->config.debug_clock_offset_ns = config->debug_clock_offset_ns;
 	cw_control_reload(d->control, &core, cw_os_now_ns());
 }
 

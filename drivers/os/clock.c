@@ -32,7 +32,8 @@
 
 __extension__ typedef __int128 wide; /* the product of two 64-bit times */
 
-static int64_t offset;	   /* set once at start, tests only */
+static uint64_t offset;	   /* tests only: control: w, any thread: r */
+static uint64_t not_below; /* likewise: where the clock stands until it is there again */
 static uint64_t suspended; /* any thread, atomically */
 
 static uint64_t read_clock(clockid_t id)
@@ -66,13 +67,16 @@ static uint64_t time_suspended(void)
 uint64_t cw_os_now_ns(void)
 {
 	uint64_t slept = time_suspended();
+	uint64_t now_ns = read_clock(CLOCK_MONOTONIC_RAW) + slept +
+			  __atomic_load_n(&offset, __ATOMIC_RELAXED);
 
-	return read_clock(CLOCK_MONOTONIC_RAW) + slept + (uint64_t)offset;
+	return cw_max_u64(now_ns, __atomic_load_n(&not_below, __ATOMIC_RELAXED));
 }
 
-void cw_os_clock_offset(int64_t offset_ns)
+void cw_os_clock_offset(uint64_t offset_ns)
 {
-	offset = offset_ns;
+	__atomic_store_n(&not_below, cw_os_now_ns(), __ATOMIC_RELAXED);
+	__atomic_store_n(&offset, offset_ns, __ATOMIC_RELAXED);
 }
 
 /* -- the workers' clock */

@@ -15,8 +15,11 @@
  * Counts suspend, ignores slew and steps (dht.md section 4).
  */
 uint64_t cw_os_now_ns(void);
-/** Test only: shift the clock. */
-void cw_os_clock_offset(int64_t offset_ns);
+/**
+ * Test only: this much is added to the clock. More than before: it jumps ahead. Less: it stands
+ * still until time has caught up, as in a virtual machine that was not run. [control]
+ */
+void cw_os_clock_offset(uint64_t offset_ns);
 
 /**
  * The workers' clock (TSC) for the one above. One thread updates it and asks it; the rate is

@@ -9,7 +9,7 @@
  *
  * Record: length (of payload), type, lsn, CRC32C, payload; little endian. Replay stops at a
  * record that is torn; good records after it mean corruption, and then nothing of the log is
- * believed. A failed fsync is never tried again.
+ * believed. A failed fsync is never tried again; a write that found no room is.
  */
 #include <cw_base.h>
 
@@ -64,7 +64,8 @@ uint64_t cw_wal_append(struct cw_wal *wal, uint8_t type, const void *data, size_
  *
  * A snapshot that cannot be written (no space) is given up and the log goes on as it was.
  * @param lsn out: everything up to it is durable
- * @return 1 something was synced, 0 nothing queued, -errno: the log has failed for good
+ * @return 1 something was synced, 0 nothing queued, -EAGAIN: there is no room, the log is as it
+ *	was and what is queued is kept (try again), other -errno: the log has failed for good
  */
 int cw_wal_sync(struct cw_wal *wal, uint64_t *lsn);
 /** Bytes of the file. [any] */

@@ -6,7 +6,10 @@
  * over; the thread puts it in the log's place before it writes what is queued.
  *
  * After a failed write or sync the log is dead for this process: the kernel may have dropped the
- * pages, so trying again would lie.
+ * pages, so trying again would lie. One failure is different: a write that finds no room. Nothing
+ * of it was synced or told of, so it is cut off again, kept, and tried later; until then nothing is
+ * durable, and whatever waits for that goes on waiting. If the queue fills up meanwhile, the log
+ * is dead too.
  */
 #include "cw_wal.h"
 
@@ -35,13 +38,15 @@ struct cw_wal {
 	int fd;
 	uint64_t next_lsn;    /* control only */
 	uint64_t size;	      /* writer: w, control: r */
-	pthread_mutex_t lock; /* queue, queued_lsn, failed, handed */
+	pthread_mutex_t lock; /* queue, queued_lsn, failed, no_room, handed */
 	struct buffer queue;
 	uint64_t queued_lsn;
 	int failed;
+	bool no_room;	      /* writer: w, append: r */
 	struct buffer handed; /* a snapshot for the writer */
 	bool handed_waits;
-	struct buffer writing;	/* writer thread only */
+	struct buffer writing;	/* writer thread only; not empty: it found no room */
+	uint64_t writing_lsn;	/* the same: its last record */
 	struct buffer snapshot; /* control only, like its error */
 	int snapshot_error;
 };
@@ -298,6 +303,8 @@ uint64_t cw_wal_append(struct cw_wal *wal, uint8_t type, const void *data, size_
 	if (len > CW_WAL_PAYLOAD_MAX)
 		return 0;
 	pthread_mutex_lock(&wal->lock);
+	if (wal->no_room && !wal->failed && wal->queue.len + len >= QUEUE_BYTES_MAX)
+		wal->failed = -ENOSPC;
 	if (!wal->failed && wal->queue.len + len < QUEUE_BYTES_MAX &&
 	    add_record(&wal->queue, type, wal->next_lsn, data, len) == 0) {
 		lsn = wal->next_lsn++;
@@ -320,51 +327,69 @@ static int take_snapshot(struct cw_wal *wal, struct buffer *snapshot)
 	return placed ? rc : 0;
 }
 
-static int write_queue(struct cw_wal *wal, const struct buffer *taken)
+/* @return -EAGAIN: no room, and the file is as it was. */
+static int write_taken(struct cw_wal *wal)
 {
+	struct buffer *taken = &wal->writing;
+	uint64_t size = cw_wal_size(wal);
 	int rc = write_all(wal->fd, taken->data, taken->len);
 
+	if (rc == -ENOSPC || rc == -EDQUOT) {
+		if (ftruncate(wal->fd, (off_t)size) < 0 ||
+		    lseek(wal->fd, (off_t)size, SEEK_SET) < 0)
+			return rc;
+		return -EAGAIN;
+	}
 	if (rc == 0 && fdatasync(wal->fd) < 0)
 		rc = -errno;
 	if (rc == 0)
 		__atomic_fetch_add(&wal->size, taken->len, __ATOMIC_RELAXED);
+	taken->len = 0;
 	return rc;
+}
+
+/* What is queued becomes what is being written, unless something still is. */
+static void take_queue(struct cw_wal *wal)
+{
+	struct buffer empty = wal->writing;
+
+	if (wal->writing.len > 0)
+		return;
+	wal->writing = wal->queue;
+	wal->writing_lsn = wal->queued_lsn;
+	wal->queue = empty;
 }
 
 int cw_wal_sync(struct cw_wal *wal, uint64_t *lsn)
 {
-	struct buffer taken, snapshot;
+	struct buffer snapshot;
 	bool have_snapshot;
 	int rc;
 
 	pthread_mutex_lock(&wal->lock);
 	rc = wal->failed;
-	taken = wal->queue;
-	wal->queue = wal->writing;
-	wal->queue.len = 0;
-	wal->writing = taken;
+	take_queue(wal);
 	snapshot = wal->handed;
 	wal->handed = (struct buffer){0};
 	have_snapshot = wal->handed_waits;
-	*lsn = wal->queued_lsn;
+	*lsn = wal->writing_lsn;
 	pthread_mutex_unlock(&wal->lock);
 	if (rc < 0) {
 		free(snapshot.data);
 		return rc;
 	}
-	if (taken.len == 0 && !have_snapshot)
+	if (wal->writing.len == 0 && !have_snapshot)
 		return 0;
 	if (have_snapshot)
 		rc = take_snapshot(wal, &snapshot);
-	if (rc == 0 && taken.len > 0)
-		rc = write_queue(wal, &taken);
-	if (rc < 0) {
-		pthread_mutex_lock(&wal->lock);
+	if (rc == 0 && wal->writing.len > 0)
+		rc = write_taken(wal);
+	pthread_mutex_lock(&wal->lock);
+	wal->no_room = rc == -EAGAIN;
+	if (rc < 0 && rc != -EAGAIN)
 		wal->failed = rc;
-		pthread_mutex_unlock(&wal->lock);
-		return rc;
-	}
-	return 1;
+	pthread_mutex_unlock(&wal->lock);
+	return rc < 0 ? rc : 1;
 }
 
 uint64_t cw_wal_size(const struct cw_wal *wal)

@@ -128,6 +128,9 @@ static const struct cw_option rows[] = {
 	{"debug.link_renew", CW_OPT_DURATION, AT(debug_link_renew_ns), CW_NS_PER_S,
 	 24 * 3600 * CW_NS_PER_S, "1h", NULL, false,
 	 "Lifetime of a DTLS association: then a new handshake takes over without a gap."},
+	{"debug.clock_offset", CW_OPT_DURATION, AT(debug_clock_offset_ns), 0,
+	 24 * 3600 * CW_NS_PER_S, "0s", NULL, true,
+	 "TEST ONLY: the gateway's clock is ahead by this. Changed by a reload it jumps, or stands still until it is right again."},
 	{NULL, 0, 0, 0, 0, 0, NULL, NULL, false, NULL},
 };
 

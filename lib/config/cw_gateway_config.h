@@ -73,7 +73,7 @@ struct cw_gateway_config {
 	char eal_lcores[CW_CONFIG_PATH_BYTES];
 	char debug_esp_key_log[CW_CONFIG_PATH_BYTES];
 	bool debug_core_dumps;
-	uint64_t debug_sa_rekey_ns, debug_link_renew_ns;
+	uint64_t debug_sa_rekey_ns, debug_link_renew_ns, debug_clock_offset_ns;
 };
 
 /** Words of lan.driver and wan.driver, in the order of drivers/port's kinds. */

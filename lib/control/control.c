@@ -290,6 +290,11 @@ void cw_control_durable(struct cw_control *ctl, uint64_t lsn, int err, uint64_t 
 		cw_lease_durable(ctl->lease, lsn, err, now_ns);
 }
 
+void cw_control_log_waits(struct cw_control *ctl, bool waits)
+{
+	ctl->log_waits = waits;
+}
+
 struct emitter {
 	void (*emit)(void *arg, uint8_t type, const void *data, size_t len);
 	void *arg;

@@ -149,6 +149,8 @@ CW_MUST_USE int cw_control_replay(struct cw_control *ctl, uint8_t type, const vo
 /** After the replay, before the first timer call. */
 void cw_control_start(struct cw_control *ctl, uint64_t now_ns);
 void cw_control_durable(struct cw_control *ctl, uint64_t lsn, int err, uint64_t now_ns);
+/** The log finds no room and waits, or goes on. While it waits no new lease leaves. [control] */
+void cw_control_log_waits(struct cw_control *ctl, bool waits);
 /** Every live record, for a snapshot that replaces the log so far. */
 void cw_control_snapshot(struct cw_control *ctl,
 			 void (*emit)(void *arg, uint8_t type, const void *data, size_t len),

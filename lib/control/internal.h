@@ -162,6 +162,7 @@ struct cw_control {
 	/* The last node that was seen twice, and when; 0: never. */
 	struct cw_node_id twin;
 	uint64_t twin_ns;
+	bool log_waits;	      /* no room for the log */
 	char refused_why[96]; /* the last refused handshake, for status */
 	uint64_t refused_logged_ns;
 };

@@ -8,9 +8,11 @@
 
 #include <cw_dht.h>
 #include <cw_dns.h>
+#include <cw_law.h>
 
-/* Shorter leases make renewals a flood, longer ones make covers last for weeks. */
-#define LEASE_MIN_S 60
+/* Shorter ones are granted only by who is cut off (CW_LAW_LEASE_SHORTEST_S), and half of it is the
+ * time to renew; longer ones make covers last for weeks. */
+#define LEASE_MIN_S (2 * (int)CW_LAW_LEASE_SHORTEST_S)
 #define LEASE_MAX_S (30 * 86400)
 #define MTU_MIN	    576
 /* What ports carry: packet buffers are of one segment. */

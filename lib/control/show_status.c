@@ -142,6 +142,10 @@ static json_t *reasons(struct cw_control *ctl, const struct cw_store_health *h,
 	if (serves && lease->limited_now)
 		json_array_append_new(list,
 				      json_string("new DHCP clients come faster than they may"));
+	if (ctl->log_waits)
+		json_array_append_new(
+			list,
+			json_string("no room for the log in state_dir: no new host is served"));
 	if (ctl->wan_down)
 		json_array_append_new(list, json_string("WAN link is down"));
 	if (serves && ctl->lan_down)

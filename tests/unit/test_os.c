@@ -56,6 +56,25 @@ static void clock_never_goes_back(void)
 	CU_ASSERT(last > first);
 }
 
+/* The offset for tests: ahead at once, back by standing still. */
+static void a_clock_set_back_stands_still(void)
+{
+	uint64_t begun = cw_os_now_ns(), ahead, still;
+
+	cw_os_clock_offset(60 * CW_NS_PER_S);
+	ahead = cw_os_now_ns();
+	CU_ASSERT(ahead - begun >= 60 * CW_NS_PER_S);
+	cw_os_clock_offset(0);
+	still = cw_os_now_ns();
+	CU_ASSERT(still >= ahead);
+	usleep(1000);
+	CU_ASSERT_EQUAL(cw_os_now_ns(), still);
+	/* And on, or the other tests would see a clock that stands. */
+	cw_os_clock_offset(60 * CW_NS_PER_S);
+	usleep(1000);
+	CU_ASSERT(cw_os_now_ns() > still);
+}
+
 static uint64_t difference(uint64_t a, uint64_t b)
 {
 	return a > b ? a - b : b - a;
@@ -359,6 +378,7 @@ int main(void)
 {
 	CU_TestInfo clocks[] = {
 		{"the clock never goes back", clock_never_goes_back},
+		{"a clock set back stands still", a_clock_set_back_stands_still},
 		{"TSC deadlines are right after a day", tsc_deadlines_are_right_after_a_day},
 		{"a jump of either clock is told", a_jump_of_either_clock_is_told},
 		{"times out of range are clamped", times_out_of_range_are_clamped},

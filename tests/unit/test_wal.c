@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -31,7 +33,7 @@ static int replay(void *arg, uint8_t type, const void *data, size_t len)
 
 	CU_ASSERT_FATAL(seen->count < RECORDS_MAX - 1);
 	CU_ASSERT_EQUAL(type, 7);
-	CU_ASSERT_EQUAL(len, 1);
+	CU_ASSERT(len >= 1);
 	seen->text[seen->count++] = *(const char *)data;
 	seen->text[seen->count] = '\0';
 	return 0;
@@ -258,6 +260,51 @@ static void a_failed_log_takes_nothing_more(void)
 	check_replay("");
 }
 
+/* A write that finds no room is nothing that the kernel could have lost: it is kept for later. */
+static void without_room_the_log_waits(void)
+{
+	static char fill[1 << 16];
+	char full[300], data[1024] = {'x'};
+	struct cw_wal *wal;
+	uint64_t lsn = 0, told;
+	int fd;
+
+	snprintf(full, sizeof(full), "%s/tmpfs", dir);
+	CU_ASSERT_EQUAL_FATAL(mkdir(full, 0700), 0);
+	if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	    mount("none", full, "tmpfs", 0, "size=128k") < 0) {
+		fprintf(stderr, "not root: no small file system, not tested\n");
+		return;
+	}
+	wal = new_log("tmpfs/log");
+	append(wal, 'a');
+	CU_ASSERT_EQUAL(cw_wal_sync(wal, &lsn), 1);
+	told = lsn;
+	snprintf(full, sizeof(full), "%s/tmpfs/fill", dir);
+	fd = open(full, O_CREAT | O_WRONLY, 0600);
+	while (write(fd, fill, sizeof(fill)) > 0)
+		continue;
+	for (unsigned int i = 0; i < 8; i++)
+		CU_ASSERT(cw_wal_append(wal, 7, data, sizeof(data)) > told);
+	append(wal, 'b');
+	CU_ASSERT_EQUAL(cw_wal_sync(wal, &lsn), -EAGAIN);
+	/* What came meanwhile stands behind it, and the file holds nothing of either. */
+	append(wal, 'c');
+	CU_ASSERT_EQUAL(cw_wal_sync(wal, &lsn), -EAGAIN);
+	CU_ASSERT_EQUAL(cw_wal_size(wal), CW_WAL_HEADER_BYTES + 1);
+	CU_ASSERT_EQUAL(ftruncate(fd, 0), 0);
+	close(fd);
+	CU_ASSERT_EQUAL(cw_wal_sync(wal, &lsn), 1);
+	CU_ASSERT_EQUAL(lsn, told + 9);
+	CU_ASSERT_EQUAL(cw_wal_sync(wal, &lsn), 1);
+	CU_ASSERT_EQUAL(lsn, told + 10);
+	CU_ASSERT_EQUAL(cw_wal_size(wal), 11 * CW_WAL_HEADER_BYTES + 3 + 8 * sizeof(data));
+	cw_wal_close(wal);
+	check_replay("axxxxxxxxbc");
+	snprintf(full, sizeof(full), "%s/tmpfs", dir);
+	CU_ASSERT_EQUAL(umount2(full, MNT_DETACH), 0);
+}
+
 int main(void)
 {
 	CU_TestInfo tests[] = {
@@ -272,6 +319,7 @@ int main(void)
 		{"a snapshot that cannot be written is given up",
 		 a_snapshot_that_cannot_be_written_is_given_up},
 		{"a failed log takes nothing more", a_failed_log_takes_nothing_more},
+		{"without room the log waits", without_room_the_log_waits},
 		CU_TEST_INFO_NULL,
 	};
 	CU_SuiteInfo suites[] = {CW_SUITE("write-ahead log", tests), CU_SUITE_INFO_NULL};
