@@ -6,6 +6,7 @@
 #include <jansson.h>
 
 #include <cw_dht.h>
+#include <cw_law.h>
 
 #define ETCD_KEY_BYTES	   256u
 #define ETCD_ENDPOINTS_MAX 8u
@@ -87,6 +88,8 @@ json_t *etcd_ns_json(const struct cw_namespace_record *ns, const struct etcd_mak
 bool etcd_ns_parse(const json_t *json, struct cw_namespace_record *out, struct etcd_maker *maker);
 json_t *etcd_name_json(const struct cw_name_record *name, const struct etcd_maker *maker);
 bool etcd_name_parse(const json_t *json, struct cw_name_record *out, struct etcd_maker *maker);
+json_t *etcd_register_json(const struct cw_law_register *r, const struct etcd_maker *maker);
+bool etcd_register_parse(const json_t *json, struct cw_law_register *out, struct etcd_maker *maker);
 void etcd_hex(const void *data, size_t len, char *out);
 
 #endif /* CW_STORE_ETCD_INTERNAL_H */

@@ -44,7 +44,9 @@ struct etcd_op {
 	struct cw_session_proof proofs[CW_MAPPING_ENTRIES_MAX];
 	unsigned int age_of; /* entry whose guard's age is asked for */
 	uint64_t sgen, lease_live, lease_guard;
+	struct cw_law_register plain; /* as it was read, then as it is written */
 	/* What is being written, and the answer if it succeeds. */
+	enum cw_store_result written;
 	unsigned int put_count;
 	char put_keys[OP_PUTS_MAX][ETCD_KEY_BYTES];
 	struct etcd_put puts[OP_PUTS_MAX];
@@ -85,13 +87,20 @@ void op_read(struct etcd_op *op); /* all keys that were not read yet */
 void op_put(struct etcd_op *op, const char *key, json_t *json, uint64_t lease);
 void op_write(struct etcd_op *op);
 void op_post(struct etcd_op *op, const char *path, json_t *body, enum op_step step);
+/* A lease of our own number, so that a repeated grant is the same one; `lease` 0: choose it. */
+void op_grant(struct etcd_op *op, uint64_t *lease, uint64_t ttl_s);
 void op_answer(struct etcd_op *op, enum cw_store_result result);
 /* Somebody was faster, or there was no answer: all over again, in a while. */
 void op_again(struct etcd_op *op);
 
-/* etcd_registers.c, etcd_session.c: the first step; a reply came for `step`; the write was done. */
+/* D(1+eps)+G in whole seconds, and one for etcd's rounding. */
+#define ETCD_LIVE_TTL_S ((cw_law_session_over_ns() + CW_NS_PER_S - 1) / CW_NS_PER_S + 1)
+
+/* etcd_registers.c, etcd_plain.c, etcd_session.c: the first step; a reply came for `step`; the write was done. */
 void registers_begin(struct etcd_op *op);
 void registers_step(struct etcd_op *op, const json_t *reply);
+void plain_begin(struct etcd_op *op);
+void plain_step(struct etcd_op *op, const json_t *reply);
 void session_begin(struct etcd_op *op);
 void session_step(struct etcd_op *op, const json_t *reply);
 void session_written(struct etcd_op *op);

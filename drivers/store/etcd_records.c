@@ -24,7 +24,7 @@ void etcd_hex(const void *data, size_t len, char *out)
 
 static json_t *hex_json(const void *data, size_t len)
 {
-	char text[2 * CW_NS_EXTRA_BYTES + 1] = "";
+	char text[2 * CW_STORE_VALUE_BYTES + 1] = "";
 
 	etcd_hex(data, len, text);
 	return json_string(text);
@@ -471,4 +471,36 @@ bool etcd_name_parse(const json_t *json, struct cw_name_record *out, struct etcd
 	out->held = json_is_true(json_object_get(json, "held"));
 	return ip_parse(json_object_get(json, "ip"), &out->ip) &&
 	       hex_parse(json_object_get(json, "client"), out->client.b, sizeof(out->client.b));
+}
+
+json_t *etcd_register_json(const struct cw_law_register *r, const struct etcd_maker *maker)
+{
+	return with_maker(json_pack("{s:I, s:I, s:b, s:b, s:o, s:o, s:o}", "ver",
+				    (json_int_t)r->reg.ver, "gen", (json_int_t)r->reg.gen, "held",
+				    r->reg.held, "leased", r->leased, "owner",
+				    hex_json(r->reg.owner.b, sizeof(r->reg.owner.b)), "tag",
+				    etcd_number_json(r->reg.tag), "value",
+				    hex_json(r->reg.value, r->reg.len)),
+			  maker);
+}
+
+bool etcd_register_parse(const json_t *json, struct cw_law_register *out, struct etcd_maker *maker)
+{
+	const json_t *value = json_object_get(json, "value");
+
+	*out = (struct cw_law_register){0};
+	maker_parse(json, maker);
+	if (json == NULL)
+		return true;
+	out->reg.ver = number(json, "ver");
+	out->reg.gen = number(json, "gen");
+	out->reg.held = json_is_true(json_object_get(json, "held"));
+	out->leased = json_is_true(json_object_get(json, "leased"));
+	out->reg.tag = etcd_number(json, "tag");
+	if (json_string_length(value) > 2 * sizeof(out->reg.value))
+		return false;
+	out->reg.len = (uint16_t)(json_string_length(value) / 2);
+	return hex_parse(json_object_get(json, "owner"), out->reg.owner.b,
+			 sizeof(out->reg.owner.b)) &&
+	       hex_parse(value, out->reg.value, out->reg.len);
 }

@@ -47,6 +47,15 @@ void registers_begin(struct etcd_op *op)
 	case CW_STORE_NAME_RELEASE:
 		op_add_key(op, "n/%s/%s", s->ns_name, q->host_name);
 		break;
+	case CW_STORE_REG_GET:
+	case CW_STORE_REG_CREATE:
+	case CW_STORE_REG_RENEW:
+	case CW_STORE_REG_RELEASE:
+	case CW_STORE_REG_CAS:
+	case CW_STORE_REG_TAKEOVER:
+	case CW_STORE_REG_KILL:
+		plain_begin(op);
+		return;
 	case CW_STORE_MAP_WATCH:
 	case CW_STORE_MAP_UNWATCH:
 		op_answer(op, CW_STORE_OK); /* one watch hears of every change of the namespace */
@@ -303,6 +312,15 @@ void registers_step(struct etcd_op *op, const json_t *reply)
 	case CW_STORE_NAME_CREATE:
 	case CW_STORE_NAME_RELEASE:
 		on_name(op);
+		return;
+	case CW_STORE_REG_GET:
+	case CW_STORE_REG_CREATE:
+	case CW_STORE_REG_RENEW:
+	case CW_STORE_REG_RELEASE:
+	case CW_STORE_REG_CAS:
+	case CW_STORE_REG_TAKEOVER:
+	case CW_STORE_REG_KILL:
+		plain_step(op, reply);
 		return;
 	default:
 		break;

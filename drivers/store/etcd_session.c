@@ -14,12 +14,6 @@
 
 #include "etcd_op.h"
 
-/* D(1+eps)+G in whole seconds, and one for etcd's rounding. */
-static uint64_t live_ttl_s(void)
-{
-	return (cw_law_session_over_ns() + CW_NS_PER_S - 1) / CW_NS_PER_S + 1;
-}
-
 /* Outlives the longest cover there can be: leases are at most 30 days. */
 #define GUARD_TTL_S (40ull * 86400)
 
@@ -38,17 +32,6 @@ void session_begin(struct etcd_op *op)
 	op_add_key(op, "s/%s", s->self);
 	op_add_key(op, "l/%s", s->self);
 	op_read(op);
-}
-
-static void grant(struct etcd_op *op, uint64_t *lease, uint64_t ttl_s)
-{
-	/* Our own number, so that a repeated grant is the same lease. */
-	if (*lease == 0)
-		*lease = (cw_random_u64(&op->store->random) >> 1) | 1;
-	op_post(op, "/v3/lease/grant",
-		json_pack("{s:o, s:o}", "TTL", etcd_number_json(ttl_s), "ID",
-			  etcd_number_json(*lease)),
-		OP_GRANT);
 }
 
 /* The session's record counts generations and is never removed. */
@@ -115,7 +98,7 @@ static void open_step(struct etcd_op *op, const json_t *reply)
 		}
 		op->sgen = stored_sgen(op) + 1;
 		op->stage = 0;
-		grant(op, &op->lease_live, live_ttl_s());
+		op_grant(op, &op->lease_live, ETCD_LIVE_TTL_S);
 		return;
 	}
 	if (error != NULL && strstr(error, "already exists") == NULL) {
@@ -123,7 +106,7 @@ static void open_step(struct etcd_op *op, const json_t *reply)
 		return;
 	}
 	if (op->stage++ == 0)
-		grant(op, &op->lease_guard, GUARD_TTL_S);
+		op_grant(op, &op->lease_guard, GUARD_TTL_S);
 	else
 		write_open(op);
 }

@@ -77,6 +77,11 @@ static void begin(struct etcd_op *op)
 	clear_puts(op);
 	op->value_count = op->read_from = op->stage = 0;
 	op->answer = (struct cw_store_answer){.first_send_ns = op->first_ns};
+	op->written = cw_law_request(&op->request);
+	if (op->written != CW_STORE_OK) {
+		op_answer(op, op->written);
+		return;
+	}
 	if (is_session(op))
 		session_begin(op);
 	else
@@ -116,7 +121,7 @@ static void on_write(struct etcd_op *op, const json_t *reply)
 	if (is_session(op))
 		session_written(op);
 	else
-		op_answer(op, CW_STORE_OK);
+		op_answer(op, op->written);
 }
 
 static void on_reply(void *arg, const json_t *reply, uint64_t now_ns)
@@ -160,6 +165,16 @@ void op_post(struct etcd_op *op, const char *path, json_t *body, enum op_step st
 		op_again(op);
 }
 
+void op_grant(struct etcd_op *op, uint64_t *lease, uint64_t ttl_s)
+{
+	if (*lease == 0)
+		*lease = (cw_random_u64(&op->store->random) >> 1) | 1;
+	op_post(op, "/v3/lease/grant",
+		json_pack("{s:o, s:o}", "TTL", etcd_number_json(ttl_s), "ID",
+			  etcd_number_json(*lease)),
+		OP_GRANT);
+}
+
 void op_read(struct etcd_op *op)
 {
 	op_post(op, "/v3/kv/txn",
@@ -188,10 +203,6 @@ static int submit(void *store, const struct cw_store_request *request, cw_store_
 	struct cw_store_etcd *s = store;
 	struct etcd_op *op = s->op_count < OPS_MAX ? calloc(1, sizeof(*op)) : NULL, **at = &s->ops;
 
-	if (op != NULL && request->verb >= CW_STORE_REG_GET) {
-		free(op); /* plain registers are the DHT's */
-		return -ENOTSUP;
-	}
 	if (op == NULL)
 		return -ENOSPC;
 	op->store = s;

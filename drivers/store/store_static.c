@@ -43,6 +43,13 @@ struct name {
 	struct cw_name_record record;
 };
 
+struct plain {
+	struct plain *next;
+	uint8_t kind, name_len, name[CW_STORE_REG_NAME_BYTES];
+	struct cw_law_register r;
+	uint64_t renewed_ns;
+};
+
 struct client {
 	struct client *next;
 	struct cw_store_static *registers;
@@ -65,6 +72,7 @@ struct cw_store_static {
 	struct mapping *mappings;
 	struct hint *hints;
 	struct name *names;
+	struct plain *plains;
 	struct client *clients;
 	struct cw_namespace_record ns[NS_MAX];
 	unsigned int ns_count;
@@ -114,6 +122,12 @@ void cw_store_static_destroy(struct cw_store_static *r)
 
 		free(r->names);
 		r->names = next;
+	}
+	while (r->plains != NULL) {
+		struct plain *next = r->plains->next;
+
+		free(r->plains);
+		r->plains = next;
 	}
 	while (r->clients != NULL) {
 		struct client *next = r->clients->next;
@@ -338,10 +352,67 @@ static void ns_verb(struct client *c, const struct cw_store_request *q, struct c
 			other->events.ns_changed(other->events.ctx, ns, now_ns);
 }
 
+static struct plain *plain_of(struct cw_store_static *r, const struct cw_store_request *q)
+{
+	struct plain *p = r->plains;
+
+	while (p != NULL && (p->kind != q->reg_kind || p->name_len != q->reg_name_len ||
+			     memcmp(p->name, q->reg_name, q->reg_name_len) != 0))
+		p = p->next;
+	if (p != NULL)
+		return p;
+	p = calloc(1, sizeof(*p));
+	if (p == NULL)
+		return NULL;
+	p->kind = q->reg_kind;
+	p->name_len = q->reg_name_len;
+	memcpy(p->name, q->reg_name, q->reg_name_len);
+	p->next = r->plains;
+	r->plains = p;
+	return p;
+}
+
+static bool plain_over(struct cw_store_static *r, const struct plain *p, uint64_t now_ns)
+{
+	struct cw_mapping_entry holder = {.node = p->r.reg.owner, .sgen = p->r.reg.tag};
+
+	if (!p->r.reg.held)
+		return false;
+	return p->r.leased ? now_ns - p->renewed_ns >= cw_law_session_over_ns()
+			   : prove(r, &holder, now_ns).over;
+}
+
+static void plain_verb(struct client *c, const struct cw_store_request *q,
+		       struct cw_store_answer *a, uint64_t now_ns)
+{
+	/* One process, whose memory all of this is. */
+	struct cw_law_caller who = {.node = c->who.node, .incarnation = 1};
+	struct plain *p = plain_of(c->registers, q);
+	struct cw_law_register after;
+	bool writes;
+
+	if (p == NULL) {
+		a->result = CW_STORE_TIMEOUT;
+		return;
+	}
+	a->result = cw_law_register(&p->r, &who, q, plain_over(c->registers, p, now_ns), &after,
+				    &writes);
+	a->reg = after.reg;
+	if (!writes)
+		return;
+	p->r = after;
+	p->renewed_ns = q->verb == CW_STORE_REG_CAS ? p->renewed_ns : now_ns;
+}
+
 static void carry_out(struct client *c, const struct queued *q, uint64_t now_ns)
 {
-	struct cw_store_answer a = {.result = CW_STORE_OK, .first_send_ns = q->first_ns};
+	struct cw_store_answer a = {.result = cw_law_request(&q->request),
+				    .first_send_ns = q->first_ns};
 
+	if (a.result != CW_STORE_OK) {
+		q->done(q->arg, &a, now_ns);
+		return;
+	}
 	switch (q->request.verb) {
 	case CW_STORE_SESSION_OPEN:
 	case CW_STORE_SESSION_RENEW:
@@ -371,7 +442,7 @@ static void carry_out(struct client *c, const struct queued *q, uint64_t now_ns)
 	case CW_STORE_REG_CAS:
 	case CW_STORE_REG_TAKEOVER:
 	case CW_STORE_REG_KILL:
-		a.result = CW_STORE_DENIED; /* plain registers are the DHT's */
+		plain_verb(c, &q->request, &a, now_ns);
 		break;
 	default:
 		mapping_verb(c, &q->request, &a, now_ns);

@@ -400,7 +400,8 @@ static bool answered_here(struct cw_dht *dht, struct request *r, struct reply *r
 		reply->answer.sgen = r->request.sgen;
 		return is_released(dht, r->request.sgen);
 	default:
-		return false;
+		reply->answer.result = cw_law_request(&r->request);
+		return reply->answer.result != CW_STORE_OK;
 	}
 }
 

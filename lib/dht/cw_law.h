@@ -153,4 +153,34 @@ enum cw_store_result cw_law_name(const struct cw_name_record *before,
 				 const struct cw_store_request *request,
 				 struct cw_name_record *after);
 
+/** What no store takes, whatever stands in its registers. @return OK or TOO_LARGE */
+enum cw_store_result cw_law_request(const struct cw_store_request *request);
+
+/** A plain register of a store that keeps one copy of each. */
+struct cw_law_register {
+	struct cw_store_register reg;
+	bool leased; /* its time is D since the last renewal; else it is its owner's session's */
+};
+
+/** Who asks: leased registers are a process's, the others a session's. */
+struct cw_law_caller {
+	struct cw_node_id node;
+	uint64_t incarnation;
+};
+
+/**
+ * Apply a REG verb.
+ *
+ * @param over	 the holder's time is proven over
+ * @param after	 out: the register as it is then, also when nothing is written
+ * @param writes out: `after` must be written, on condition that the register is still as `before`.
+ *	A renewal writes what was there: its time begins anew
+ * @return the answer once it is written. CONFLICT: at another version; who repeats a request of
+ *	unknown outcome must look for itself first
+ */
+enum cw_store_result cw_law_register(const struct cw_law_register *before,
+				     const struct cw_law_caller *who,
+				     const struct cw_store_request *request, bool over,
+				     struct cw_law_register *after, bool *writes);
+
 #endif /* CW_LAW_H */

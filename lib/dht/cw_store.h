@@ -6,11 +6,17 @@
  * @file
  * The store: registers as a gateway's control core uses them, asynchronously, behind one ops table.
  *
- * drivers/store implements it (dht, static; etcd later) and one conformance suite holds all to it.
+ * drivers/store implements it (dht, etcd, static) and one conformance suite holds all to it
+ * (tests/unit/test_store_conformance.c).
  * The verbs are those of lease_model.py's Registers: each is one atomic act on one register, done
  * at most once however often it is retried inside (idempotent by request ID). What the law of
  * leases.md says about who may have an address is judged where the register lives (cw_law.h), not
  * by the caller.
+ *
+ * What a driver may do in its own way: a process that opens its session twice is told BUSY or its
+ * own generation; a session or lease whose time is over may still be renewed until somebody has
+ * proven it over; whose takeover asks the owner to yield (dht only; the others just refuse). What
+ * no store takes is answered TOO_LARGE without asking anybody.
  *
  * Every submitted request is answered by exactly one call of `done`, never from inside submit. All
  * calls are [control]. Requests are copied at submit; answers are valid during the call only.

@@ -13,6 +13,7 @@ static void check_registers(const json_t *json)
 	struct cw_namespace_record ns, ns_again;
 	struct cw_mapping m, m_again;
 	struct cw_name_record name;
+	struct cw_law_register plain, plain_again;
 	struct etcd_maker maker;
 	json_t *out;
 
@@ -28,6 +29,13 @@ static void check_registers(const json_t *json)
 		json_decref(out);
 	}
 	(void)etcd_name_parse(json, &name, &maker);
+	if (etcd_register_parse(json, &plain, &maker)) {
+		out = etcd_register_json(&plain, &maker);
+
+		CW_ASSERT(etcd_register_parse(out, &plain_again, &maker));
+		CW_ASSERT(plain_again.reg.len == plain.reg.len);
+		json_decref(out);
+	}
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

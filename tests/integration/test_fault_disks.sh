@@ -12,6 +12,7 @@ if [ -z "${OWN_MOUNTS:-}" ]; then
 	OWN_MOUNTS=yes exec unshare -m --propagation private bash "$0"
 fi
 mount -t tmpfs -o size=2m,mode=0700 causeway-test "$STATE/b"
+trap 'rc=$?; umount -l "$STATE/b"; (exit $rc); finish' EXIT
 five_sites
 echo "five sites serve after $SECONDS s"
 
