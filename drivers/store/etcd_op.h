@@ -96,7 +96,8 @@ void op_again(struct etcd_op *op);
 /* D(1+eps)+G in whole seconds, and one for etcd's rounding. */
 #define ETCD_LIVE_TTL_S ((cw_law_session_over_ns() + CW_NS_PER_S - 1) / CW_NS_PER_S + 1)
 
-/* etcd_registers.c, etcd_plain.c, etcd_session.c: the first step; a reply came for `step`; the write was done. */
+/* etcd_registers.c, etcd_plain.c, etcd_session.c: the first step; a reply came for `step`; the
+ * write was done. */
 void registers_begin(struct etcd_op *op);
 void registers_step(struct etcd_op *op, const json_t *reply);
 void plain_begin(struct etcd_op *op);
