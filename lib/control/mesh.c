@@ -292,6 +292,13 @@ bool cw_control_is_member(const struct cw_control *ctl, const struct cw_identity
 }
 
 /* Traffic is of a namespace: only its members get keys to send or receive any. */
+static uint64_t overlay_unix_s(void *ctx)
+{
+	struct cw_control *ctl = ctx;
+
+	return ctl->ops.unix_s != NULL ? ctl->ops.unix_s(ctl->ctx) : 0;
+}
+
 static bool wants_sas(void *ctx, const struct cw_identity *peer)
 {
 	return cw_control_is_member(ctx, peer);
@@ -510,6 +517,7 @@ int cw_mesh_create(struct cw_control *ctl)
 							  .classify = overlay_classify,
 							  .busy = overlay_busy,
 							  .objection = objection,
+							  .unix_s = overlay_unix_s,
 							  .deliver = deliver,
 							  .node = node_changed,
 							  .remember = remember};

@@ -34,6 +34,9 @@ enum cw_overlay_service {
 #define CW_OVERLAY_BOOTSTRAP_MAX 16u
 /** Links at once: more are neither asked for nor kept for others. */
 #define CW_OVERLAY_NODES_MAX 1024u
+/** A message over several hops whose source's clock is farther off ours than this is refused; what
+ * was taken is remembered for twice as long, so nothing comes again. */
+#define CW_OVERLAY_SIGNED_WINDOW_S 300u
 /** Ring neighbours on each side. */
 #define CW_OVERLAY_NEAR 4u
 /** Prefixes of the underlay that are allowed or denied, and our own subnets. */
@@ -92,6 +95,9 @@ struct cw_overlay_ops {
 	/** The peers worth remembering on disk changed: the app stores them and gives them back at
 	 * start. */
 	void (*remember)(void *ctx, uint64_t now_ns);
+	/** Wall clock, seconds since 1970, for the age of signed messages. May be NULL, or say 0:
+	 * unknown, no age is judged. */
+	uint64_t (*unix_s)(void *ctx);
 	/** Why this node may not speak, one phrase; NULL: it may. Asked of the source of a signed
 	 * message; links ask for themselves. May be NULL: all may. */
 	const char *(*objection)(void *ctx, const struct cw_identity *peer);
@@ -138,6 +144,8 @@ struct cw_overlay_info {
 	uint64_t routed_in, hops_in; /* of messages that ended here */
 	uint64_t forwarded, unreachable, expired;
 	uint64_t signatures_made, signatures_checked, signatures_bad;
+	/* Rightly signed, and refused: too old or from the future; from one source too many. */
+	uint64_t signatures_late, sources_refused;
 	uint64_t connect_to_out, connect_to_in;
 };
 

@@ -27,6 +27,8 @@ enum {
 	/* Sources whose certificates are kept, and destinations believed to have ours. */
 	SIGNERS_MAX = 48,
 	TOLD_CERTIFICATE_MAX = 64,
+	/* Sources whose numbers are kept: those of the last ten minutes, 64 bytes each. */
+	HEARD_MAX = 2048,
 	/* Nodes that a ConnectTo names as possible relays. */
 	RELAYS_MAX = 12,
 	/* Links of a node that are remembered, for a relay is to be among them. */
@@ -101,7 +103,13 @@ struct signer {
 	struct cw_public_key *key;
 	struct cw_identity identity;
 	uint64_t used_ns, judged_ns;
-	uint64_t session, highest, window; /* numbers of this process of it seen */
+};
+
+/* What was taken from a source. */
+struct heard {
+	struct cw_node_id from;
+	uint64_t session, highest, window; /* numbers of this process of it */
+	uint64_t until_ns; /* whatever was taken is too old by then */
 };
 
 struct told_certificate {
@@ -142,6 +150,9 @@ struct cw_overlay {
 
 	struct signer **signers;
 	unsigned int signer_count;
+	struct heard *heard;
+	unsigned int heard_count, heard_size;
+	uint64_t late_logged_ns;
 	struct told_certificate *told;
 	struct sent sent[SENT_MAX];
 	uint64_t nonce;

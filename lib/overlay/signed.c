@@ -7,19 +7,28 @@
  * not have it any more asks. Each process of a source numbers its messages; a number is taken once,
  * and what an earlier process of the same node sent is not taken after the next one's.
  *
- * Bounded: SIGNERS_MAX certificates, the one that was silent for longest gives way; a bad signature
- * costs the check and leaves nothing behind.
+ * Messages say when they were sent. Too old a one is refused, and numbers are kept until all that
+ * was taken is too old: so nothing is taken twice in one life of this node, however many others
+ * sign meanwhile. (A node that was started anew has only the age to go by.)
+ *
+ * Bounded: SIGNERS_MAX certificates, the one that was silent for longest gives way; HEARD_MAX
+ * sources, none gives way before its time, one too many is refused; a bad signature costs the check
+ * and leaves nothing behind.
  */
 #include "internal.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-#define LABEL "causeway-overlay-message-1"
+#define LABEL "causeway-overlay-message-2"
 /* A certificate is judged anew after this: it may have expired, or been revoked. */
 #define SIGNER_NS (UINT64_C(3600) * CW_NS_PER_S)
 /* A destination is believed to have our certificate for so long. */
 #define TOLD_NS (UINT64_C(600) * CW_NS_PER_S)
+/* A stamp may be a window ahead when it is taken, and is good for a window after. */
+#define HEARD_NS (UINT64_C(2) * CW_OVERLAY_SIGNED_WINDOW_S * CW_NS_PER_S)
+/* A clock that is off is spoken of so often. */
+#define LATE_LOG_NS (UINT64_C(60) * CW_NS_PER_S)
 
 struct part {
 	const void *data;
@@ -29,7 +38,7 @@ struct part {
 /* What is signed, in one piece (malloc'd). */
 static uint8_t *signed_bytes(const Causeway__Overlay__Signed *s, size_t *len)
 {
-	uint8_t numbers[4 + 4 + 8 + 8];
+	uint8_t numbers[4 + 4 + 8 + 8 + 8];
 	struct part parts[] = {{LABEL, sizeof(LABEL) - 1},
 			       {numbers, sizeof(numbers)},
 			       {s->destination.data, s->destination.len},
@@ -44,6 +53,7 @@ static uint8_t *signed_bytes(const Causeway__Overlay__Signed *s, size_t *len)
 	for (unsigned int i = 0; i < 8; i++) {
 		numbers[8 + i] = (uint8_t)(s->session >> 8 * (7 - i));
 		numbers[16 + i] = (uint8_t)(s->nonce >> 8 * (7 - i));
+		numbers[24 + i] = (uint8_t)(s->sent_s >> 8 * (7 - i));
 	}
 	*len = 0;
 	for (size_t i = 0; i < CW_ARRAY_SIZE(parts); i++)
@@ -110,6 +120,7 @@ int signed_send(struct cw_overlay *o, enum cw_overlay_service service, const str
 	s.mode = mode;
 	s.session = o->config.session;
 	s.nonce = ++o->nonce;
+	s.sent_s = o->ops.unix_s != NULL ? o->ops.unix_s(o->ctx) : 0;
 	s.data = (ProtobufCBinaryData){len, (uint8_t *)(uintptr_t)data};
 	bytes = signed_bytes(&s, &bytes_len);
 	if (bytes == NULL)
@@ -229,29 +240,99 @@ static bool check(struct cw_overlay *o, const struct signer *s, const Causeway__
 	return good;
 }
 
-/* Is this number new? A window of 64 behind the highest, as ESP has one. */
-static bool fresh(struct signer *s, const Causeway__Overlay__Signed *m)
+/* -- is it new? */
+
+static bool in_time(struct cw_overlay *o, const struct signer *s,
+		    const Causeway__Overlay__Signed *m, uint64_t now_ns)
+{
+	uint64_t now_s = o->ops.unix_s != NULL ? o->ops.unix_s(o->ctx) : 0;
+	uint64_t off_s = now_s > m->sent_s ? now_s - m->sent_s : m->sent_s - now_s;
+
+	/* Without a clock of our own no age is judged. */
+	if (now_s == 0 || off_s <= CW_OVERLAY_SIGNED_WINDOW_S)
+		return true;
+	o->info.signatures_late++;
+	if (o->late_logged_ns == 0 || now_ns - o->late_logged_ns >= LATE_LOG_NS) {
+		o->late_logged_ns = now_ns;
+		cw_log(o->config.log, CW_LOG_WARN, MODULE,
+		       "a message of %s is %llu s off our clock: replayed, or one of the clocks is wrong",
+		       s->identity.name, (unsigned long long)off_s);
+	}
+	return false;
+}
+
+/* The source's numbers; a free place for those of a new one; NULL: there is none. */
+static struct heard *heard_from(struct cw_overlay *o, const struct cw_node_id *source,
+				uint64_t now_ns)
+{
+	struct heard *place = NULL, *grown;
+	unsigned int size;
+
+	for (unsigned int i = 0; i < o->heard_count; i++) {
+		struct heard *h = &o->heard[i];
+
+		if (cw_node_id_equal(&h->from, source))
+			return h;
+		if (now_ns >= h->until_ns)
+			place = h;
+	}
+	if (place == NULL && o->heard_count < o->heard_size)
+		place = &o->heard[o->heard_count++];
+	if (place == NULL && o->heard_size < HEARD_MAX) {
+		size = o->heard_size ? o->heard_size * 2 : 16;
+		grown = realloc(o->heard, size * sizeof(*grown));
+		if (grown != NULL) {
+			o->heard = grown;
+			o->heard_size = size;
+			place = &o->heard[o->heard_count++];
+		}
+	}
+	if (place == NULL)
+		o->info.sources_refused++;
+	else
+		*place = (struct heard){.from = *source};
+	return place;
+}
+
+/* A window of 64 behind the highest, as ESP has one. */
+static bool fresh_number(struct heard *h, const Causeway__Overlay__Signed *m)
 {
 	uint64_t behind;
 
-	if (m->session < s->session)
+	if (m->session < h->session)
 		return false;
-	if (m->session > s->session) {
-		s->session = m->session;
-		s->highest = m->nonce;
-		s->window = 1;
+	if (m->session > h->session) {
+		h->session = m->session;
+		h->highest = m->nonce;
+		h->window = 1;
 		return true;
 	}
-	if (m->nonce > s->highest) {
-		behind = m->nonce - s->highest;
-		s->window = behind >= 64 ? 1 : s->window << behind | 1;
-		s->highest = m->nonce;
+	if (m->nonce > h->highest) {
+		behind = m->nonce - h->highest;
+		h->window = behind >= 64 ? 1 : h->window << behind | 1;
+		h->highest = m->nonce;
 		return true;
 	}
-	behind = s->highest - m->nonce;
-	if (behind >= 64 || s->window >> behind & 1)
+	behind = h->highest - m->nonce;
+	if (behind >= 64 || h->window >> behind & 1)
 		return false;
-	s->window |= UINT64_C(1) << behind;
+	h->window |= UINT64_C(1) << behind;
+	return true;
+}
+
+static bool fresh(struct cw_overlay *o, const struct signer *s, const Causeway__Overlay__Signed *m,
+		  uint64_t now_ns)
+{
+	struct heard *h;
+
+	if (o->config.mutate == CW_OVERLAY_MUT_REPLAY)
+		return true;
+	if (!in_time(o, s, m, now_ns))
+		return false;
+	h = heard_from(o, &s->identity.node, now_ns);
+	if (h == NULL || !fresh_number(h, m))
+		return false;
+	h->until_ns = now_ns + HEARD_NS;
 	return true;
 }
 
@@ -274,7 +355,7 @@ void signed_input(struct cw_overlay *o, const Causeway__Overlay__Signed *m, uint
 			ask_certificate(o, &source, now_ns);
 		return;
 	}
-	if (!check(o, s, m) || (!fresh(s, m) && o->config.mutate != CW_OVERLAY_MUT_REPLAY))
+	if (!check(o, s, m) || !fresh(o, s, m, now_ns))
 		return;
 	s->used_ns = now_ns;
 	if (o->ops.objection != NULL && o->ops.objection(o->ctx, &s->identity) != NULL)
@@ -292,5 +373,6 @@ void signed_free(struct cw_overlay *o)
 		free(o->signers[i]);
 	}
 	free(o->signers);
+	free(o->heard);
 	free(o->told);
 }

@@ -1,0 +1,419 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What the overlay takes and what it refuses, where the simulator does not look: signed messages
+ * that come again after many others have signed, from clocks that are off, from more sources than
+ * there is room for; messages that make it send, by the thousand. Sources are whole overlays whose
+ * frames are caught on their way to a node between, and handed in there.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include <cw_overlay.h>
+#include <overlay.pb-c.h>
+
+#include "cw_test.h"
+
+enum { SOURCES_MAX = 2200, FRAME_MAX = 2048, RECEIVER = 9999 };
+
+struct frame {
+	uint8_t data[FRAME_MAX];
+	size_t len;
+};
+
+struct party {
+	struct cw_node_id id;
+	struct cw_overlay *overlay;
+	struct frame last;
+	unsigned int sent, connects, delivered;
+	uint64_t unix_s, now_ns;
+};
+
+static const struct cw_log quiet;
+static struct party receiver;
+/* On the ring between all sources and the receiver, and beside it: all goes by it. */
+static const struct cw_node_id between = {{0xaa, RECEIVER >> 8, (RECEIVER & 0xff) - 1, 0xff}};
+
+static void fill(void *ctx, void *buf, size_t len)
+{
+	(void)ctx;
+	memset(buf, 7, len);
+}
+
+static int op_connect(void *ctx, const struct cw_node_id *node, const struct cw_endpoint *endpoints,
+		      unsigned int count, uint64_t now_ns)
+{
+	struct party *p = ctx;
+
+	(void)node;
+	(void)endpoints;
+	(void)count;
+	(void)now_ns;
+	p->connects++;
+	return 0;
+}
+
+static int op_send(void *ctx, const struct cw_node_id *to, const void *data, size_t len,
+		   uint64_t now_ns)
+{
+	struct party *p = ctx;
+
+	(void)to;
+	(void)now_ns;
+	p->sent++;
+	CU_ASSERT_FATAL(len <= sizeof(p->last.data));
+	memcpy(p->last.data, data, len);
+	p->last.len = len;
+	return 0;
+}
+
+static void op_close(void *ctx, const struct cw_node_id *node, uint64_t now_ns)
+{
+	(void)ctx;
+	(void)node;
+	(void)now_ns;
+}
+
+static void op_classify(void *ctx, const struct cw_node_id *node, enum cw_overlay_class class,
+			uint64_t now_ns)
+{
+	(void)ctx;
+	(void)node;
+	(void)class;
+	(void)now_ns;
+}
+
+static void op_deliver(void *ctx, enum cw_overlay_service service, const struct cw_node_id *from,
+		       const uint8_t *data, size_t len, uint64_t now_ns)
+{
+	struct party *p = ctx;
+
+	(void)from;
+	(void)now_ns;
+	CU_ASSERT_TRUE(service == CW_OVERLAY_LEASE && len == 4 && memcmp(data, "word", 4) == 0);
+	p->delivered++;
+}
+
+static void op_node(void *ctx, const struct cw_overlay_node *node, bool linked, uint64_t now_ns)
+{
+	(void)ctx;
+	(void)node;
+	(void)linked;
+	(void)now_ns;
+}
+
+static void op_remember(void *ctx, uint64_t now_ns)
+{
+	(void)ctx;
+	(void)now_ns;
+}
+
+static uint64_t op_unix_s(void *ctx)
+{
+	const struct party *p = ctx;
+
+	return p->unix_s;
+}
+
+static const struct cw_overlay_ops ops = {.connect = op_connect,
+					  .send = op_send,
+					  .close = op_close,
+					  .classify = op_classify,
+					  .deliver = op_deliver,
+					  .node = op_node,
+					  .remember = op_remember,
+					  .unix_s = op_unix_s};
+
+/* A signature is a sum over the signer's ID and the bytes; a certificate is the ID. */
+static uint64_t sum_of(const struct cw_node_id *id, const uint8_t *at, size_t len)
+{
+	uint64_t h = UINT64_C(0xcbf29ce484222325);
+
+	for (size_t i = 0; i < sizeof(id->b); i++)
+		h = (h ^ id->b[i]) * UINT64_C(0x100000001b3);
+	while (len-- > 0)
+		h = (h ^ *at++) * UINT64_C(0x100000001b3);
+	return h;
+}
+
+static int sign(void *self, const void *data, size_t len, uint8_t *signature, size_t *signature_len)
+{
+	const struct party *p = self;
+	uint64_t sum = sum_of(&p->id, data, len);
+
+	memcpy(signature, &sum, sizeof(sum));
+	*signature_len = sizeof(sum);
+	return 0;
+}
+
+static const uint8_t *certificate(void *self, size_t *len)
+{
+	const struct party *p = self;
+
+	*len = sizeof(p->id.b);
+	return p->id.b;
+}
+
+static struct cw_public_key *verify(void *self, const uint8_t *der, size_t len,
+				    struct cw_identity *out, const char **why)
+{
+	struct cw_node_id *key = malloc(sizeof(*key));
+
+	(void)self;
+	*why = "";
+	CU_ASSERT_FATAL(key != NULL && len == sizeof(key->b));
+	memcpy(key->b, der, len);
+	*out = (struct cw_identity){.node = *key};
+	return (struct cw_public_key *)key;
+}
+
+static bool check(const struct cw_public_key *key, const void *data, size_t len,
+		  const uint8_t *signature, size_t signature_len)
+{
+	uint64_t sum = sum_of((const struct cw_node_id *)(const void *)key, data, len);
+
+	return signature_len == sizeof(sum) && memcmp(signature, &sum, sizeof(sum)) == 0;
+}
+
+static void release(struct cw_public_key *key)
+{
+	free(key);
+}
+
+static const struct cw_signer_ops signer = {.sign = sign,
+					    .certificate = certificate,
+					    .verify = verify,
+					    .check = check,
+					    .release = release};
+
+static void begin(struct party *p, unsigned int number)
+{
+	struct cw_overlay_config config = {
+		.log = &quiet, .random = {.fill = fill}, .signer = &signer, .session = 1};
+	struct cw_identity node = {.node = between, .name = "between"};
+	struct cw_endpoint at = {.family = CW_FAMILY_IPV4, .port = 1, .ip4 = 1};
+
+	*p = (struct party){.unix_s = 1800000000, .now_ns = CW_NS_PER_S};
+	p->id.b[0] = 0xaa;
+	p->id.b[1] = (uint8_t)(number >> 8);
+	p->id.b[2] = (uint8_t)number;
+	config.self = p->id;
+	config.signer_self = p;
+	CU_ASSERT_FATAL(cw_overlay_create(&p->overlay, &config, &ops, p) == 0);
+	cw_overlay_link_up(p->overlay, &node, &at, p->now_ns);
+}
+
+/* A message of a source to the receiver, as it left towards the node between. */
+static void say(struct party *source, struct frame *out)
+{
+	CU_ASSERT_FATAL(cw_overlay_send(source->overlay, CW_OVERLAY_LEASE, &receiver.id, "word", 4,
+					source->now_ns) == 0);
+	*out = source->last;
+}
+
+/* @return whether the receiver believed it. */
+static bool hand_in(const struct frame *f)
+{
+	unsigned int before = receiver.delivered;
+
+	cw_overlay_input(receiver.overlay, &between, f->data, f->len, receiver.now_ns);
+	return receiver.delivered != before;
+}
+
+static void pass(uint64_t seconds)
+{
+	receiver.unix_s += seconds;
+	receiver.now_ns += seconds * CW_NS_PER_S;
+}
+
+static bool say_one(unsigned int number, struct frame *out)
+{
+	struct party source;
+
+	begin(&source, number);
+	source.unix_s = receiver.unix_s;
+	say(&source, out);
+	cw_overlay_destroy(source.overlay);
+	return hand_in(out);
+}
+
+static void test_a_signed_message_is_taken_once_whoever_signs_meanwhile(void)
+{
+	struct frame first, other;
+
+	begin(&receiver, RECEIVER);
+	CU_ASSERT_TRUE(say_one(1, &first));
+	CU_ASSERT_FALSE(hand_in(&first));
+	/* More than there are certificates kept. */
+	for (unsigned int i = 2; i < 202; i++) {
+		CU_ASSERT_TRUE(say_one(i, &other));
+		pass(1);
+	}
+	CU_ASSERT_FALSE(hand_in(&first));
+	/* Long after, when its numbers are forgotten, it is too old. */
+	pass(20 * 60);
+	for (unsigned int i = 202; i < 502; i++)
+		CU_ASSERT_TRUE(say_one(i, &other));
+	CU_ASSERT_FALSE(hand_in(&first));
+	cw_overlay_destroy(receiver.overlay);
+}
+
+static void test_a_message_from_another_time_is_refused(void)
+{
+	const int64_t off_s[] = {0, 299, -299, 302, -302, 1000000, -1000000};
+	struct cw_overlay_info info;
+	struct party source;
+	struct frame f;
+
+	begin(&receiver, RECEIVER);
+	for (unsigned int i = 0; i < CW_ARRAY_SIZE(off_s); i++) {
+		begin(&source, i);
+		source.unix_s = (uint64_t)((int64_t)receiver.unix_s + off_s[i]);
+		say(&source, &f);
+		CU_ASSERT_EQUAL(hand_in(&f), off_s[i] * off_s[i] < 300 * 300);
+		cw_overlay_destroy(source.overlay);
+	}
+	cw_overlay_info(receiver.overlay, &info);
+	CU_ASSERT_EQUAL(info.signatures_late, 4);
+	/* Whoever does not know the time judges none, and still takes each only once. */
+	receiver.unix_s = 0;
+	begin(&source, 77);
+	say(&source, &f);
+	CU_ASSERT_TRUE(hand_in(&f));
+	CU_ASSERT_FALSE(hand_in(&f));
+	cw_overlay_destroy(source.overlay);
+	cw_overlay_destroy(receiver.overlay);
+}
+
+static void test_sources_beyond_the_bound_are_refused_and_old_ones_heard(void)
+{
+	struct cw_overlay_info info;
+	struct party known;
+	struct frame f, first;
+	unsigned int taken = 0;
+
+	begin(&receiver, RECEIVER);
+	begin(&known, 5000);
+	say(&known, &first);
+	CU_ASSERT_TRUE(hand_in(&first));
+	for (unsigned int i = 0; i < SOURCES_MAX; i++)
+		taken += say_one(i, &f);
+	CU_ASSERT_EQUAL(taken, 2047);
+	cw_overlay_info(receiver.overlay, &info);
+	CU_ASSERT_EQUAL(info.sources_refused, SOURCES_MAX - 2047);
+	/* Its certificate gave way to others': it is asked for, and comes with the next message. */
+	say(&known, &f);
+	CU_ASSERT_FALSE(hand_in(&f));
+	cw_overlay_input(known.overlay, &between, receiver.last.data, receiver.last.len,
+			 known.now_ns);
+	say(&known, &f);
+	CU_ASSERT_TRUE(hand_in(&f));
+	CU_ASSERT_FALSE(hand_in(&first));
+	/* Ten minutes later there is room again. */
+	pass(601);
+	CU_ASSERT_TRUE(say_one(SOURCES_MAX, &f));
+	cw_overlay_destroy(known.overlay);
+	cw_overlay_destroy(receiver.overlay);
+}
+
+static void test_a_bent_message_is_never_believed(void)
+{
+	struct party source;
+	struct frame f, bent;
+
+	begin(&receiver, RECEIVER);
+	begin(&source, 1);
+	say(&source, &f);
+	for (size_t i = 0; i < f.len * 8; i++) {
+		bent = f;
+		bent.data[i / 8] ^= (uint8_t)(1u << i % 8);
+		/* Hop count and the like are nobody's word; the message may be taken by them. */
+		if (hand_in(&bent)) {
+			cw_overlay_destroy(receiver.overlay);
+			begin(&receiver, RECEIVER);
+		}
+	}
+	CU_ASSERT_TRUE(hand_in(&f));
+	cw_overlay_destroy(source.overlay);
+	cw_overlay_destroy(receiver.overlay);
+}
+
+/* From a node inside that has gone bad: thousands of nodes that want links, or are told of. */
+static void flood(unsigned int count, bool connect_to)
+{
+	Causeway__Overlay__Node node = CAUSEWAY__OVERLAY__NODE__INIT, *list[] = {&node};
+	Causeway__Overlay__ConnectTo wish = CAUSEWAY__OVERLAY__CONNECT_TO__INIT;
+	Causeway__Overlay__Nodes nodes = CAUSEWAY__OVERLAY__NODES__INIT;
+	Causeway__Overlay__Frame frame = CAUSEWAY__OVERLAY__FRAME__INIT;
+	uint8_t id[CW_NODE_ID_BYTES] = {1}, at[19] = {CW_FAMILY_IPV4, 1, 1, 9};
+	ProtobufCBinaryData endpoint = {sizeof(at), at};
+	struct frame f;
+
+	node.id = (ProtobufCBinaryData){sizeof(id), id};
+	node.endpoints = &endpoint;
+	node.n_endpoints = 1;
+	wish.node = &node;
+	wish.kind = 1;
+	nodes.known = list;
+	nodes.n_known = 1;
+	frame.version = 1;
+	if (connect_to) {
+		frame.source = node.id;
+		frame.destination =
+			(ProtobufCBinaryData){CW_NODE_ID_BYTES, (uint8_t *)receiver.id.b};
+		frame.mode = 1;
+		frame.ttl = 9;
+		frame.body_case = CAUSEWAY__OVERLAY__FRAME__BODY_CONNECT_TO;
+		frame.connect_to = &wish;
+	} else {
+		frame.body_case = CAUSEWAY__OVERLAY__FRAME__BODY_NODES;
+		frame.nodes = &nodes;
+	}
+	for (unsigned int i = 0; i < count; i++) {
+		memcpy(id + 4, &i, sizeof(i));
+		memcpy(at + 4, &i, 3);
+		f.len = causeway__overlay__frame__pack(&frame, f.data);
+		hand_in(&f);
+		cw_overlay_timer(receiver.overlay, receiver.now_ns);
+	}
+}
+
+static void test_a_flood_of_wishes_and_rumours_leaves_nothing_behind(void)
+{
+	struct cw_overlay_info info;
+	unsigned int connects;
+
+	begin(&receiver, RECEIVER);
+	for (unsigned int second = 0; second < 10; second++) {
+		connects = receiver.connects;
+		flood(1000, true);
+		/* 64 wishes, and the candidates of both sides as they come due. */
+		CU_ASSERT_TRUE(receiver.connects - connects <= 64 + 2 * 6 + 48);
+		cw_overlay_info(receiver.overlay, &info);
+		CU_ASSERT_TRUE(info.known <= 48 + 1);
+		CU_ASSERT_EQUAL(info.connect_to_in, 64 * (second + 1));
+		flood(1000, false);
+		cw_overlay_info(receiver.overlay, &info);
+		CU_ASSERT_TRUE(info.known <= 48 + 1);
+		pass(1);
+	}
+	cw_overlay_destroy(receiver.overlay);
+}
+
+int main(void)
+{
+	CU_TestInfo tests[] = {
+		{"a signed message is taken once, whoever signs meanwhile",
+		 test_a_signed_message_is_taken_once_whoever_signs_meanwhile},
+		{"a message from another time is refused",
+		 test_a_message_from_another_time_is_refused},
+		{"sources beyond the bound are refused, old ones heard",
+		 test_sources_beyond_the_bound_are_refused_and_old_ones_heard},
+		{"a flood of wishes and rumours leaves nothing behind",
+		 test_a_flood_of_wishes_and_rumours_leaves_nothing_behind},
+		{"a bent message is never believed", test_a_bent_message_is_never_believed},
+		CU_TEST_INFO_NULL,
+	};
+	CU_SuiteInfo suites[] = {CW_SUITE("overlay", tests), CU_SUITE_INFO_NULL};
+
+	return cw_test_run(suites);
+}
