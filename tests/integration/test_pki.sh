@@ -97,12 +97,12 @@ openssl verify -CAfile pki/ca.crt pki3/four.crt >/dev/null || fail "the restored
 refused "renewal of a revoked node at the restored CA" "revoked" pki renew --dir pki3 old.crt
 sed '/BEGIN ENCRYPTED/{n;s/....../AAAAAA/}' backup.pem >damaged.pem
 refused "a damaged backup" "" pki restore damaged.pem --dir pki4
-echo "all of it holds"
 
 echo "== one site per node, and files that are not there"
 rc=0
-pki issue --name two-sites --site one --site two >"$STATE/out" 2>&1 || rc=$?
-[ $rc = 2 ] && grep -q 'one site per node' "$STATE/out" || fail "two sites for one node: exit $rc"
+pki issue --name two-sites --site one --site two >"$STATE/said" 2>&1 || rc=$?
+[ $rc = 2 ] && grep -q 'one site per node' "$STATE/said" || fail "two sites for one node: exit $rc"
 rc=0
-"$CTL" pki show "$STATE/none.crt" >"$STATE/out" 2>&1 || rc=$?
-[ $rc = 1 ] && grep -q 'none.crt: No such file' "$STATE/out" || fail "pki show of a file that is not there: exit $rc"
+"$CTL" pki show "$STATE/none.crt" >"$STATE/said" 2>&1 || rc=$?
+[ $rc = 1 ] && grep -q 'none.crt: No such file' "$STATE/said" || fail "pki show of a file that is not there: exit $rc"
+echo "all of it holds"
