@@ -28,6 +28,8 @@ int ctl_ask(struct ctl *ctl, json_t *request, json_t **reply);
 /* The same without a message when the daemon refuses; it may be asked again. */
 int ctl_try(struct ctl *ctl, json_t *request, json_t **reply);
 void ctl_close(struct ctl *ctl);
+/* A table of the daemon's, all its pages. */
+int ctl_show(struct ctl *ctl, const char *what);
 
 /* Rows under an upper-case header, columns aligned. */
 void ctl_print_table(const json_t *columns, const json_t *rows);
@@ -36,6 +38,7 @@ void ctl_print_object(const json_t *object, unsigned int indent);
 
 int ctl_dht(struct ctl *ctl, int argc, char **argv);
 int ctl_explain(struct ctl *ctl, int argc, char **argv);
+int ctl_lease(struct ctl *ctl, int argc, char **argv);
 int ctl_namespace(struct ctl *ctl, int argc, char **argv);
 int ctl_overlay(struct ctl *ctl, int argc, char **argv);
 int ctl_ping(struct ctl *ctl, int argc, char **argv);

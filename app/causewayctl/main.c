@@ -36,6 +36,8 @@ static void usage(FILE *to)
 	      "            --group NAME=MEMBER,..., --rule \"allow|deny PROTO [PORTS] from GROUP to GROUP\"...,\n"
 	      "            --default allow|deny            who may talk to whom (docs/policy.md)\n"
 	      "            --rapid-commit on|off, --authoritative on|off; \"none\" empties a list\n"
+	      "  namespace list                          what this gateway serves\n"
+	      "  lease release ADDRESS | reserve MAC [ADDRESS] | unreserve MAC\n"
 	      "  dht status                              how the DHT stands here (exit 3: claims nothing)\n"
 	      "  dht recover --lose-what-others-had      slots whose other members are gone for good become ours\n"
 	      "  dht get ADDRESS|namespace:NAME|name:HOST [--trace]   one register, as it is now\n"
@@ -66,7 +68,7 @@ static const char *match(const char *word, const char *const *words)
 	return found;
 }
 
-static int show_table(struct ctl *ctl, const char *what)
+int ctl_show(struct ctl *ctl, const char *what)
 {
 	json_t *all = json_array(), *columns = NULL, *cursor = NULL;
 	char cmd[32];
@@ -114,7 +116,7 @@ static int show(struct ctl *ctl, int argc, char **argv)
 		      stderr);
 		return CTL_USAGE;
 	}
-	return show_table(ctl, what);
+	return ctl_show(ctl, what);
 }
 
 static int print_status(struct ctl *ctl, const char *cmd)
@@ -171,10 +173,19 @@ static const struct command {
 	const char *name;
 	int (*run)(struct ctl *ctl, int argc, char **argv);
 } commands[] = {
-	{"status", status},	{"show", show},		  {"namespace", ctl_namespace},
-	{"dht", ctl_dht},	{"explain", ctl_explain}, {"reload", reload},
-	{"netcheck", netcheck}, {"ping", ctl_ping},	  {"overlay", ctl_overlay},
-	{"pki", pki},		{"revoke", ctl_revoke},	  {"version", version},
+	{"status", status},
+	{"show", show},
+	{"namespace", ctl_namespace},
+	{"dht", ctl_dht},
+	{"explain", ctl_explain},
+	{"lease", ctl_lease},
+	{"reload", reload},
+	{"netcheck", netcheck},
+	{"ping", ctl_ping},
+	{"overlay", ctl_overlay},
+	{"pki", pki},
+	{"revoke", ctl_revoke},
+	{"version", version},
 };
 
 static const struct command *find(const char *word)

@@ -164,8 +164,10 @@ int ctl_namespace(struct ctl *ctl, int argc, char **argv)
 		return create(ctl, argc - 1, argv + 1);
 	if (argc >= 1 && strcmp(argv[0], "set") == 0)
 		return set(ctl, argc - 1, argv + 1);
+	if (argc == 1 && strcmp(argv[0], "list") == 0)
+		return ctl_show(ctl, "namespaces");
 	if (argc != 1 || strcmp(argv[0], "show") != 0) {
-		fputs("causewayctl: namespace create|set|show\n", stderr);
+		fputs("causewayctl: namespace create|set|show|list\n", stderr);
 		return CTL_USAGE;
 	}
 	return ask(ctl, "namespace show", json_object());

@@ -139,6 +139,11 @@ struct cw_control {
 		cw_control_reply_fn reply;
 		void *arg;
 	} ns_set;
+	struct {
+		cw_control_reply_fn reply; /* NULL: none under way */
+		void *arg;
+		rte_be32_t ip;
+	} lease_release;
 	struct sightings *sightings;
 	struct moves *moves;
 	uint64_t defended_ns; /* the service address, last */
@@ -376,6 +381,15 @@ void cw_netcheck_timer(struct cw_control *ctl);
 void cw_netcheck_stun(struct cw_control *ctl, const struct cw_endpoint *from,
 		      const uint8_t *transaction, const struct cw_endpoint *mapped);
 void cw_netcheck_asked(struct cw_control *ctl, uint64_t token, bool somebody);
+
+/* Write this record in place of the one known; answered as `namespace set` is. */
+void cw_ns_put(struct cw_control *ctl, const struct cw_namespace_record *ns,
+	       cw_control_reply_fn reply, void *arg);
+
+/* lease_query.c: causewayctl lease. */
+void cw_lease_query(struct cw_control *ctl, const char *cmd, const json_t *request,
+		    cw_control_reply_fn reply, void *arg);
+void cw_lease_query_cancel(struct cw_control *ctl, void *arg);
 
 /* founding.c: causewayctl namespace create. */
 void cw_founding_query(struct cw_control *ctl, const json_t *request, cw_control_reply_fn reply,

@@ -48,19 +48,17 @@ static void on_written(void *arg, const struct cw_store_answer *result, uint64_t
 	}
 }
 
-void cw_ns_set_query(struct cw_control *ctl, const json_t *request, cw_control_reply_fn reply,
-		     void *arg)
+void cw_ns_put(struct cw_control *ctl, const struct cw_namespace_record *ns,
+	       cw_control_reply_fn reply, void *arg)
 {
-	struct cw_store_request put = {.verb = CW_STORE_NS_PUT, .ver = ctl->ns.ver, .ns = ctl->ns};
+	struct cw_store_request put = {.verb = CW_STORE_NS_PUT, .ver = ctl->ns.ver, .ns = *ns};
 	json_t *error = NULL;
 
 	if (!ctl->have_ns || !ctl->have_store)
 		error = cw_query_error("not-found", "no namespace record is known yet");
 	else if (ctl->ns_set.asking)
 		error = cw_query_error("busy", "another namespace set is under way");
-	if (error == NULL)
-		error = cw_ns_changes_parse(json_object_get(request, "args"), &put.ns);
-	if (error == NULL && cw_store_submit(&ctl->store, &put, on_written, ctl, ctl->now_ns) < 0)
+	else if (cw_store_submit(&ctl->store, &put, on_written, ctl, ctl->now_ns) < 0)
 		error = cw_query_error("busy", "too many requests are under way");
 	if (error != NULL) {
 		reply(arg, error);
@@ -69,6 +67,20 @@ void cw_ns_set_query(struct cw_control *ctl, const json_t *request, cw_control_r
 	ctl->ns_set.asking = true;
 	ctl->ns_set.reply = reply;
 	ctl->ns_set.arg = arg;
+}
+
+void cw_ns_set_query(struct cw_control *ctl, const json_t *request, cw_control_reply_fn reply,
+		     void *arg)
+{
+	struct cw_namespace_record ns = ctl->ns;
+	json_t *error = NULL;
+
+	if (ctl->have_ns)
+		error = cw_ns_changes_parse(json_object_get(request, "args"), &ns);
+	if (error != NULL)
+		reply(arg, error);
+	else
+		cw_ns_put(ctl, &ns, reply, arg);
 }
 
 void cw_ns_set_cancel(struct cw_control *ctl, void *arg)

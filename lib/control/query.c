@@ -60,6 +60,9 @@ void cw_control_query(struct cw_control *ctl, const json_t *request, cw_control_
 	} else if (strcmp(cmd, "ping") == 0 || strcmp(cmd, "overlay view") == 0) {
 		cw_probe_query(ctl, cmd, request, reply, arg);
 		return;
+	} else if (strncmp(cmd, "lease ", 6) == 0) {
+		cw_lease_query(ctl, cmd, request, reply, arg);
+		return;
 	} else if (strncmp(cmd, "dht ", 4) == 0) {
 		cw_dht_query(ctl, cmd, request, reply, arg);
 		return;
@@ -82,4 +85,5 @@ void cw_control_query_cancel(struct cw_control *ctl, void *arg)
 	cw_dht_query_cancel(ctl, arg);
 	cw_probe_cancel(ctl, arg);
 	cw_netcheck_cancel(ctl, arg);
+	cw_lease_query_cancel(ctl, arg);
 }

@@ -273,6 +273,26 @@ static void revocations(struct page *p)
 	cw_revocations_visit(p->ctl->revocations, revocation_row, p);
 }
 
+/* One gateway serves one namespace: another one is another process (decision 0020). */
+static void namespace_rows(struct page *p)
+{
+	const struct cw_control *ctl = p->ctl;
+	const struct cw_namespace_record *ns = &ctl->ns;
+	char ip[CW_IP4_TEXT_BYTES];
+
+	if (ctl->config.namespace_name[0] == '\0' || !take(p))
+		return;
+	json_array_append_new(
+		p->rows,
+		json_pack("{s:s, s:o, s:i, s:I, s:i, s:b}", "name", ctl->config.namespace_name,
+			  "subnet",
+			  ctl->have_ns ? json_sprintf("%s/%u", cw_ip4_format(ns->subnet.ip, ip),
+						      ns->subnet.len)
+				       : json_null(),
+			  "vlan", (int)ctl->config.vlan, "version", (json_int_t)ns->ver, "lease_s",
+			  (int)ns->lease_s, "served", ctl->view != NULL));
+}
+
 static void hosts(struct page *p)
 {
 	if (p->ctl->hosts != NULL)
@@ -341,6 +361,8 @@ static const struct {
 	void (*fill)(struct page *p);
 	const char *columns; /* JSON array, in the order to show */
 } tables[] = {
+	{"namespaces", namespace_rows,
+	 "[\"name\",\"subnet\",\"vlan\",\"version\",\"lease_s\",\"served\"]"},
 	{"hosts", hosts, "[\"ip\",\"mac\",\"vlan\",\"state\",\"name\",\"heard_s\"]"},
 	{"leases", leases, "[\"ip\",\"state\",\"mac\",\"name\",\"left_s\",\"gen\",\"written\"]"},
 	{"names", names, "[\"name\",\"ip\",\"where\",\"fresh_s\"]"},

@@ -9,6 +9,7 @@
  */
 #include "internal.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 enum { SAYS_YES = 1, SAYS_REFUSED = 2, SAYS_AWAY = 3 };
@@ -61,16 +62,68 @@ static bool is_repeat(const struct cw_lease_engine *e, const struct cw_node_id *
 	const struct consent *c = e->consents[hash_ip(ask->ip, CONSENT_BUCKETS)];
 
 	for (; c != NULL; c = c->next)
-		if (c->call == ask->call && cw_node_id_equal(&c->to, from))
+		if (!c->release && c->call == ask->call && cw_node_id_equal(&c->to, from))
 			return true;
 	return false;
+}
+
+/* NULL: it cannot be asked now. */
+static struct consent *begin(struct cw_lease_engine *e, struct binding *b)
+{
+	struct consent *c = e->consent_count < CONSENTS_MAX ? calloc(1, sizeof(*c)) : NULL;
+	struct consent **bucket = &e->consents[hash_ip(b->ip, CONSENT_BUCKETS)];
+
+	if (c == NULL)
+		return NULL;
+	binding_pull_acks(e, b);
+	*c = (struct consent){
+		.ip = b->ip, .until_ns = e->now_ns + PROBE_NS, .acked_ns = b->acked_ns};
+	c->next = *bucket;
+	*bucket = c;
+	link_append(&e->consent_fifo, &c->fifo);
+	link_append(&e->consent_again, &c->again);
+	e->consent_count++;
+	e->ops.probe(e->ctx, b->ip, &b->mac, e->now_ns);
+	return c;
+}
+
+int cw_lease_release(struct cw_lease_engine *e, rte_be32_t ip, cw_lease_released_fn done, void *arg,
+		     uint64_t now_ns)
+{
+	struct binding *b = binding_find(e, ip);
+	struct consent *c;
+
+	e->now_ns = now_ns;
+	if (b == NULL || b->stopped || b->client_state != CW_CLIENT_BOUND || b->commit != NULL)
+		return -ENOENT;
+	if (e->closing || !session_live(e))
+		return -EAGAIN;
+	if (serve_may_release(e, b, &b->mac) < 0)
+		return -EBUSY;
+	c = begin(e, b);
+	if (c == NULL)
+		return -ENOSPC;
+	c->release = true;
+	c->done = done;
+	c->arg = arg;
+	return 0;
+}
+
+void cw_lease_release_cancel(struct cw_lease_engine *e, void *arg)
+{
+	for (struct link *l = e->consent_fifo.next; l != &e->consent_fifo; l = l->next) {
+		struct consent *c = CW_CONTAINER_OF(l, struct consent, fifo);
+
+		if (c->release && c->arg == arg)
+			c->done = NULL;
+	}
 }
 
 void consent_asked(struct cw_lease_engine *e, const struct cw_node_id *from,
 		   const Causeway__Lease__ConsentAsk *ask)
 {
 	struct binding *b = binding_find(e, ask->ip);
-	struct consent *c, **bucket;
+	struct consent *c;
 	struct cw_client_hash hash;
 
 	if (ask->client.len != sizeof(hash.b) || strcmp(ask->ns, e->config.ns.name) != 0)
@@ -84,25 +137,14 @@ void consent_asked(struct cw_lease_engine *e, const struct cw_node_id *from,
 		say(e, from, ask->call, SAYS_AWAY);
 		return;
 	}
-	if (is_repeat(e, from, ask) || e->consent_count >= CONSENTS_MAX)
+	if (is_repeat(e, from, ask))
 		return;
-	c = calloc(1, sizeof(*c));
+	c = begin(e, b);
 	if (c == NULL)
 		return; /* it asks again */
-	binding_pull_acks(e, b);
-	*c = (struct consent){.ip = ask->ip,
-			      .ver = ask->ver,
-			      .call = ask->call,
-			      .until_ns = e->now_ns + PROBE_NS,
-			      .acked_ns = b->acked_ns,
-			      .to = *from};
-	bucket = &e->consents[hash_ip(ask->ip, CONSENT_BUCKETS)];
-	c->next = *bucket;
-	*bucket = c;
-	link_append(&e->consent_fifo, &c->fifo);
-	link_append(&e->consent_again, &c->again);
-	e->consent_count++;
-	e->ops.probe(e->ctx, b->ip, &b->mac, e->now_ns);
+	c->ver = ask->ver;
+	c->call = ask->call;
+	c->to = *from;
 }
 
 void consent_heard(struct cw_lease_engine *e, rte_be32_t ip)
@@ -160,22 +202,39 @@ static void probe_again(struct cw_lease_engine *e)
 	}
 }
 
+/* The operator's question, answered. */
+static void released(struct cw_lease_engine *e, const struct consent *c, struct binding *b,
+		     bool is_here)
+{
+	int err = is_here ? -EADDRINUSE : 0;
+
+	if (b == NULL || b->stopped || b->client_state != CW_CLIENT_BOUND)
+		err = -ENOENT;
+	if (err == 0)
+		serve_release(e, b);
+	if (c->done != NULL)
+		c->done(c->arg, err);
+}
+
 void consent_tick(struct cw_lease_engine *e)
 {
 	probe_again(e);
 	while (next_verdict(e) <= e->now_ns) {
 		struct consent *c = CW_CONTAINER_OF(e->consent_fifo.next, struct consent, fifo);
 		struct binding *b = binding_find(e, c->ip);
+		bool is_here;
 
 		if (b != NULL)
 			binding_pull_acks(e, b);
-		if (c->heard || (b != NULL && b->acked_ns != c->acked_ns)) {
-			if (b != NULL)
-				binding_event(e, b, "stay", 0);
-			say(e, &c->to, c->call, SAYS_REFUSED);
-		} else {
+		is_here = c->heard || (b != NULL && b->acked_ns != c->acked_ns);
+		if (c->release)
+			released(e, c, b, is_here);
+		else if (!is_here)
 			yes(e, &c->to, c->call, c->ip, c->ver);
-		}
+		else
+			say(e, &c->to, c->call, SAYS_REFUSED);
+		if (is_here && b != NULL && !c->release)
+			binding_event(e, b, "stay", 0);
 		drop(e, c);
 	}
 }

@@ -127,6 +127,19 @@ void cw_lease_heard_mac(struct cw_lease_engine *engine, const struct cw_mac *mac
  */
 void cw_lease_tell_departed(struct cw_lease_engine *engine, const struct cw_node_id *to,
 			    rte_be32_t ip, uint64_t now_ns);
+/**
+ * An operator's word that the machine which has this address is gone: its LAN is probed, and if
+ * nobody answers, its lease is over as by a RELEASE.
+ *
+ * @p done is called exactly once, later: 0 it is over, -EADDRINUSE the host answers; not after
+ *	cw_lease_release_cancel(arg).
+ * @return 0, -ENOENT not bound here, -EBUSY an ACK may still be on its way (10 s) or leases are out
+ *	to other MACs, -EAGAIN no session, -ENOSPC too many questions are open
+ */
+typedef void (*cw_lease_released_fn)(void *arg, int err);
+CW_MUST_USE int cw_lease_release(struct cw_lease_engine *engine, rte_be32_t ip,
+				 cw_lease_released_fn done, void *arg, uint64_t now_ns);
+void cw_lease_release_cancel(struct cw_lease_engine *engine, void *arg);
 /** A LEASE service message; `from` is authenticated, `site` from its certificate. */
 void cw_lease_message(struct cw_lease_engine *engine, const struct cw_node_id *from,
 		      const struct cw_site_id *site, const uint8_t *data, size_t len,

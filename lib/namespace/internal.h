@@ -256,7 +256,8 @@ struct lines {
 	unsigned int count;
 };
 
-/* Somebody else wants a client of ours: the LAN is being probed. */
+/* Somebody else wants a client of ours, or an operator says that it is gone: the LAN is being
+ * probed. */
 struct consent {
 	struct link fifo;
 	struct link again; /* in consent_again until the second probe has left */
@@ -265,6 +266,9 @@ struct consent {
 	uint64_t ver, call, until_ns, acked_ns;
 	struct cw_node_id to;
 	bool heard;
+	bool release; /* the operator's: `done` is told, NULL if it went away */
+	cw_lease_released_fn done;
+	void *arg;
 };
 
 /* A claim whose outcome was never learnt (R17). */
@@ -410,6 +414,10 @@ bool acquire_under_way(const struct cw_lease_engine *e, rte_be32_t ip);
 /* Others may have this address up to this version: claims under way included (R10). */
 void acquire_promise(struct cw_lease_engine *e, rte_be32_t ip, uint64_t ver);
 void acquire_free(struct cw_lease_engine *e);
+
+/* serve.c: may all leases of this binding be ended now (R12)? 0, -EBUSY. And do it. */
+int serve_may_release(struct cw_lease_engine *e, struct binding *b, const struct cw_mac *mac);
+void serve_release(struct cw_lease_engine *e, struct binding *b);
 
 /* transaction.c */
 struct transaction *transaction_new(struct cw_lease_engine *e, const struct cw_dhcp_message *m,

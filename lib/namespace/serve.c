@@ -14,6 +14,8 @@
  */
 #include "internal.h"
 
+#include <errno.h>
+
 static bool is_of_transaction(const struct binding *b, const struct transaction *t)
 {
 	return binding_is_of(b, &t->who.hash) || (t->has_twin && binding_is_of(b, &t->twin.hash));
@@ -276,30 +278,44 @@ static bool is_stale(const struct cw_lease_engine *e)
 	       !mutated(e, CW_LEASE_MUT_STALEQUEUE);
 }
 
-static void release(struct cw_lease_engine *e, const struct transaction *t)
+int serve_may_release(struct cw_lease_engine *e, struct binding *b, const struct cw_mac *mac)
 {
 	uint64_t reside = CW_LAW_RESIDE_NS + CW_LAW_RESIDE_NS / CW_LAW_EPS_DIVISOR;
-	struct binding *b = binding_find(e, t->m.ciaddr);
-	bool alone;
 
-	if (b == NULL || !is_of_transaction(b, t) || b->stopped || is_stale(e))
-		return;
 	binding_pull_acks(e, b);
 	/* R12: only if all leases went to this MAC, and no ACK can still be on its way. */
-	alone = !b->foreign_macs && cw_mac_equal(&b->mac, &t->m.chaddr);
-	if (!alone && !mutated(e, CW_LEASE_MUT_ANYMAC))
-		return;
-	if (e->now_ns - b->acked_ns < reside && !mutated(e, CW_LEASE_MUT_EARLYRELEASE)) {
-		/* An ACK that is still under way would find a host that believes it. */
-		e->releases_early++;
-		binding_event(e, b, "release-early", 0);
-		return;
-	}
+	if ((b->foreign_macs || !cw_mac_equal(&b->mac, mac)) && !mutated(e, CW_LEASE_MUT_ANYMAC))
+		return -EPERM;
+	if (e->now_ns - b->acked_ns < reside && !mutated(e, CW_LEASE_MUT_EARLYRELEASE))
+		return -EBUSY;
+	return 0;
+}
+
+void serve_release(struct cw_lease_engine *e, struct binding *b)
+{
 	binding_event(e, b, "release", 0);
 	/* A worker in the middle of a burst may be granting it: its entry is signed off after that,
 	 * and only if it did not. */
 	b->until_ns = e->now_ns;
 	binding_stop(e, b);
+}
+
+static void release(struct cw_lease_engine *e, const struct transaction *t)
+{
+	struct binding *b = binding_find(e, t->m.ciaddr);
+	int err;
+
+	if (b == NULL || !is_of_transaction(b, t) || b->stopped || is_stale(e))
+		return;
+	err = serve_may_release(e, b, &t->m.chaddr);
+	if (err == -EBUSY) {
+		/* An ACK that is still under way would find a host that believes it. */
+		e->releases_early++;
+		binding_event(e, b, "release-early", 0);
+	}
+	if (err < 0)
+		return;
+	serve_release(e, b);
 	if (mutated(e, CW_LEASE_MUT_REBINDLOCAL)) {
 		binding_set_client(e, b, NULL);
 		b->fresh = true;

@@ -113,3 +113,22 @@ seen "dhclient gives it back" "7"
 is_free() { ctl a show leases --json | jq -e --arg ip "$a1" 'all(.[]; .ip != $ip or .state == "pool")' >/dev/null; }
 wait_for "the end of the lease" is_free
 grep -q "event=release ip=$a1 " "$STATE/a.leases" || fail "the lease log has no release"
+
+# The same by the operator's hand, for a machine that is gone; not for one that answers, and not at another gateway.
+b1=$(address_of b-h1) b1_mac=$(in_ns b-h1 cat /sys/class/net/eth0/address)
+says "answers: it keeps it" ctl b lease release "$b1" || fail "a lease of a host that answers was released"
+says "no host of this site" ctl a lease release "$b1" || fail "the other gateway released it"
+says "expected an address" ctl a lease release nonsense || fail "a nonsense was taken"
+says "unknown\|usage" ctl a lease frobnicate || fail "an unknown verb was taken"
+ctl b lease reserve "$b1_mac" >/dev/null || fail "its present address was not kept for it"
+kept() { ctl "$1" namespace show --json | jq -e --arg row "$b1_mac=$b1" 'any(.. | strings; . == $row)' >/dev/null; }
+for site in a b; do
+	wait_for "gateway $site to hear of the kept address" kept $site
+done
+says "kept for another" ctl a lease reserve 02:00:00:00:00:77 "$b1" || fail "one address was kept for two"
+ctl a lease unreserve "$b1_mac" >/dev/null || fail "it was not given up"
+says "no address is kept" ctl a lease unreserve "$b1_mac" || fail "it was given up twice"
+ip -n "$PREFIX-b-gw" link set p-h1 down
+ctl b lease release "$b1" >/dev/null || fail "the operator's release: $(ctl b lease release "$b1" 2>&1)"
+grep -q "event=release ip=$b1 " "$STATE/b.leases" || fail "the lease log has no release by the operator"
+ctl a namespace list --json | jq -e '. == [{"name": "demo", "subnet": "10.128.0.0/16", "vlan": 0, "version": .[0].version, "lease_s": 3600, "served": true}]' >/dev/null || fail "namespace list: $(ctl a namespace list)"
