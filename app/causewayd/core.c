@@ -5,6 +5,8 @@
  */
 #include "daemon.h"
 
+#include <cw_dhcp.h>
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -192,6 +194,21 @@ static uint64_t unix_ns(void)
 	return (uint64_t)t.tv_sec * CW_NS_PER_S + (uint64_t)t.tv_nsec;
 }
 
+/* What makes a DHCP client ours; a standard cookie stays 0. */
+static void take_select(const struct cw_gateway_config *c, struct cw_ns_select *out)
+{
+	if (c->select.cookie != CW_DHCP_COOKIE)
+		out->cookie = rte_cpu_to_be_32(c->select.cookie);
+	out->server_port = rte_cpu_to_be_16((uint16_t)c->select.server_port);
+	out->client_port = rte_cpu_to_be_16((uint16_t)c->select.client_port);
+	out->mac_bytes = c->select_mac_bytes;
+	memcpy(out->mac, c->select_mac, sizeof(out->mac));
+	out->vendor_bytes = (uint8_t)strlen(c->select.vendor);
+	memcpy(out->vendor, c->select.vendor, out->vendor_bytes);
+	out->user_bytes = (uint8_t)strlen(c->select.user);
+	memcpy(out->user, c->select.user, out->user_bytes);
+}
+
 static void fill_config(struct daemon *d, struct cw_control_config *out)
 {
 	const struct cw_gateway_config *c = &d->config;
@@ -237,6 +254,7 @@ static void fill_config(struct daemon *d, struct cw_control_config *out)
 					  .use_dht = c->store == CW_CONFIG_STORE_DHT};
 	out->discovery = (enum cw_control_discovery)c->discovery;
 	fill_network(d, out->network);
+	take_select(c, &out->select);
 	memcpy(out->bootstrap, c->bootstrap.at, sizeof(c->bootstrap.at));
 	cw_suites_choose((enum cw_suite_choice)c->cipher, cpu_has_aes(), &out->suites);
 	out->underlay_allow_count = c->underlay_allow.count;

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define AT(field)                                                                                  \
@@ -40,6 +41,18 @@ static const struct cw_option rows[] = {
 	 "Largest IP packet on the LAN."},
 	{"lan.vlan", CW_OPT_UINT, AT(lan_vlan), 0, 4094, "0", NULL, false,
 	 "VLAN ID of the namespace on this port; 0: untagged."},
+	{"select.mac", CW_OPT_STRING, AT(select.mac), 0, 0, "", NULL, false,
+	 "Serve only DHCP clients whose hardware address begins so (\"02:00:5e\"); empty: all."},
+	{"select.vendor", CW_OPT_STRING, AT(select.vendor), 0, 0, "", NULL, false,
+	 "Serve only DHCP clients whose vendor class (option 60) begins so; empty: all."},
+	{"select.user", CW_OPT_STRING, AT(select.user), 0, 0, "", NULL, false,
+	 "Serve only DHCP clients whose user class (option 77) is this; empty: all."},
+	{"select.cookie", CW_OPT_UINT, AT(select.cookie), 1, UINT32_MAX, "1669485411", NULL, false,
+	 "Magic cookie of DHCP messages. Another one than the standard's (0x63825363) keeps clients that know it apart from every other server's."},
+	{"select.server_port", CW_OPT_UINT, AT(select.server_port), 1, 65535, "67", NULL, false,
+	 "UDP port on which DHCP is answered."},
+	{"select.client_port", CW_OPT_UINT, AT(select.client_port), 1, 65535, "68", NULL, false,
+	 "UDP port of DHCP clients."},
 	{"wan.driver", CW_OPT_CHOICE, AT(wan.driver), 0, 0, NULL, cw_port_words, false,
 	 "How the port towards the other sites is driven."},
 	{"wan.device", CW_OPT_STRING, AT(wan.device), 0, 0, "", NULL, false, "As lan.device."},
@@ -155,6 +168,21 @@ static bool is_file_prefix(const char *text)
 				 "0123456789._-")] == '\0';
 }
 
+static bool read_mac_prefix(const char *text, struct cw_gateway_config *out)
+{
+	while (*text != '\0') {
+		char *end;
+		unsigned long octet = strtoul(text, &end, 16);
+
+		if (end != text + 2 || octet > 255 || out->select_mac_bytes == 6 ||
+		    (*end != ':' && *end != '\0') || (*end == ':' && end[1] == '\0'))
+			return false;
+		out->select_mac[out->select_mac_bytes++] = (uint8_t)octet;
+		text = *end == ':' ? end + 1 : end;
+	}
+	return true;
+}
+
 int cw_gateway_config_read(const char *text, const char *file, const char *include_dir,
 			   struct cw_gateway_config *out, char *err, size_t err_size)
 {
@@ -176,6 +204,18 @@ int cw_gateway_config_read(const char *text, const char *file, const char *inclu
 	}
 	if (out->has_lan && out->ns_name[0] == '\0') {
 		snprintf(err, err_size, "%s: namespace: is missing (a LAN port serves one)", file);
+		return -EINVAL;
+	}
+	if (!read_mac_prefix(out->select.mac, out)) {
+		snprintf(
+			err, err_size,
+			"%s: select.mac: expected one to six octets in hexadecimal (02:00:5e), got %s",
+			file, out->select.mac);
+		return -EINVAL;
+	}
+	if (out->select.server_port == out->select.client_port) {
+		snprintf(err, err_size, "%s: select.client_port: is select.server_port itself",
+			 file);
 		return -EINVAL;
 	}
 	if (!is_file_prefix(out->eal_file_prefix)) {

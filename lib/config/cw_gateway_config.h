@@ -38,6 +38,12 @@ struct cw_gateway_config {
 	bool has_lan;
 	struct cw_port_config lan;
 	uint32_t lan_vlan;
+	struct {
+		uint32_t cookie, server_port, client_port;
+		char mac[18], vendor[40], user[40];
+	} select;
+	uint8_t select_mac[6]; /* select.mac read */
+	uint8_t select_mac_bytes;
 	struct cw_port_config wan;
 	struct cw_host_prefix wan_address; /* ip 0: from the netdev */
 	rte_be32_t wan_gateway;		   /* 0: from the netdev, or on-link */

@@ -96,6 +96,7 @@ struct cw_control_config {
 	char namespace_name[CW_NS_NAME_BYTES]; /* "" on nodes without a LAN port */
 	bool has_lan;
 	uint16_t vlan;
+	struct cw_ns_select select; /* what makes a DHCP client ours */
 	uint16_t virtual_mac_slots;
 	unsigned int pool_low, pool_high;
 	uint32_t new_per_s; /* unknown DHCP clients served per second; 0: no limit */

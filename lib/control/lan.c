@@ -143,7 +143,8 @@ static void on_dhcp(struct cw_control *ctl, const struct cw_punt_meta *meta, con
 	struct cw_mac src;
 
 	if (ctl->lease == NULL || len < offset ||
-	    cw_dhcp_parse(data + offset, len - offset, &m, &pieces) != CW_DROP_NONE)
+	    cw_dhcp_parse_cookie(data + offset, len - offset, ctl->config.select.cookie, &m,
+				 &pieces) != CW_DROP_NONE)
 		return;
 	memcpy(src.b, data + 6, sizeof(src.b));
 	cw_lease_dhcp(ctl->lease, &m, &src, meta->vlan, ctl->now_ns);

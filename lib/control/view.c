@@ -159,6 +159,7 @@ int cw_view_publish(struct cw_control *ctl)
 	view->names = ctl->names;
 	set_zone(view, ns);
 	view->rapid_commit = ns->rapid_commit;
+	view->select = ctl->config.select;
 	put_options(view, ns);
 	put_classes(view, ns);
 	view->policy = policy;

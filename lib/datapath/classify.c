@@ -38,15 +38,20 @@ static void strip_tag(struct rte_mbuf *m, struct cw_eth *eth)
 	eth->header_bytes = CW_ETH_BYTES;
 }
 
-static bool is_dhcp(const struct rte_mbuf *m, const struct facts *f)
+/* To a port of ours, or to that of everybody's clients: another server's OFFER is worth a note. */
+static bool is_dhcp(const struct cw_worker *w, const struct rte_mbuf *m, const struct facts *f)
 {
 	const uint8_t *udp =
 		rte_pktmbuf_mtod_offset(m, const uint8_t *, f->eth_bytes + CW_IP4_BYTES);
+	rte_be16_t port;
 
+	memcpy(&port, udp + 2, sizeof(port));
 	return f->ip.proto == CW_IP_PROTO_UDP &&
 	       cw_be_to_cpu_16(f->ip.total_bytes) >= CW_IP4_BYTES + CW_UDP_BYTES &&
-	       !(f->ip.fragment & rte_cpu_to_be_16(CW_IP4_OFFSET)) && udp[2] == 0 &&
-	       (udp[3] == CW_DHCP_SERVER_PORT || udp[3] == CW_DHCP_CLIENT_PORT);
+	       !(f->ip.fragment & rte_cpu_to_be_16(CW_IP4_OFFSET)) &&
+	       (port == cw_ns_dhcp_server_port(w->view) ||
+		port == cw_ns_dhcp_client_port(w->view) ||
+		port == rte_cpu_to_be_16(CW_DHCP_CLIENT_PORT));
 }
 
 static enum cw_drop classify_ip(struct cw_worker *w, struct rte_mbuf *m, struct facts *f,
@@ -64,7 +69,7 @@ static enum cw_drop classify_ip(struct cw_worker *w, struct rte_mbuf *m, struct 
 	total = cw_be_to_cpu_16(f->ip.total_bytes);
 	m->data_len = (uint16_t)(f->eth_bytes + total); /* Ethernet padding goes */
 	m->pkt_len = m->data_len;
-	if (CW_UNLIKELY(is_dhcp(m, f))) {
+	if (CW_UNLIKELY(is_dhcp(w, m, f))) {
 		*lane = &w->dhcp;
 		return cw_udp_parse(
 			&f->ip,
@@ -116,11 +121,12 @@ static enum cw_drop classify_one(struct cw_worker *w, struct rte_mbuf *m, struct
 
 /* What the common case compares with, once per burst. */
 struct common {
-	uint64_t dst;	    /* first five bytes of the virtual MACs, as loaded */
-	uint32_t tag;	    /* 802.1Q type and VLAN, as loaded */
-	uint16_t slots;	    /* below it the sixth byte */
-	bool own_frames;    /* may come back */
-	rte_be32_t service; /* what goes there is not common */
+	uint64_t dst;	 /* first five bytes of the virtual MACs, as loaded */
+	uint32_t tag;	 /* 802.1Q type and VLAN, as loaded */
+	uint16_t slots;	 /* below it the sixth byte */
+	bool own_frames; /* may come back */
+	rte_be16_t dhcp; /* what goes to that port, or to that address, is not common */
+	rte_be32_t service;
 	rte_be32_t broadcast;
 	const struct cw_host_index *hosts;
 	const struct cw_route_array *routes;
@@ -137,6 +143,7 @@ static struct common make_common(const struct cw_worker *w)
 				(uint8_t)(view->vlan >> 8), (uint8_t)view->vlan};
 	struct common c = {.slots = view->virtual_mac_slots,
 			   .own_frames = w->side[CW_SIDE_LAN].port.sees_own_frames,
+			   .dhcp = cw_ns_dhcp_server_port(view),
 			   .service = view->service_ip,
 			   .broadcast = view->broadcast,
 			   .hosts = cw_host_index_of(view->hosts),
@@ -191,8 +198,7 @@ static inline bool classify_common(const struct common *c, struct rte_mbuf *m, u
 			(h.dst & rte_cpu_to_be_32(0xe0000000)) == rte_cpu_to_be_32(0xe0000000)))
 		return false;
 	/* DHCP may come from a host that is bound already. */
-	if (CW_UNLIKELY(h.proto == CW_IP_PROTO_UDP &&
-			port == rte_cpu_to_be_16(CW_DHCP_SERVER_PORT)))
+	if (CW_UNLIKELY(h.proto == CW_IP_PROTO_UDP && port == c->dhcp))
 		return false;
 	if (CW_UNLIKELY(!cw_ip4_checksum_right(&h) && !port_checked_ip(m)))
 		return false;

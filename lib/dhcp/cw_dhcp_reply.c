@@ -48,19 +48,40 @@ bool cw_dhcp_host_name(const struct cw_dhcp_message *m, char out[CW_DHCP_HOST_NA
 }
 
 /* RFC 3004 says lengths and texts in a row; most clients send just the text. */
-static bool is_user_class(const struct cw_dhcp_view *v, const struct cw_ns_view_class *c)
+static bool is_user_class(const struct cw_dhcp_view *v, const char *text, size_t len)
 {
 	size_t at = 0;
 
-	if (v->len == c->match_bytes && memcmp(v->data, c->match, v->len) == 0)
+	if (v->data == NULL)
+		return false;
+	if (v->len == len && memcmp(v->data, text, len) == 0)
 		return true;
 	while (at < v->len && at + 1u + v->data[at] <= v->len) {
-		if (v->data[at] == c->match_bytes &&
-		    memcmp(v->data + at + 1, c->match, c->match_bytes) == 0)
+		if (v->data[at] == len && memcmp(v->data + at + 1, text, len) == 0)
 			return true;
 		at += 1u + v->data[at];
 	}
 	return false;
+}
+
+static bool is_vendor_class(const struct cw_dhcp_view *v, const char *text, size_t len)
+{
+	return v->data != NULL && v->len >= len && memcmp(v->data, text, len) == 0;
+}
+
+bool cw_dhcp_selected(const struct cw_ns_view *view, const struct cw_dhcp_message *m)
+{
+	const struct cw_ns_select *s = &view->select;
+
+	if (s->mac_bytes != 0 && (m->hlen != 6 || memcmp(m->chaddr.b, s->mac, s->mac_bytes) != 0))
+		return false;
+	/* Who names us, or says that it has an address, was selected before: RELEASE and DECLINE
+	 * carry no class. */
+	if (m->server_id == view->service_ip || m->ciaddr != 0)
+		return true;
+	return (s->vendor_bytes == 0 ||
+		is_vendor_class(&m->vendor_class, s->vendor, s->vendor_bytes)) &&
+	       (s->user_bytes == 0 || is_user_class(&m->user_class, s->user, s->user_bytes));
 }
 
 static const struct cw_ns_view_class *class_of(const struct cw_ns_view *view,
@@ -69,12 +90,11 @@ static const struct cw_ns_view_class *class_of(const struct cw_ns_view *view,
 	for (unsigned int i = 0; i < view->class_count; i++) {
 		const struct cw_ns_view_class *c = &view->classes[i];
 
-		if (c->option == CW_DHCP_OPT_VENDOR_CLASS && m->vendor_class.data != NULL &&
-		    m->vendor_class.len >= c->match_bytes &&
-		    memcmp(m->vendor_class.data, c->match, c->match_bytes) == 0)
+		if (c->option == CW_DHCP_OPT_VENDOR_CLASS &&
+		    is_vendor_class(&m->vendor_class, c->match, c->match_bytes))
 			return c;
-		if (c->option == CW_DHCP_OPT_USER_CLASS && m->user_class.data != NULL &&
-		    is_user_class(&m->user_class, c))
+		if (c->option == CW_DHCP_OPT_USER_CLASS &&
+		    is_user_class(&m->user_class, c->match, c->match_bytes))
 			return c;
 	}
 	return NULL;
@@ -138,7 +158,7 @@ size_t cw_dhcp_reply_frame(const struct cw_ns_view *view, const struct cw_dhcp_m
 			   size_t bootp_bytes)
 {
 	static const struct cw_mac broadcast = {{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}};
-	rte_be16_t port = rte_cpu_to_be_16(CW_DHCP_CLIENT_PORT);
+	rte_be16_t port = cw_ns_dhcp_client_port(view);
 	struct cw_mac dst = request->chaddr;
 	rte_be32_t dst_ip = yiaddr;
 	size_t header;
@@ -147,7 +167,7 @@ size_t cw_dhcp_reply_frame(const struct cw_ns_view *view, const struct cw_dhcp_m
 		/* The relay agent sent the request: its station, its port. */
 		dst_ip = request->giaddr;
 		dst = *ether_src;
-		port = rte_cpu_to_be_16(CW_DHCP_SERVER_PORT);
+		port = cw_ns_dhcp_server_port(view);
 	} else if (type == CW_DHCP_NAK) {
 		dst_ip = UINT32_MAX;
 		dst = broadcast;
@@ -159,6 +179,6 @@ size_t cw_dhcp_reply_frame(const struct cw_ns_view *view, const struct cw_dhcp_m
 	}
 	header = cw_eth_write(frame, &dst, &view->service_mac, vlan, CW_ETH_P_IP4);
 	cw_udp_write_ip4(frame + header, 0, 0, 0, view->service_ip, dst_ip,
-			 rte_cpu_to_be_16(CW_DHCP_SERVER_PORT), port, (uint16_t)bootp_bytes);
+			 cw_ns_dhcp_server_port(view), port, (uint16_t)bootp_bytes);
 	return header + CW_IP4_BYTES + CW_UDP_BYTES + bootp_bytes;
 }

@@ -28,6 +28,15 @@ static rte_be32_t asked_for(const struct cw_dhcp_message *m)
 	return m->requested_ip != 0 ? m->requested_ip : m->ciaddr;
 }
 
+/* With a cookie of our own: a message with everybody's, for or from another server. */
+static bool is_standard(const struct cw_ns_view *view, const uint8_t *data, size_t len)
+{
+	const struct cw_dhcp_fixed *f = (const struct cw_dhcp_fixed *)data;
+
+	return view->select.cookie != 0 && len >= sizeof(*f) &&
+	       f->cookie == rte_cpu_to_be_32(CW_DHCP_COOKIE);
+}
+
 static enum cw_dhcp_type reply_type(const struct cw_ns_view *view, const struct cw_dhcp_message *m,
 				    const struct cw_host *host)
 {
@@ -62,12 +71,14 @@ enum cw_dhcp_verdict cw_dhcp_respond(const struct cw_ns_view *view, uint8_t *fra
 	/* The reply is written over the request: views must point elsewhere. */
 	memcpy(copy, frame + offset, len - offset);
 	memcpy(src.b, frame + 6, sizeof(src.b));
-	*why = cw_dhcp_parse(copy, len - offset, &m, &pieces);
+	*why = cw_dhcp_parse_cookie(copy, len - offset, view->select.cookie, &m, &pieces);
+	if (*why != CW_DROP_NONE && is_standard(view, copy, len - offset))
+		return drop(copy[0] == 1 ? CW_DROP_DHCP_SILENT : CW_DROP_DHCP_FOREIGN, why);
 	if (*why != CW_DROP_NONE)
 		return CW_DHCP_DROP;
 	if (m.op != 1)
 		return drop(CW_DROP_DHCP_FOREIGN, why);
-	if (m.type == 0)
+	if (m.type == 0 || !cw_dhcp_selected(view, &m))
 		return drop(CW_DROP_DHCP_SILENT, why);
 	/* RFC 2131 section 4.3.1: a relay agent asks for its own subnet; we have one only. */
 	if (m.giaddr != 0 && !cw_prefix4_contains(&view->subnet, m.giaddr))

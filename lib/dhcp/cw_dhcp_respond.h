@@ -32,8 +32,11 @@ bool cw_dhcp_client(const struct cw_dhcp_message *m, struct cw_client *out);
  * - and . only; the rest of @p out is zero. @return false: none, or not fit. */
 bool cw_dhcp_host_name(const struct cw_dhcp_message *m, char out[CW_DHCP_HOST_NAME_BYTES]);
 
+/** Is this client one of those that the gateway serves (struct cw_ns_select)? [any] */
+bool cw_dhcp_selected(const struct cw_ns_view *view, const struct cw_dhcp_message *m);
+
 /**
- * Judge one DHCP frame from the LAN; Ethernet, IPv4 and UDP (to port 67) are already checked.
+ * Judge one DHCP frame from the LAN; Ethernet, IPv4 and UDP (to a DHCP port) are already checked.
  *
  * @param frame	 from its Ethernet header on, @p room bytes may be written
  * @param header_bytes of the Ethernet header

@@ -46,6 +46,18 @@ struct cw_ns_view_class {
 	uint8_t options[CW_NS_VIEW_OPTIONS_BYTES];
 };
 
+/** What makes a DHCP client ours, on a segment with other servers (the paper's section 5): all that
+ * is set must match. Zero or empty: not asked for, the standard's value. */
+struct cw_ns_select {
+	rte_be32_t cookie;		     /* in place of 99.130.83.99 */
+	rte_be16_t server_port, client_port; /* in place of 67 and 68 */
+	uint8_t mac_bytes;
+	uint8_t mac[6]; /* chaddr begins so */
+	uint8_t vendor_bytes, user_bytes;
+	char vendor[CW_NS_VIEW_MATCH_BYTES]; /* option 60 begins so */
+	char user[CW_NS_VIEW_MATCH_BYTES];   /* option 77 is so */
+};
+
 struct cw_ns_view {
 	struct cw_rcu_head rcu;
 	uint16_t vlan; /* host order, 0 untagged */
@@ -58,6 +70,7 @@ struct cw_ns_view {
 	uint16_t mtu_bytes;
 	uint32_t lease_s, t1_s, t2_s;
 	bool rapid_commit; /* RFC 4039 */
+	struct cw_ns_select select;
 	uint16_t option_bytes;
 	uint8_t options[CW_NS_OPTIONS_BYTES_MAX]; /* 1, 3, 6, 15, 26, 28, 42, 119, 121 as
 						     configured, in code order */
@@ -84,6 +97,16 @@ static inline uint16_t cw_ns_slot(rte_be32_t remote_ip, uint16_t slots)
 	uint32_t h = rte_be_to_cpu_32(remote_ip) * UINT32_C(0x9E3779B1); /* Fibonacci hashing */
 
 	return slots <= 1 ? 0 : (uint16_t)(((uint64_t)h * slots) >> 32);
+}
+
+static inline rte_be16_t cw_ns_dhcp_server_port(const struct cw_ns_view *view)
+{
+	return view->select.server_port != 0 ? view->select.server_port : rte_cpu_to_be_16(67);
+}
+
+static inline rte_be16_t cw_ns_dhcp_client_port(const struct cw_ns_view *view)
+{
+	return view->select.client_port != 0 ? view->select.client_port : rte_cpu_to_be_16(68);
 }
 
 /** Virtual MAC of a slot: FE:FD:nn:nn:00:ss. */

@@ -123,16 +123,24 @@ static bool lengths_are_right(const struct cw_dhcp_message *m)
 enum cw_drop cw_dhcp_parse(const uint8_t *data, size_t len, struct cw_dhcp_message *out,
 			   struct cw_dhcp_pieces *pieces)
 {
+	return cw_dhcp_parse_cookie(data, len, 0, out, pieces);
+}
+
+enum cw_drop cw_dhcp_parse_cookie(const uint8_t *data, size_t len, rte_be32_t cookie,
+				  struct cw_dhcp_message *out, struct cw_dhcp_pieces *pieces)
+{
 	const struct cw_dhcp_fixed *f = (const struct cw_dhcp_fixed *)data;
 	uint8_t overload = 0, ignored = 0;
 
-	if (len < sizeof(*f) || f->cookie != rte_cpu_to_be_32(CW_DHCP_COOKIE) ||
-	    f->hlen > sizeof(f->chaddr))
+	if (cookie == 0)
+		cookie = rte_cpu_to_be_32(CW_DHCP_COOKIE);
+	if (len < sizeof(*f) || f->cookie != cookie || f->hlen > sizeof(f->chaddr))
 		return CW_DROP_DHCP_MALFORMED;
 	*out = (struct cw_dhcp_message){.op = f->op,
 					.htype = f->htype,
 					.hlen = f->hlen,
 					.xid = f->xid,
+					.cookie = f->cookie,
 					.secs = rte_be_to_cpu_16(f->secs),
 					.flags = f->flags,
 					.broadcast = f->flags & rte_cpu_to_be_16(CW_DHCP_BROADCAST),

@@ -83,6 +83,7 @@ struct cw_dhcp_message {
 	bool broadcast;
 	bool rapid_commit;
 	rte_be32_t xid;
+	rte_be32_t cookie; /* echoed: the standard's, or the one that was asked for */
 	uint16_t secs;
 	rte_be16_t flags; /* as received: echoed */
 	rte_be32_t ciaddr, giaddr;
@@ -108,6 +109,9 @@ struct cw_dhcp_pieces {
  */
 enum cw_drop cw_dhcp_parse(const uint8_t *data, size_t len, struct cw_dhcp_message *out,
 			   struct cw_dhcp_pieces *pieces);
+/** The same with another magic cookie, as on the wire; 0: the standard's. */
+enum cw_drop cw_dhcp_parse_cookie(const uint8_t *data, size_t len, rte_be32_t cookie,
+				  struct cw_dhcp_message *out, struct cw_dhcp_pieces *pieces);
 
 /** Is this code in the parameter request list? Without a list everything is wanted. */
 bool cw_dhcp_wants(const struct cw_dhcp_message *m, uint8_t code);

@@ -48,7 +48,7 @@ void cw_dhcp_reply_begin(struct cw_dhcp_writer *w, uint8_t *data, size_t size,
 	f->yiaddr = yiaddr;
 	f->giaddr = to->giaddr;
 	memcpy(f->chaddr, to->chaddr_raw, sizeof(f->chaddr));
-	f->cookie = rte_cpu_to_be_32(CW_DHCP_COOKIE);
+	f->cookie = to->cookie != 0 ? to->cookie : rte_cpu_to_be_32(CW_DHCP_COOKIE);
 	*w = (struct cw_dhcp_writer){
 		.data = data, .len = sizeof(*f), .size = size > keep ? size - keep : 0};
 	cw_dhcp_put(w, CW_DHCP_OPT_TYPE, &octet, 1);
