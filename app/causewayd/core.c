@@ -153,6 +153,8 @@ static void op_worker(void *ctx, unsigned int worker, struct cw_control_worker *
 		.handed_over = s.handed_over,
 		.taken_over = s.taken_over,
 		.forwarded = s.forwarded,
+		.turns = s.turns,
+		.lan_packets = s.rx_packets[CW_SIDE_LAN],
 		.busy_cycles = s.busy_cycles,
 		.idle_cycles = rte_rdtsc() - d->tsc_begun - s.busy_cycles};
 	_Static_assert(sizeof(out->bursts) == sizeof(s.bursts), "one histogram");
@@ -212,9 +214,11 @@ static void take_select(const struct cw_gateway_config *c, struct cw_ns_select *
 static void fill_config(struct daemon *d, struct cw_control_config *out)
 {
 	const struct cw_gateway_config *c = &d->config;
-	struct cw_port_facts wan;
+	struct cw_port_facts wan, lan = {0};
 
 	cw_port_facts(d->wan, &wan);
+	if (d->lan != NULL)
+		cw_port_facts(d->lan, &lan);
 	*out = (struct cw_control_config){.identity = d->identity,
 					  .issuer_ends_unix_s =
 						  cw_dtls_openssl_issuer_ends(d->dtls),
@@ -233,6 +237,7 @@ static void fill_config(struct daemon *d, struct cw_control_config *out)
 					  .started_unix_ns = unix_ns(),
 					  .version = CW_DAEMON_VERSION,
 					  .has_lan = c->has_lan,
+					  .lan_mac = lan.mac,
 					  .vlan = (uint16_t)c->lan_vlan,
 					  .virtual_mac_slots = (uint16_t)c->virtual_mac_slots,
 					  .pool_low = c->pool_low,

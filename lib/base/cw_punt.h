@@ -50,6 +50,7 @@ enum cw_punt_kind {
 	CW_PUNT_RARP,	  /* LAN: a machine that moved alive says its MAC, and no address */
 	CW_PUNT_MOVED,	  /* as ADMIT: for a host that is here no more, and nobody said where */
 	CW_PUNT_DISCOVERY, /* UDP payload that came to the discovery group; `from` */
+	CW_PUNT_SITE,	   /* LAN: a hello of a gateway of some site (docs/multi-gateway.md) */
 	CW_PUNT_KIND_COUNT
 };
 

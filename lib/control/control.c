@@ -200,6 +200,7 @@ void cw_control_destroy(struct cw_control *ctl)
 	cw_netcheck_destroy(ctl);
 	cw_probe_destroy(ctl);
 	cw_discovery_destroy(ctl);
+	cw_segment_end(ctl);
 	cw_view_withdraw(ctl);
 	cw_lease_destroy(ctl->lease);
 	ctl->lease = NULL;
@@ -390,6 +391,7 @@ uint64_t cw_control_timer(struct cw_control *ctl, uint64_t now_ns)
 		next = cw_min_u64(next, ctl->store.ops->timer(ctl->store.self, now_ns));
 	if (ctl->lease != NULL)
 		next = cw_min_u64(next, cw_lease_timer(ctl->lease, now_ns));
+	next = cw_min_u64(next, cw_segment_timer(ctl));
 	if (now_ns >= ctl->housekeeping_ns) {
 		ctl->housekeeping_ns = now_ns + CW_HOUSEKEEPING_NS;
 		cw_neighbours_timer(ctl);

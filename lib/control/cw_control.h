@@ -39,6 +39,7 @@ struct cw_control_worker {
 	uint64_t handed_over, taken_over; /* to and from other workers */
 	uint64_t forwarded;		  /* for hosts that moved to another site */
 	uint64_t busy_cycles, idle_cycles;
+	uint64_t turns, lan_packets; /* of the loop; received from the LAN */
 	uint64_t bursts[CW_CONTROL_BURSTS]; /* turns by how many packets they handled */
 };
 
@@ -95,6 +96,7 @@ struct cw_control_config {
 	char version[32];
 	char namespace_name[CW_NS_NAME_BYTES]; /* "" on nodes without a LAN port */
 	bool has_lan;
+	struct cw_mac lan_mac; /* the port's own */
 	uint16_t vlan;
 	struct cw_ns_select select; /* what makes a DHCP client ours */
 	uint16_t virtual_mac_slots;

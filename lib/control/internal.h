@@ -29,6 +29,8 @@ enum {
 	CW_RESOLUTIONS_MAX = 1 << 20,
 	/* Rows of one reply line to causewayctl. */
 	CW_QUERY_ROWS_MAX = 1000,
+	/* Workers whose progress counts for our health; more than a config allows. */
+	CW_SEGMENT_WORKERS_MAX = 63,
 	/* Lease log records kept before the namespace is known. */
 	CW_REPLAY_MAX = 4 * 65536,
 };
@@ -67,6 +69,7 @@ struct neighbours;
 struct resolver;
 struct founding;
 struct discovery;
+struct segment;
 struct explain;
 struct netchecks;
 struct probes;
@@ -147,6 +150,7 @@ struct cw_control {
 	struct sightings *sightings;
 	struct moves *moves;
 	uint64_t defended_ns; /* the service address, last */
+	struct segment *segment; /* NULL: the certificate names no site, or not serving yet */
 	struct peer_facts *peers[CW_PEER_MAX];
 	bool relays_stale; /* what workers know of channels is to be made anew */
 	uint64_t relays_look_ns;
@@ -157,7 +161,7 @@ struct cw_control {
 	struct explain *explains;
 	unsigned int explain_count;
 	struct {
-		uint64_t handshakes_refused, sa_failures, inject_failures,
+		uint64_t site_unsent, handshakes_refused, sa_failures, inject_failures,
 			punts[CW_PUNT_KIND_COUNT];
 		/* Of frames that workers punted and control held: HOLD_OVERFLOW, HOLD_TIMEOUT. */
 		uint64_t drops[CW_DROP_COUNT];
@@ -266,6 +270,19 @@ bool cw_control_is_member(const struct cw_control *ctl, const struct cw_identity
 void cw_relays_stale(struct cw_control *ctl);
 void cw_relays_update(struct cw_control *ctl);
 void cw_relays_timer(struct cw_control *ctl);
+
+/* segment.c: the other gateways of our site. */
+int cw_segment_begin(struct cw_control *ctl);
+void cw_segment_end(struct cw_control *ctl);
+uint64_t cw_segment_timer(struct cw_control *ctl);
+void cw_segment_link_up(struct cw_control *ctl, const struct cw_identity *identity);
+void cw_segment_link_down(struct cw_control *ctl, const struct cw_node_id *node);
+void cw_segment_message(struct cw_control *ctl, const struct cw_node_id *from, const uint8_t *data,
+			size_t len);
+void cw_segment_lan(struct cw_control *ctl, const struct cw_punt_meta *meta, const uint8_t *data,
+		    size_t len);
+void cw_segment_rows(struct cw_control *ctl, void (*row)(void *arg, json_t *row), void *arg);
+json_t *cw_segment_refusals(const struct cw_control *ctl);
 
 /* trust.c: who may take part: revocations, and our own certificate's end. */
 int cw_trust_create(struct cw_control *ctl);

@@ -183,6 +183,9 @@ void cw_lan_punt(struct cw_control *ctl, const struct cw_punt_meta *meta, const 
 		 size_t len)
 {
 	switch (meta->kind) {
+	case CW_PUNT_SITE:
+		cw_segment_lan(ctl, meta, data, len);
+		break;
 	case CW_PUNT_ARP:
 		on_arp(ctl, meta, data, len);
 		break;

@@ -45,11 +45,12 @@ static int start_engine(struct cw_control *ctl)
 
 void cw_membership_ns(struct cw_control *ctl, const struct cw_namespace_record *ns)
 {
-	bool first = !ctl->have_ns, same_upstream;
+	bool first = !ctl->have_ns, same_upstream, same_base;
 
 	if (strcmp(ns->name, ctl->config.namespace_name) != 0 || (!first && ns->ver <= ctl->ns.ver))
 		return;
 	same_upstream = memcmp(ctl->ns.upstream, ns->upstream, sizeof(ns->upstream)) == 0;
+	same_base = ctl->ns.mac_base == ns->mac_base;
 	ctl->ns = *ns;
 	if (!same_upstream)
 		cw_forward_reset(ctl);
@@ -60,7 +61,8 @@ void cw_membership_ns(struct cw_control *ctl, const struct cw_namespace_record *
 	/* Before workers may grant by it: a longer lease needs its cover first (R4). */
 	if (!first)
 		cw_lease_set_namespace(ctl->lease, ns, ctl->now_ns);
-	if (cw_view_publish(ctl) < 0 || (first && start_engine(ctl) < 0)) {
+	if (cw_view_publish(ctl) < 0 || (first && start_engine(ctl) < 0) ||
+	    ((first || !same_base) && cw_segment_begin(ctl) < 0)) {
 		cw_log(ctl->config.log, CW_LOG_ERROR, CW_CONTROL_MODULE,
 		       "no memory for the namespace's tables");
 		ctl->have_ns = !first;

@@ -110,6 +110,7 @@ static void link_up(void *ctx, const struct cw_identity *identity, const struct 
 	       identity->name, cw_node_id_format(&identity->node, node),
 	       cw_endpoint_format(path, at));
 	cw_overlay_link_up(ctl->overlay, identity, path, now_ns);
+	cw_segment_link_up(ctl, identity);
 }
 
 static void link_down(void *ctx, const struct cw_node_id *node, enum cw_link_down_reason why,
@@ -132,6 +133,7 @@ static void link_down(void *ctx, const struct cw_node_id *node, enum cw_link_dow
 		ctl->peers[index] = NULL;
 		ctl->peer_count--;
 	}
+	cw_segment_link_down(ctl, node);
 	if (ctl->overlay != NULL)
 		cw_overlay_link_down(ctl->overlay, node, now_ns);
 }
@@ -399,6 +401,10 @@ static void deliver(void *ctx, enum cw_overlay_service service, const struct cw_
 		return;
 	if (service == CW_OVERLAY_REVOCATION) {
 		cw_revocations_input(ctl->revocations, from, data, len);
+		return;
+	}
+	if (service == CW_OVERLAY_SITE) {
+		cw_segment_message(ctl, from, data, len);
 		return;
 	}
 	if (service == CW_OVERLAY_PROBE) {

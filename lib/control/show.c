@@ -351,6 +351,11 @@ static void dht(struct page *p)
 	json_decref(rows);
 }
 
+static void site(struct page *p)
+{
+	cw_segment_rows(p->ctl, take_row, p);
+}
+
 static void peers(struct page *p)
 {
 	cw_links_visit(p->ctl->links, peer_row, p);
@@ -370,6 +375,8 @@ static const struct {
 	{"peers", peers,
 	 "[\"name\",\"node\",\"site\",\"path\",\"why\",\"endpoint\",\"rtt_ms\",\"loss_percent\",\"member\",\"usable\",\"cipher\",\"sa_generation\",\"renewals\","
 	 "\"tx_packets\",\"tx_bytes\",\"rx_packets\",\"rx_bytes\",\"age_s\",\"expires\"]"},
+	{"site", site,
+	 "[\"name\",\"node\",\"state\",\"unwell\",\"slots\",\"epoch\",\"losses\",\"silent_ms\"]"},
 	{"revocations", revocations, "[\"node\",\"reason\",\"since\",\"until\",\"ca\"]"},
 	{"foreign-dhcp", foreign_dhcp,
 	 "[\"ip\",\"mac\",\"vlan\",\"offered\",\"seen\",\"first_s\",\"last_s\"]"},
@@ -410,5 +417,5 @@ json_t *cw_show_table(struct cw_control *ctl, const char *what, const json_t *re
 	}
 	return cw_query_error(
 		"usage",
-		"show: hosts, leases, names, routes, peers, foreign-dhcp, conflicts, dht, drops, workers or revocations");
+		"show: hosts, leases, names, routes, peers, site, foreign-dhcp, conflicts, dht, drops, workers or revocations");
 }

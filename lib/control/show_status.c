@@ -223,5 +223,7 @@ json_t *cw_show_status(struct cw_control *ctl)
 		"certificate", cw_trust_show(ctl), "uptime_s",
 		(json_int_t)((ctl->now_ns - ctl->started_ns) / CW_NS_PER_S), "last_refusal",
 		ctl->refused_why, "warnings", cw_sightings_warnings(ctl), "reasons", why);
+	if (ctl->segment != NULL)
+		json_object_set_new(status, "hellos_refused", cw_segment_refusals(ctl));
 	return json_pack("{s:b, s:o, s:b}", "ok", 1, "status", status, "degraded", degraded);
 }

@@ -83,6 +83,7 @@ static enum cw_drop classify_ip(struct cw_worker *w, struct rte_mbuf *m, struct 
 	return CW_DROP_NONE;
 }
 
+/* @p lane NULL afterwards: control has it. */
 static enum cw_drop classify_one(struct cw_worker *w, struct rte_mbuf *m, struct lane **lane)
 {
 	const struct cw_eth_header *h = rte_pktmbuf_mtod(m, const struct cw_eth_header *);
@@ -114,6 +115,11 @@ static enum cw_drop classify_one(struct cw_worker *w, struct rte_mbuf *m, struct
 		return classify_ip(w, m, f, &dst, lane);
 	if (eth.type == CW_ETH_P_ARP || eth.type == CW_ETH_P_RARP) {
 		*lane = &w->arp;
+		return CW_DROP_NONE;
+	}
+	if (eth.type == CW_ETH_P_SITE && cw_mac_is_multicast(&dst)) {
+		punt(w, m, CW_PUNT_SITE);
+		*lane = NULL;
 		return CW_DROP_NONE;
 	}
 	return eth.type == CW_ETH_P_IP6 ? CW_DROP_IPV6 : CW_DROP_ETHERTYPE;
@@ -216,10 +222,10 @@ static void classify_rest(struct cw_worker *w, struct rte_mbuf *m)
 	struct lane *lane = NULL;
 	enum cw_drop why = classify_one(w, m, &lane);
 
-	if (CW_LIKELY(why == CW_DROP_NONE))
-		lane_add(lane, m);
-	else
+	if (CW_UNLIKELY(why != CW_DROP_NONE))
 		drop(w, m, why);
+	else if (CW_LIKELY(lane != NULL))
+		lane_add(lane, m);
 }
 
 static inline void classify_burst(struct cw_worker *w, const struct common *c, struct lane *in,

@@ -18,7 +18,7 @@ static const uint32_t tokens[CW_PUNT_KIND_COUNT] = {
 	[CW_PUNT_DTLS] = 400,	 [CW_PUNT_HELLO] = 400,	      [CW_PUNT_WAN_ARP] = 50,
 	[CW_PUNT_WAN_ICMP] = 20, [CW_PUNT_ADMIT] = 200,	      [CW_PUNT_FOREIGN_DHCP] = 2,
 	[CW_PUNT_UPSTREAM] = 50, [CW_PUNT_RARP] = 5,	      [CW_PUNT_MOVED] = 200,
-	[CW_PUNT_DISCOVERY] = 1,
+	[CW_PUNT_DISCOVERY] = 1, [CW_PUNT_SITE] = 40,
 };
 
 static bool take_token(struct cw_worker *w, enum cw_punt_kind kind)

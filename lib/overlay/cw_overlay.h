@@ -26,6 +26,7 @@ enum cw_overlay_service {
 	CW_OVERLAY_DHT = 1,
 	CW_OVERLAY_LEASE = 2,	   /* consents, not-here, fellows (lib/namespace) */
 	CW_OVERLAY_PROBE = 3,	   /* operators' questions: ping, map, netcheck (lib/control) */
+	CW_OVERLAY_SITE = 4,	   /* keys and states of a site's gateways (lib/site) */
 	CW_OVERLAY_REVOCATION = 8, /* identities taken back (lib/identity) */
 	CW_OVERLAY_SERVICE_COUNT = 16
 };

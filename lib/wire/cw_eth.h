@@ -17,6 +17,8 @@
 #define CW_ETH_P_RARP	  0x8035
 #define CW_ETH_P_VLAN	  0x8100
 #define CW_ETH_P_IP6	  0x86dd
+/* IEEE 802 local experimental EtherType 1: hellos of gateways to each other. */
+#define CW_ETH_P_SITE	  0x88b5
 
 struct cw_eth_header {
 	struct cw_mac dst, src;
