@@ -42,6 +42,12 @@ static void on_written(void *arg, const struct cw_store_answer *result, uint64_t
 			       "no-quorum",
 			       "no majority of the voters answered; look whether it was written"));
 		return;
+	case CW_STORE_DENIED:
+		answer(ctl,
+		       cw_query_error(
+			       "denied",
+			       "only the gateway that founded the network, or one with an operator's certificate, may change the record"));
+		return;
 	default:
 		answer(ctl, cw_query_error("refused", "the store says: %s",
 					   cw_store_result_name(result->result)));

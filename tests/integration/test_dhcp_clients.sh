@@ -120,7 +120,13 @@ says "answers: it keeps it" ctl b lease release "$b1" || fail "a lease of a host
 says "no host of this site" ctl a lease release "$b1" || fail "the other gateway released it"
 says "expected an address" ctl a lease release nonsense || fail "a nonsense was taken"
 says "unknown\|usage" ctl a lease frobnicate || fail "an unknown verb was taken"
-ctl b lease reserve "$b1_mac" >/dev/null || fail "its present address was not kept for it"
+# The record is changed where the network was founded; a present address is known where its host is.
+says "founded the network" ctl b lease reserve "$b1_mac" || fail "a gateway that did not found the network changed its record"
+says "name the address" ctl a lease reserve "$b1_mac" || fail "gateway a knows an address that it does not serve"
+ctl a lease reserve "$b1_mac" "$b1" >/dev/null || fail "the address was not kept for it"
+a2_mac=$(in_ns a-h2 cat /sys/class/net/eth0/address)
+ctl a lease reserve "$a2_mac" >/dev/null || fail "its present address was not kept for it"
+ctl a namespace show --json | jq -e --arg row "$a2_mac=$(address_of a-h2)" 'any(.. | strings; . == $row)' >/dev/null || fail "what was kept is not its present address"
 kept() { ctl "$1" namespace show --json | jq -e --arg row "$b1_mac=$b1" 'any(.. | strings; . == $row)' >/dev/null; }
 for site in a b; do
 	wait_for "gateway $site to hear of the kept address" kept $site
