@@ -37,6 +37,7 @@ void ctl_print_table(const json_t *columns, const json_t *rows);
 void ctl_print_object(const json_t *object, unsigned int indent);
 
 int ctl_dht(struct ctl *ctl, int argc, char **argv);
+int ctl_drain(struct ctl *ctl, int argc, char **argv);
 int ctl_explain(struct ctl *ctl, int argc, char **argv);
 int ctl_lease(struct ctl *ctl, int argc, char **argv);
 int ctl_namespace(struct ctl *ctl, int argc, char **argv);

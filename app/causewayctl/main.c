@@ -41,6 +41,7 @@ static void usage(FILE *to)
 	      "  dht status                              how the DHT stands here (exit 3: claims nothing)\n"
 	      "  dht recover --lose-what-others-had      slots whose other members are gone for good become ours\n"
 	      "  dht get ADDRESS|namespace:NAME|name:HOST [--trace]   one register, as it is now\n"
+	      "  drain [--wait SECONDS] | drain --cancel hand over this node's seats before it is stopped for good (exit 3: some are left)\n"
 	      "  namespace show                          the namespace record\n"
 	      "  reload                                  read the configuration again\n"
 	      "  pki VERB ...                            CA and node certificates (pki --help)\n"
@@ -177,6 +178,7 @@ static const struct command {
 	{"show", show},
 	{"namespace", ctl_namespace},
 	{"dht", ctl_dht},
+	{"drain", ctl_drain},
 	{"explain", ctl_explain},
 	{"lease", ctl_lease},
 	{"reload", reload},

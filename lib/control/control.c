@@ -432,6 +432,8 @@ bool cw_control_shutdown(struct cw_control *ctl, uint64_t now_ns)
 		return false;
 	if (!ctl->leaving) {
 		ctl->leaving = true;
+		if (ctl->dht != NULL)
+			cw_dht_resign(ctl->dht, now_ns);
 		cw_overlay_leave(ctl->overlay, now_ns);
 	}
 	return true;

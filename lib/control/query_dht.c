@@ -220,6 +220,23 @@ static json_t *dht_recover(struct cw_control *ctl)
 	}
 }
 
+/* The operator takes this node out of the membership of all slots, or back. Asked again and again
+ * by whoever waits for it. */
+static json_t *dht_leave(struct cw_control *ctl)
+{
+	unsigned int seats, others;
+	bool done = cw_dht_leave(ctl->dht, &seats, &others, ctl->now_ns);
+
+	return json_pack("{s:b, s:{s:b, s:b, s:i, s:i}}", "ok", 1, "status", "leaving", 1, "done",
+			 done, "seats", (int)seats, "others", (int)others);
+}
+
+static json_t *dht_stay(struct cw_control *ctl)
+{
+	cw_dht_stay(ctl->dht, ctl->now_ns);
+	return json_pack("{s:b, s:{s:b}}", "ok", 1, "status", "leaving", 0);
+}
+
 /* An address, "namespace:NAME" or "name:HOST". */
 static bool parse_key(const char *key, struct cw_store_request *q)
 {
@@ -255,6 +272,14 @@ void cw_dht_query(struct cw_control *ctl, const char *cmd, const json_t *request
 	}
 	if (strcmp(cmd, "dht recover") == 0) {
 		reply(arg, dht_recover(ctl));
+		return;
+	}
+	if (strcmp(cmd, "dht leave") == 0) {
+		reply(arg, dht_leave(ctl));
+		return;
+	}
+	if (strcmp(cmd, "dht stay") == 0) {
+		reply(arg, dht_stay(ctl));
 		return;
 	}
 	g = calloc(1, sizeof(*g));

@@ -106,6 +106,43 @@ void beat(struct cw_dht *dht)
 			beat_one(dht, &dht->peers[i]);
 }
 
+void cw_dht_resign(struct cw_dht *dht, uint64_t now_ns)
+{
+	Causeway__Dht__Heartbeat hb = CAUSEWAY__DHT__HEARTBEAT__INIT;
+	struct packing packing;
+
+	dht->now_ns = now_ns;
+	for (unsigned int i = 0; dht->founded && i < dht->peer_count; i++) {
+		if (!concerns(dht, &dht->peers[i]))
+			continue;
+		packing_init(&packing);
+		fill_beat(dht, &dht->peers[i], &hb);
+		hb.resigns = true;
+		packing.frame.body_case = CAUSEWAY__DHT__FRAME__BODY_HB;
+		packing.frame.hb = &hb;
+		send_packing(dht, &dht->peers[i].node, &packing, 0);
+		arena_free(&packing.arena);
+	}
+	groups_free(dht);
+}
+
+/* The first of the other members stands at once, each further one a little later if need be. */
+static void leader_resigned(struct cw_dht *dht, const struct cw_node_id *from)
+{
+	for (uint32_t i = 0; i < dht->genesis.slots; i++) {
+		struct slot *s = &dht->slots[i];
+		int place = member_index(&s->members, &dht->config.self);
+		int theirs = member_index(&s->members, from);
+
+		if (!s->active || s->led != NULL || place < 0 || theirs < 0 ||
+		    !cw_node_id_equal(&s->guide, from))
+			continue;
+		s->guide = (struct cw_node_id){{0}};
+		slot_impatient(dht, s, (uint64_t)(place - (place > theirs)) * RESIGNED_NS);
+	}
+	dht->groups_ns = dht->now_ns;
+}
+
 /* Our log is older than one that others have heard of: it lacks promises. */
 static void forget_disk(struct cw_dht *dht)
 {
@@ -172,6 +209,10 @@ void hb_input(struct cw_dht *dht, const struct cw_node_id *from, const Causeway_
 	struct packing p;
 
 	compare_logs(dht, from, in->hb);
+	if (in->hb->resigns) {
+		leader_resigned(dht, from);
+		return;
+	}
 	packing_init(&p);
 	fill_beat(dht, peer_find(dht, from), &ok);
 	ok.leads = arena_get(&p.arena, sizeof(*ok.leads) * (in->hb->n_leads + 1));

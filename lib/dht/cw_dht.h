@@ -207,8 +207,18 @@ void cw_dht_health(const struct cw_dht *dht, struct cw_store_health *out);
 bool cw_dht_leader(const struct cw_dht *dht, struct cw_node_id *out);
 unsigned int cw_dht_record_count(const struct cw_dht *dht);
 
-/** Ask to be replaced everywhere. @return true when no seat is left (or nobody could take it). */
-bool cw_dht_leave(struct cw_dht *dht, uint64_t now_ns);
+/**
+ * Ask to be replaced everywhere: no seat is kept, none is taken, until cw_dht_stay or a restart.
+ * To be asked again until it is through.
+ *
+ * @param seats	 out: what is left
+ * @param others out: nodes that could take a seat
+ * @return true when no seat is left.
+ */
+bool cw_dht_leave(struct cw_dht *dht, unsigned int *seats, unsigned int *others, uint64_t now_ns);
+void cw_dht_stay(struct cw_dht *dht, uint64_t now_ns);
+/** About to stop: whoever follows us is told to elect somebody else at once. Seats are kept. */
+void cw_dht_resign(struct cw_dht *dht, uint64_t now_ns);
 
 /**
  * An operator's act when the majority of members is gone for good (dht.md section 7): slots of

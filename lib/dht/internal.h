@@ -49,6 +49,7 @@ enum {
 #define STUCK_NS	   (UINT64_C(3) * CW_NS_PER_S) /* drain, or no progress of a stage */
 #define ACT_NS		   (UINT64_C(400) * CW_NS_PER_MS)
 #define NEED_NS		   (UINT64_C(100) * CW_NS_PER_MS)
+#define RESIGNED_NS	   (UINT64_C(150) * CW_NS_PER_MS)
 #define POINTER_NS	   (UINT64_C(20) * CW_NS_PER_S) /* a settled pointer is told again */
 #define DIGEST_NS	   (UINT64_C(30) * CW_NS_PER_S)
 #define PROOF_NS	   (UINT64_C(3) * CW_NS_PER_S) /* "the claimant's session is open" */

@@ -196,18 +196,23 @@ uint32_t cw_dht_locate(struct cw_dht *dht, const struct cw_store_request *reques
 	return slot;
 }
 
-bool cw_dht_leave(struct cw_dht *dht, uint64_t now_ns)
+bool cw_dht_leave(struct cw_dht *dht, unsigned int *seats, unsigned int *others, uint64_t now_ns)
 {
-	unsigned int seats = 0, others = 0;
-
+	*seats = *others = 0;
 	dht->now_ns = now_ns;
 	dht->draining = true;
 	for (uint32_t i = 0; dht->founded && i < dht->genesis.slots; i++)
-		seats += dht->slots[i].active;
+		*seats += is_member(dht, &dht->slots[i].members);
 	for (unsigned int i = 0; i < dht->peer_count; i++)
-		others += dht->peers[i].listed && peer_fresh(dht, &dht->peers[i]) &&
-			  !dht->peers[i].draining;
-	return seats == 0 || others == 0;
+		*others += dht->peers[i].listed && peer_fresh(dht, &dht->peers[i]) &&
+			   !dht->peers[i].draining;
+	return *seats == 0;
+}
+
+void cw_dht_stay(struct cw_dht *dht, uint64_t now_ns)
+{
+	dht->now_ns = now_ns;
+	dht->draining = false;
 }
 
 void cw_dht_stand(struct cw_dht *dht, uint64_t now_ns)

@@ -291,6 +291,7 @@ static void forged(enum cw_dht_mutation mutate, struct sim_result *result)
 struct outcome {
 	bool done;
 	enum cw_store_result result;
+	uint64_t ver; /* of a plain register */
 };
 
 static void note_outcome(void *arg, const struct cw_store_answer *a, uint64_t now_ns)
@@ -298,11 +299,10 @@ static void note_outcome(void *arg, const struct cw_store_answer *a, uint64_t no
 	struct outcome *o = arg;
 
 	(void)now_ns;
-	*o = (struct outcome){true, a->result};
+	*o = (struct outcome){true, a->result, a->reg.ver};
 }
 
-static enum cw_store_result ask_one(struct world *w, struct proc *p,
-				    const struct cw_store_request *q)
+static struct outcome ask_one(struct world *w, struct proc *p, const struct cw_store_request *q)
 {
 	struct outcome o = {.result = CW_STORE_TIMEOUT};
 
@@ -311,13 +311,13 @@ static enum cw_store_result ask_one(struct world *w, struct proc *p,
 	for (unsigned int i = 0; i < 200 && !o.done; i++)
 		wait_ms(w, 50);
 	CW_ASSERT(o.done || w->result->violated);
-	return o.result;
+	return o;
 }
 
 static void expect(struct world *w, struct proc *p, const struct cw_store_request *q,
 		   enum cw_store_result wanted, const char *what)
 {
-	enum cw_store_result is = ask_one(w, p, q);
+	enum cw_store_result is = ask_one(w, p, q).result;
 
 	if (is != wanted)
 		world_fail(w, "%s: %s, not %s", what, cw_store_result_name(is),
@@ -380,13 +380,71 @@ static void greedy(enum cw_dht_mutation mutate, struct sim_result *result)
 	world_free(w);
 }
 
+/* A leader that stops in good order is followed at once, not when its silence is noticed. */
+static void resigned(enum cw_dht_mutation mutate, struct sim_result *result)
+{
+	struct world *w = small_world(3, 0, 4, mutate, result);
+
+	wait_ms(w, 8000); /* three members */
+	for (unsigned int i = 0; i < w->nodes; i++) {
+		struct cw_dht_status s;
+
+		cw_dht_status(w->procs[i]->dht, &s);
+		if (s.led == 0)
+			continue;
+		cw_dht_resign(w->procs[i]->dht, proc_clock(w->procs[i]));
+		proc_crash(w->procs[i]);
+		break;
+	}
+	wait_ms(w, 900); /* of silence alone nobody stands before 1,500 */
+	if (slots_that(w, true) != w->slots)
+		world_fail(w, "%u of %u slots led 0.9 s after a leader resigned",
+			   slots_that(w, true), w->slots);
+	world_free(w);
+}
+
+/* A node that leaves hands every seat over; then its disk may go, and nothing is lost. Who leaves
+ * a set of three without a spare leaves one. */
+static void drained(enum cw_dht_mutation mutate, struct sim_result *result)
+{
+	struct world *w = small_world(4, 1, 4, mutate, result);
+	struct cw_store_request q = {
+		.verb = CW_STORE_REG_CREATE, .reg_kind = 'Q', .reg_name = "a", .reg_name_len = 1};
+	unsigned int seats = 1, others;
+
+	wait_ms(w, 8000);
+	expect(w, w->procs[4], &q, CW_STORE_OK, "a register before anybody leaves");
+	for (unsigned int n = 0; n < 3; n++) {
+		struct proc *p = w->procs[n];
+
+		for (unsigned int i = 0; i < 300; i++) {
+			if (cw_dht_leave(p->dht, &seats, &others, proc_clock(p)))
+				break;
+			wait_ms(w, 100);
+		}
+		if (seats > 0)
+			world_fail(w, "process %u still has %u seats 30 s after it began to leave",
+				   n, seats);
+		proc_wipe(p);
+	}
+	wait_ms(w, 3000);
+	q.verb = CW_STORE_REG_GET;
+	if (ask_one(w, w->procs[4], &q).ver == 0)
+		world_fail(w, "a register was lost on the way from the nodes that left");
+	if (slots_that(w, true) != w->slots)
+		world_fail(w, "not every slot is led by the node that stayed");
+	world_free(w);
+}
+
 /* CW_DHT_MUT_NONE: of no single rule. */
 static const struct {
 	enum cw_dht_mutation rule;
 	void (*play)(enum cw_dht_mutation mutate, struct sim_result *result);
 } scenarios[] = {
 	{CW_DHT_MUT_UNRELEASE, late_release}, {CW_DHT_MUT_OLDRENEW, late_renewal},
-	{CW_DHT_MUT_NONE, two_choices},	      {CW_DHT_MUT_NOWARRANT, forged},
+	{CW_DHT_MUT_NONE, two_choices},
+	{CW_DHT_MUT_NONE, resigned},
+	{CW_DHT_MUT_NONE, drained},	      {CW_DHT_MUT_NOWARRANT, forged},
 	{CW_DHT_MUT_ANYCALLER, strangers},    {CW_DHT_MUT_NOQUOTA, greedy},
 };
 
