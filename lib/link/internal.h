@@ -138,7 +138,7 @@ struct association {
 	uint64_t busy_ns, busy_until_ns; /* traffic of ours since and until */
 	uint64_t jitter_ns;		 /* so that two ends do not ping in step */
 	uint32_t pings, pings_lost;	 /* pings_lost: sent again before an answer came */
-	uint64_t wake_ns;		 /* when its timer is due */
+	unsigned int slot;		 /* its place in all[] and due_ns[] */
 	uint8_t stun_transaction[12];
 
 	uint32_t message_id;
@@ -169,6 +169,7 @@ struct cw_links {
 	struct association *buckets[BUCKETS];
 	struct association *nodes[BUCKETS];
 	struct association **all;
+	uint64_t *due_ns; /* of each, when its timer is due: looked through without touching them */
 	unsigned int count, size, handshakes_in;
 	struct attempt *attempts; /* a slot is free while not used */
 	unsigned int attempts_size;

@@ -26,9 +26,11 @@
 
 static unsigned int bucket_of(const struct cw_endpoint *ep)
 {
-	uint32_t h = ep->ip4 * UINT32_C(0x9E3779B1) ^ (uint32_t)ep->port * UINT32_C(0x85EBCA77);
+	/* Neighbours differ in the last byte only, which is the highest here: the product's top
+	 * bits depend on all. */
+	uint64_t h = ((uint64_t)ep->ip4 << 16 | ep->port) * UINT64_C(0x9E3779B97F4A7C15);
 
-	return (h ^ h >> 16) % BUCKETS;
+	return (unsigned int)(h >> 48) / (65536 / BUCKETS);
 }
 
 /* Node IDs are hashes already. */
@@ -67,7 +69,7 @@ void link_leave(struct association *a)
 
 void association_touch(struct association *a)
 {
-	a->wake_ns = 0;
+	a->links->due_ns[a->slot] = 0;
 	a->links->wake_ns = 0;
 }
 
@@ -86,6 +88,7 @@ static bool room_for_one(struct cw_links *links)
 {
 	unsigned int size = links->size ? links->size * 2 : 16;
 	struct association **all;
+	uint64_t *due_ns;
 
 	if (links->count < links->size)
 		return true;
@@ -95,6 +98,10 @@ static bool room_for_one(struct cw_links *links)
 	if (all == NULL)
 		return false;
 	links->all = all;
+	due_ns = realloc(links->due_ns, size * sizeof(*due_ns));
+	if (due_ns == NULL)
+		return false;
+	links->due_ns = due_ns;
 	links->size = size;
 	return true;
 }
@@ -116,6 +123,8 @@ struct association *association_add(struct cw_links *links, struct cw_dtls_sessi
 	a->began_ns = a->heard_ns = a->path_heard_ns = now_ns;
 	a->endpoint_next = links->buckets[bucket_of(path)];
 	links->buckets[bucket_of(path)] = a;
+	a->slot = links->count;
+	links->due_ns[a->slot] = 0;
 	links->all[links->count++] = a;
 	links->wake_ns = 0;
 	if (!client)
@@ -171,6 +180,8 @@ void links_sweep(struct cw_links *links)
 		struct association *a = links->all[i];
 
 		if (!a->dead) {
+			links->due_ns[kept] = links->due_ns[i];
+			a->slot = kept;
 			links->all[kept++] = a;
 			continue;
 		}
@@ -215,6 +226,7 @@ void cw_links_destroy(struct cw_links *links)
 		association_end(links->all[i], CW_LINK_DOWN_LOCAL, 0);
 	links_sweep(links);
 	free(links->all);
+	free(links->due_ns);
 	free(links->attempts);
 	free(links->channels);
 	free(links);
@@ -375,7 +387,7 @@ void cw_links_input(struct cw_links *links, const struct cw_endpoint *from, cons
 
 uint64_t cw_links_timer(struct cw_links *links, uint64_t now_ns)
 {
-	uint64_t next,
+	uint64_t next, due_ns,
 		attempts_ns = cw_min_u64(attempts_timer(links, now_ns), relay_timer(links, now_ns));
 
 	if (now_ns < links->wake_ns)
@@ -384,13 +396,18 @@ uint64_t cw_links_timer(struct cw_links *links, uint64_t now_ns)
 	links->wake_ns = CW_NEVER;
 	next = CW_NEVER;
 	for (unsigned int i = 0; i < links->count; i++) {
-		struct association *a = links->all[i];
+		struct association *a;
 
+		if (now_ns < links->due_ns[i]) {
+			next = cw_min_u64(next, links->due_ns[i]);
+			continue;
+		}
+		a = links->all[i];
 		if (a->dead)
 			continue;
-		if (now_ns >= a->wake_ns)
-			a->wake_ns = association_timer(a, now_ns);
-		next = cw_min_u64(next, a->wake_ns);
+		due_ns = association_timer(a, now_ns);
+		links->due_ns[i] = due_ns;
+		next = cw_min_u64(next, due_ns);
 	}
 	links->wake_ns = cw_min_u64(links->wake_ns, next);
 	links_sweep(links);

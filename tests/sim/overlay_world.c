@@ -3,7 +3,8 @@
  * The overlay's world: nodes that run the shipped lib/overlay over the shipped lib/link, up to ten
  * thousand. They join one after the other through a few bootstrap nodes; then the ring stands idle
  * and is measured; then lookups; then a third of the nodes dies at once, others are cut off and
- * come back, and the ring must be one again.
+ * come back, and the ring must be one again. A world of more than SMALL nodes grows faster, its
+ * last hundred come within seconds of each other, and it ends with the death of a third.
  *
  * Judged:
  *   after joining, and within HEAL_S of the last fault, every living node's neighbours are the
@@ -24,6 +25,9 @@ enum {
 	/* After the last node came, and after faults: the ring must be right within this. */
 	HEAL_S = 60,
 	IDLE_S = 60,
+	/* Larger worlds run a shorter program: see above. */
+	SMALL = 2000,
+	BIG_IDLE_S = 10,
 	LOOKUPS = 400,
 	/* Simultaneous loss, per mille. */
 	LOSS = 300,
@@ -213,6 +217,58 @@ static void join(struct overlay_world *w, struct overlay_host *h, bool measured)
 		note_join(w, h);
 }
 
+/* @return how many of those who have started since `first` are not in their places yet. */
+static unsigned int note_joins(struct overlay_world *w, unsigned int first)
+{
+	unsigned int left = 0;
+
+	for (unsigned int i = first; i < w->count; i++) {
+		struct overlay_host *h = &w->hosts[i];
+
+		if (!h->up || h->measured)
+			continue;
+		h->measured = in_place(w, h);
+		if (h->measured)
+			note_join(w, h);
+		left += !h->measured;
+	}
+	return left;
+}
+
+/* The same for many in a row, each measured from its own start. */
+static void join_together(struct overlay_world *w, unsigned int first)
+{
+	uint64_t end;
+	unsigned int left;
+
+	for (unsigned int i = first; i < w->count; i++) {
+		overlay_start(&w->hosts[i]);
+		sort_living(w);
+		run_for(w, 50 * CW_NS_PER_MS);
+		note_joins(w, first);
+	}
+	end = under_now(w->under) + HEAL_S * CW_NS_PER_S;
+	while ((left = note_joins(w, first)) > 0 && under_now(w->under) < end)
+		run_for(w, 20 * CW_NS_PER_MS);
+	if (left > 0)
+		overlay_violation(w, "%u nodes could not join", left);
+}
+
+/* A crowd of thousands, then the last hundred. */
+static void grow_big(struct overlay_world *w)
+{
+	unsigned int crowd = w->count - 100;
+
+	for (unsigned int i = 0; i < crowd; i++) {
+		overlay_start(&w->hosts[i]);
+		run_for(w, (i < 100 ? 50 : 2) * CW_NS_PER_MS);
+	}
+	run_until_right(w, "after a crowd joined");
+	if (!w->result->violated)
+		join_together(w, crowd);
+	run_until_right(w, "after all joined");
+}
+
 static void join_all(struct overlay_world *w)
 {
 	/* All but the last hundred come in a crowd; these are measured one by one. */
@@ -230,15 +286,16 @@ static void join_all(struct overlay_world *w)
 
 static void measure_idle(struct overlay_world *w)
 {
+	unsigned int idle_s = w->count > SMALL ? BIG_IDLE_S : IDLE_S;
 	uint64_t bytes = 0, datagrams = 0;
 
 	/* Links that joining needed go first. */
-	run_for(w, 40 * CW_NS_PER_S);
+	run_for(w, (w->count > SMALL ? 21 : 40) * CW_NS_PER_S);
 	for (unsigned int i = 0; i < w->count; i++) {
 		bytes -= under_bytes(w->under, i);
 		datagrams -= under_datagrams(w->under, i);
 	}
-	run_for(w, IDLE_S * CW_NS_PER_S);
+	run_for(w, idle_s * CW_NS_PER_S);
 	for (unsigned int i = 0; i < w->count; i++) {
 		struct cw_overlay_info info;
 
@@ -255,7 +312,7 @@ static void measure_idle(struct overlay_world *w)
 	}
 	overlay_sums.idle_bytes += bytes;
 	overlay_sums.idle_datagrams += datagrams;
-	overlay_sums.idle_node_seconds += (uint64_t)w->count * IDLE_S;
+	overlay_sums.idle_node_seconds += (uint64_t)w->count * idle_s;
 	overlay_sums.heap_bytes += overlay_heap_bytes(w);
 }
 
@@ -298,18 +355,24 @@ static void heal_from(struct overlay_world *w, const char *what)
 		overlay_sums.heal_ns = took;
 }
 
-/* A third at once, and back again: with and without what they remembered. */
-static void lose_many(struct overlay_world *w)
+/* A third at once. */
+static void lose_third(struct overlay_world *w)
 {
 	for (unsigned int i = BOOTSTRAPS; i < w->count; i++)
 		if (sim_chance(&w->random, LOSS))
 			overlay_stop(&w->hosts[i], true);
 	sort_living(w);
 	heal_from(w, "after a third died");
-	run_for(w, 30 * CW_NS_PER_S);
+	run_for(w, (w->count > SMALL ? 5 : 30) * CW_NS_PER_S);
 	w->stable = true;
-	lookups(w, w->living / 4 + 20, 0);
+	lookups(w, (w->living < SMALL ? w->living : SMALL) / 4 + 20, 0);
 	w->stable = false;
+}
+
+/* And back again: with and without what they remembered. */
+static void lose_many(struct overlay_world *w)
+{
+	lose_third(w);
 	for (unsigned int i = 0; i < w->count && !w->result->violated; i++)
 		if (!w->hosts[i].up) {
 			overlay_start(&w->hosts[i]);
@@ -412,13 +475,21 @@ static void phases(struct overlay_world *w, const struct sim_options *options)
 								   split, leave_some};
 
 	w->bootstraps_live = true;
-	join_all(w);
+	if (w->count > SMALL)
+		grow_big(w);
+	else
+		join_all(w);
 	if (!w->result->violated)
 		measure_idle(w);
 	w->stable = true;
 	if (!w->result->violated)
 		lookups(w, LOOKUPS, 99);
 	w->stable = false;
+	if (w->count > SMALL) {
+		if (!w->result->violated)
+			lose_third(w);
+		return;
+	}
 	for (size_t i = 0; i < CW_ARRAY_SIZE(faults) && !w->result->violated; i++)
 		faults[i](w);
 	if (!w->result->violated)

@@ -28,7 +28,7 @@ struct overlay_host {
 	unsigned int index, rank, incarnation;
 	struct cw_node_id id;
 	char name[16];
-	bool up;
+	bool up, measured; /* its joining was */
 	uint64_t started_ns;
 	int64_t skew_ns;
 	struct cw_dtls *engine;
