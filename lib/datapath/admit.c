@@ -69,27 +69,30 @@ static void find(const struct cw_ns_view *view, const struct lane *l, struct cw_
 	const struct cw_host_index *hosts = cw_host_index_of(view->hosts);
 	const struct cw_route_index *index = cw_route_index_of(view->routes);
 	const struct cw_route_array *slots = cw_route_array_of(index);
-
+	struct cw_host *const *bucket[CW_BURST];
+	const uint64_t *slot[CW_BURST];
 	unsigned int n = l->n;
 
 	for (unsigned int i = 0; i < n; i++) {
 		const struct facts *f = facts_of(l->pkt[i]);
 
-		rte_prefetch0(cw_route_slot(slots, f->ip.src));
-		rte_prefetch0(cw_host_bucket(hosts, f->ip.dst));
+		slot[i] = cw_route_slot(slots, f->ip.src);
+		bucket[i] = cw_host_bucket(hosts, f->ip.dst);
+		rte_prefetch0(slot[i]);
+		rte_prefetch0(bucket[i]);
 	}
 	for (unsigned int i = 0; i < n; i++) {
 		const struct facts *f = facts_of(l->pkt[i]);
 
-		routes[i] = cw_route_lookup(index, slots, f->ip.src);
+		routes[i] = cw_route_lookup_at(index, slots, slot[i], f->ip.src);
 		rte_prefetch0(routes[i]);
-		hosts_found[i] = cw_host_find(hosts, f->ip.dst);
+		hosts_found[i] = cw_host_find_in(bucket[i], f->ip.dst);
 	}
 }
 
 void stage_admit(struct cw_worker *w, struct lane *l)
 {
-	uint64_t now = w->now_tsc, stale = now - w->params.tsc_hz;
+	uint64_t now = w->now_tsc, stale = now - w->params.tsc_hz, until;
 	struct cw_route *routes[CW_BURST];
 	struct cw_host *hosts[CW_BURST];
 	rte_be32_t mask, subnet;
@@ -104,16 +107,18 @@ void stage_admit(struct cw_worker *w, struct lane *l)
 	}
 	find(w->view, l, routes, hosts);
 	late = now >= __atomic_load_n(&w->view->deadline->session_tsc, __ATOMIC_RELAXED);
+	/* Once our own time to speak is over, so is that of every mapping. */
+	until = late ? UINT64_MAX : now;
 	mask = cw_prefix4_mask(w->view->subnet.len);
 	subnet = w->view->subnet.ip;
-	for (unsigned int i = 0; i < l->n; i++) {
+	for (unsigned int i = 0, n = l->n; i < n; i++) {
 		struct rte_mbuf *m = l->pkt[i];
 		struct facts *f = facts_of(m);
 		struct cw_host *host = hosts[i];
 		struct cw_route *route = routes[i];
 
-		if (CW_UNLIKELY(route == NULL || host == NULL || late) ||
-		    CW_UNLIKELY((f->ip.src & mask) != subnet || now >= route->expires_tsc ||
+		if (CW_UNLIKELY(route == NULL || host == NULL) ||
+		    CW_UNLIKELY((f->ip.src & mask) != subnet || until >= route->expires_tsc ||
 				route->kind != CW_ROUTE_REMOTE ||
 				!same_site(route->site, f->site) || host->state != CW_HOST_BOUND)) {
 			if (!look_again(w, m, route, host, late))

@@ -42,6 +42,15 @@ static inline void write_untagged(uint8_t *frame, const struct cw_host *host, ui
 	frame[11] = (uint8_t)slot;
 }
 
+/* @return the frame's new beginning. */
+static inline uint8_t *grow(struct rte_mbuf *m, uint16_t bytes)
+{
+	m->data_off = (uint16_t)(m->data_off - bytes);
+	m->data_len = (uint16_t)(m->data_len + bytes);
+	m->pkt_len = m->data_len;
+	return rte_pktmbuf_mtod(m, uint8_t *);
+}
+
 void stage_decap(struct cw_worker *w, struct lane *l)
 {
 	uint64_t source = l->n > 0 ? source_and_type(w) : 0;
@@ -53,20 +62,15 @@ void stage_decap(struct cw_worker *w, struct lane *l)
 		const struct facts *f = facts_of(m);
 		const struct cw_host *host = f->host;
 		uint16_t slot = cw_ns_slot(f->ip.src, slots);
-		unsigned int bytes = CW_ETH_BYTES + (host->vlan ? CW_ETH_VLAN_BYTES : 0);
-		uint8_t *frame = rte_pktmbuf_mtod(m, uint8_t *) - bytes;
 
-		if (CW_UNLIKELY(m->data_off < bytes)) {
+		if (CW_UNLIKELY(m->data_off < CW_ETH_BYTES + CW_ETH_VLAN_BYTES)) {
 			drop(w, m, CW_DROP_NO_MBUF);
 			continue;
 		}
-		m->data_off = (uint16_t)(m->data_off - bytes);
-		m->data_len = (uint16_t)(m->data_len + bytes);
-		m->pkt_len = m->data_len;
 		if (CW_LIKELY(host->vlan == 0))
-			write_untagged(frame, host, source, slot);
+			write_untagged(grow(m, CW_ETH_BYTES), host, source, slot);
 		else
-			write_tagged(w, frame, host, slot);
+			write_tagged(w, grow(m, CW_ETH_BYTES + CW_ETH_VLAN_BYTES), host, slot);
 		l->pkt[kept++] = m;
 	}
 	l->n = (uint16_t)kept;

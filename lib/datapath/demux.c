@@ -195,24 +195,29 @@ static void demux_one(struct cw_worker *w, struct rte_mbuf *m)
 
 /* What the common case compares with, once per burst. */
 struct common {
-	uint64_t dst;  /* our MAC, as loaded */
-	uint32_t type; /* EtherType and the first byte of IPv4, as loaded */
-	rte_be32_t ip;
-	rte_be16_t port;
+	/* Fields side by side, as one load has them. */
+	uint64_t dst;	   /* our MAC */
+	uint32_t type;	   /* EtherType and the first byte of IPv4 */
+	uint32_t whole;	   /* flags and offset of no fragment, protocol UDP */
+	uint64_t endpoint; /* our address and port */
 	unsigned int worker;
 	bool own_frames; /* may come back */
 	struct cw_mac mac;
 };
 
-#define DST_MASK  UINT64_C(0x0000ffffffffffff)
-#define TYPE_MASK UINT32_C(0x00ffffff)
-#define OUTER_AT  (CW_ETH_BYTES + CW_IP4_BYTES + CW_UDP_BYTES)
+/* Of them: the MAC without what follows; type without TOS; MF, offset and protocol without DF and
+ * TTL; destination address and port without the source port between them. */
+#define DST_MASK      UINT64_C(0x0000ffffffffffff)
+#define TYPE_MASK     UINT32_C(0x00ffffff)
+#define WHOLE_MASK    UINT32_C(0xff00ff3f)
+#define ENDPOINT_MASK UINT64_C(0xffff0000ffffffff)
+#define OUTER_AT      (CW_ETH_BYTES + CW_IP4_BYTES + CW_UDP_BYTES)
 
 static struct common make_common(const struct cw_worker *w)
 {
 	static const uint8_t type[4] = {CW_ETH_P_IP4 >> 8, CW_ETH_P_IP4 & 0xff, 0x45};
-	struct common c = {.ip = w->params.wan_ip,
-			   .port = w->params.wan_port,
+	struct common c = {.whole = (uint32_t)CW_IP_PROTO_UDP << 24,
+			   .endpoint = (uint64_t)w->params.wan_port << 48 | w->params.wan_ip,
 			   .worker = w->params.index,
 			   .own_frames = w->side[CW_SIDE_WAN].port.sees_own_frames,
 			   .mac = w->side[CW_SIDE_WAN].port.mac};
@@ -228,18 +233,19 @@ static inline uint16_t common_esp(const struct common *c, const struct rte_mbuf 
 				  const struct cw_udp_header *udp)
 {
 	uint16_t total = cw_be_to_cpu_16(ip->total_bytes), bytes = cw_be_to_cpu_16(udp->bytes);
-	uint32_t type;
-	uint64_t dst;
+	uint64_t dst, endpoint;
+	uint32_t type, whole;
 
 	memcpy(&dst, frame, 8);
 	memcpy(&type, frame + 12, 4);
-	if (CW_UNLIKELY(((dst & DST_MASK) ^ c->dst) | ((type & TYPE_MASK) ^ c->type)) ||
+	memcpy(&whole, &ip->fragment, 4);
+	memcpy(&endpoint, frame + CW_ETH_BYTES + 16, 8);
+	if (CW_UNLIKELY(((dst & DST_MASK) ^ c->dst) | ((type & TYPE_MASK) ^ c->type) |
+			((whole & WHOLE_MASK) ^ c->whole) |
+			((endpoint & ENDPOINT_MASK) ^ c->endpoint)) ||
 	    CW_UNLIKELY(m->nb_segs != 1 || m->data_len < OUTER_AT + 4) ||
 	    CW_UNLIKELY(total > m->data_len - CW_ETH_BYTES || bytes < CW_UDP_BYTES + 4 ||
-			bytes > total - CW_IP4_BYTES) ||
-	    CW_UNLIKELY((ip->dst ^ c->ip) | (uint32_t)(udp->dst ^ c->port) |
-			(ip->fragment & rte_cpu_to_be_16(CW_IP4_MF | CW_IP4_OFFSET)) |
-			(ip->proto ^ CW_IP_PROTO_UDP)))
+			bytes > total - CW_IP4_BYTES))
 		return 0;
 	if (CW_UNLIKELY(c->own_frames && memcmp(frame + 6, c->mac.b, 6) == 0))
 		return 0;

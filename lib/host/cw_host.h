@@ -103,14 +103,20 @@ static inline struct cw_host **cw_host_bucket(const struct cw_host_index *index,
 	return &index->by_ip[(h ^ h >> 15) & index->mask];
 }
 
-/** [worker] As cw_host_by_ip. Prefetch the bucket before. */
-static inline struct cw_host *cw_host_find(const struct cw_host_index *index, rte_be32_t ip)
+/** [worker] As cw_host_by_ip, the bucket being known and prefetched. */
+static inline struct cw_host *cw_host_find_in(struct cw_host *const *bucket, rte_be32_t ip)
 {
-	struct cw_host *h = __atomic_load_n(cw_host_bucket(index, ip), __ATOMIC_ACQUIRE);
+	struct cw_host *h = __atomic_load_n(bucket, __ATOMIC_ACQUIRE);
 
 	while (CW_UNLIKELY(h != NULL && h->ip != ip))
 		h = __atomic_load_n(&h->chain, __ATOMIC_ACQUIRE);
 	return h;
+}
+
+/** [worker] As cw_host_by_ip. Prefetch the bucket before. */
+static inline struct cw_host *cw_host_find(const struct cw_host_index *index, rte_be32_t ip)
+{
+	return cw_host_find_in(cw_host_bucket(index, ip), ip);
 }
 
 typedef void (*cw_host_visit_fn)(void *arg, const struct cw_host *host);

@@ -54,6 +54,15 @@ static inline void cw_replay_update(struct cw_replay *r, uint64_t seq)
 	r->words[seq / 64 % CW_REPLAY_WORDS] |= UINT64_C(1) << (seq % 64);
 }
 
+/** Both in one, for a number just authenticated. @return false: it was seen, or is too old. */
+static inline bool cw_replay_accept(struct cw_replay *r, uint64_t seq)
+{
+	if (CW_UNLIKELY(seq <= r->highest && !cw_replay_check(r, seq)))
+		return false;
+	cw_replay_update(r, seq);
+	return true;
+}
+
 /** Inbound: found by the SPI's worker and index. */
 struct cw_sa_in {
 	/* First line: what every packet needs. worker: r, except where said. */

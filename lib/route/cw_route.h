@@ -94,15 +94,23 @@ static inline struct cw_route *cw_route_entry(const struct cw_route_index *index
 struct cw_route *cw_route_probe(const struct cw_route_index *index, const struct cw_route_array *a,
 				rte_be32_t ip);
 
-/** [worker] As cw_route_find, without touching the entry. */
-static inline struct cw_route *cw_route_lookup(const struct cw_route_index *index,
-					       const struct cw_route_array *a, rte_be32_t ip)
+/** [worker] As cw_route_lookup, where the search begins being known. */
+static inline struct cw_route *cw_route_lookup_at(const struct cw_route_index *index,
+						  const struct cw_route_array *a,
+						  const uint64_t *at, rte_be32_t ip)
 {
-	uint64_t slot = __atomic_load_n(cw_route_slot(a, ip), __ATOMIC_ACQUIRE);
+	uint64_t slot = __atomic_load_n(at, __ATOMIC_ACQUIRE);
 
 	if (CW_LIKELY(slot >> 32 == ip && (uint32_t)slot != CW_ROUTE_TOMBSTONE && ip != 0))
 		return cw_route_entry(index, (uint32_t)slot);
 	return cw_route_probe(index, a, ip);
+}
+
+/** [worker] As cw_route_find, without touching the entry. */
+static inline struct cw_route *cw_route_lookup(const struct cw_route_index *index,
+					       const struct cw_route_array *a, rte_be32_t ip)
+{
+	return cw_route_lookup_at(index, a, cw_route_slot(a, ip), ip);
 }
 
 /** [worker] A burst: both halves, all slots and then all entries prefetched. n <= 64. */

@@ -162,6 +162,33 @@ enum cw_drop cw_tunnel_carry_congestion(uint8_t *ip, struct cw_ip4_header *copy)
 #define CW_TUNNEL_ECN_CE   3
 
 /**
+ * Take trailer and padding off an opened packet of IPv4, all of them checked at once where they are
+ * as cw_tunnel_encap writes them.
+ * @param inner out: bytes of the inner packet
+ * @return NONE, ESP_PADDING
+ */
+static inline enum cw_drop cw_tunnel_trim(const uint8_t *data, unsigned int len,
+					  unsigned int *inner)
+{
+	unsigned int pad;
+	enum cw_drop why;
+	uint64_t word;
+	uint8_t next;
+
+	if (CW_LIKELY(len >= sizeof(word))) {
+		memcpy(&word, data + len - sizeof(word), sizeof(word));
+		pad = word >> 48 & 0xff;
+		*inner = len - CW_ESP_TRAILER_BYTES - pad;
+		if (CW_LIKELY(pad < 4 && word >> (48 - 8 * pad) == cw_tunnel_trailer(pad)))
+			return CW_DROP_NONE;
+	}
+	why = cw_esp_trim(data, len, &next, inner);
+	if (why == CW_DROP_NONE && next != CW_ESP_NEXT_IP4)
+		why = CW_DROP_ESP_PADDING;
+	return why;
+}
+
+/**
  * After the engine: check the verdict, move the window, strip ESP and trailer; data is then the
  * inner packet.
  *
@@ -175,18 +202,14 @@ static inline enum cw_drop cw_tunnel_open_end(struct rte_mbuf *m, struct cw_sa_i
 {
 	unsigned int inner, total;
 	enum cw_drop why;
-	uint8_t next;
 
 	if (CW_UNLIKELY(!job->ok))
 		return CW_DROP_ESP_AUTH;
-	if (CW_UNLIKELY(!cw_replay_check(&sa->replay, seq)))
+	if (CW_UNLIKELY(!cw_replay_accept(&sa->replay, seq)))
 		return CW_DROP_ESP_REPLAY;
-	cw_replay_update(&sa->replay, seq);
-	why = cw_esp_trim(job->data, job->len, &next, &inner);
+	why = cw_tunnel_trim(job->data, job->len, &inner);
 	if (CW_UNLIKELY(why != CW_DROP_NONE))
 		return why;
-	if (CW_UNLIKELY(next != CW_ESP_NEXT_IP4))
-		return CW_DROP_ESP_PADDING;
 	why = cw_ip4_parse_header(job->data, inner, ip);
 	if (CW_UNLIKELY(why != CW_DROP_NONE))
 		return why;
