@@ -238,7 +238,7 @@ static inline uint16_t common_esp(const struct common *c, const struct rte_mbuf 
 
 	memcpy(&dst, frame, 8);
 	memcpy(&type, frame + 12, 4);
-	memcpy(&whole, &ip->fragment, 4);
+	memcpy(&whole, frame + CW_ETH_BYTES + 6, 4);
 	memcpy(&endpoint, frame + CW_ETH_BYTES + 16, 8);
 	if (CW_UNLIKELY(((dst & DST_MASK) ^ c->dst) | ((type & TYPE_MASK) ^ c->type) |
 			((whole & WHOLE_MASK) ^ c->whole) |

@@ -170,16 +170,18 @@ enum cw_drop cw_tunnel_carry_congestion(uint8_t *ip, struct cw_ip4_header *copy)
 static inline enum cw_drop cw_tunnel_trim(const uint8_t *data, unsigned int len,
 					  unsigned int *inner)
 {
-	unsigned int pad;
+	uint32_t word, pad;
 	enum cw_drop why;
-	uint64_t word;
 	uint8_t next;
 
+	/* Four bytes lie within one block that the engine has just written, eight would wait for
+	 * two stores of it. */
 	if (CW_LIKELY(len >= sizeof(word))) {
 		memcpy(&word, data + len - sizeof(word), sizeof(word));
-		pad = word >> 48 & 0xff;
+		pad = word >> 16 & 0xff;
 		*inner = len - CW_ESP_TRAILER_BYTES - pad;
-		if (CW_LIKELY(pad < 4 && word >> (48 - 8 * pad) == cw_tunnel_trailer(pad)))
+		if (CW_LIKELY(pad < 3 &&
+			      word >> (16 - 8 * pad) == (uint32_t)cw_tunnel_trailer(pad)))
 			return CW_DROP_NONE;
 	}
 	why = cw_esp_trim(data, len, &next, inner);

@@ -7,7 +7,7 @@ packages_of() {
 		libprotobuf-c-dev protobuf-c-compiler libjansson-dev libcurl4-openssl-dev libmnl-dev libseccomp-dev libpcap-dev libipsec-mb-dev ;;
 	demo) echo iproute2 ethtool iputils-ping iperf3 isc-dhcp-client udhcpc busybox procps util-linux ;;
 	tests) echo curl clang cppcheck libclang-rt-14-dev dhcpcd-base tshark tcpdump python3-scapy python3 nftables jq openssl binutils \
-		bind9-dnsutils ldnsutils dnsmasq-base dnsperf libc-bin libevent-core-2.1-7 libevent-extra-2.1-7 ;;
+		lua5.4 bind9-dnsutils ldnsutils dnsmasq-base dnsperf libc-bin libevent-core-2.1-7 libevent-extra-2.1-7 ;;
 	esac
 }
 
