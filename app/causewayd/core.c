@@ -240,6 +240,8 @@ static void fill_config(struct daemon *d, struct cw_control_config *out)
 					  .lan_mac = lan.mac,
 					  .vlan = (uint16_t)c->lan_vlan,
 					  .virtual_mac_slots = (uint16_t)c->virtual_mac_slots,
+					  .site_hello_ns = c->site_hello_ns,
+					  .site_weight = (uint16_t)c->site_weight,
 					  .pool_low = c->pool_low,
 					  .pool_high = c->pool_high,
 					  .new_per_s = c->new_per_s,

@@ -53,6 +53,8 @@ struct cw_gateway_config {
 	uint32_t relay_mbit;
 	struct cw_prefix_list underlay_allow, underlay_deny;
 	uint8_t discovery; /* auto, on, off: enum cw_config_discovery */
+	uint64_t site_hello_ns;
+	uint32_t site_weight;
 	uint32_t workers;
 	uint8_t idle; /* spin, pause, sleep: enum cw_idle */
 	uint64_t idle_ceiling_ns;

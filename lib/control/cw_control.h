@@ -100,6 +100,8 @@ struct cw_control_config {
 	uint16_t vlan;
 	struct cw_ns_select select; /* what makes a DHCP client ours */
 	uint16_t virtual_mac_slots;
+	uint64_t site_hello_ns; /* 0: lib/site's default */
+	uint16_t site_weight;	/* 0: 1 */
 	unsigned int pool_low, pool_high;
 	uint32_t new_per_s; /* unknown DHCP clients served per second; 0: no limit */
 	unsigned int routes_hint;

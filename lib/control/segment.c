@@ -7,8 +7,8 @@
  * nothing. Keys and states go over a link and nothing else: the overlay would carry them around
  * the ring, readable.
  *
- * For now it forms the site, deals the slots and shows them. Workers do not go by the table yet:
- * what a host is answered depends on none of this (docs/multi-gateway.md).
+ * For now it forms the site, deals the slots, shares the leases and shows it all. Workers do not go
+ * by the table yet: ARP and forwarding depend on none of this (docs/multi-gateway.md).
  */
 #include "internal.h"
 
@@ -20,7 +20,6 @@
 
 /* Workers are asked whether they turn, and links are told that they are needed. */
 #define WORKERS_NS CW_NS_PER_S
-#define WEIGHT	   1u
 
 struct segment {
 	struct cw_site *site;
@@ -86,6 +85,20 @@ static void found(void *ctx, const struct cw_node_id *node, const struct cw_endp
 		cw_overlay_discovered(ctl->overlay, at, ctl->now_ns);
 }
 
+/* Who has slots shares the leases: gets every first binding before its ACK leaves, and its part of
+ * the clients to answer. */
+static void share_leases(struct cw_control *ctl, const struct cw_site_status *status)
+{
+	struct cw_node_id nodes[CW_SITE_MEMBERS_MAX];
+	unsigned int count = 0;
+
+	for (unsigned int i = 0; i < status->count; i++)
+		if (status->member[i].slots > 0)
+			nodes[count++] = status->member[i].node;
+	if (ctl->lease != NULL)
+		cw_lease_set_fellows(ctl->lease, nodes, count);
+}
+
 static void changed(void *ctx)
 {
 	struct cw_control *ctl = ctx;
@@ -95,16 +108,24 @@ static void changed(void *ctx)
 	cw_site_status(ctl->segment->site, &status);
 	for (unsigned int i = 0; i < status.count; i++)
 		owners += status.member[i].slots > 0;
+	share_leases(ctl, &status);
 	cw_log(ctl->config.log, CW_LOG_NOTICE, "site",
 	       "table %llu: %u of %u slots are ours, %u gateways have some, %u are known",
 	       (unsigned long long)status.epoch, status.member[0].slots, status.slots, owners,
 	       status.count);
 }
 
+static uint64_t hello_of(const struct cw_control *ctl)
+{
+	return ctl->config.site_hello_ns != 0 ? ctl->config.site_hello_ns
+					      : CW_SITE_HELLO_DEFAULT_NS;
+}
+
 /* What gateways of one segment must agree on. */
 static uint32_t segment_hash(const struct cw_control *ctl)
 {
-	uint8_t text[CW_NS_NAME_BYTES + 4] = {0}, hash[32];
+	uint8_t text[CW_NS_NAME_BYTES + 4 + sizeof(uint64_t)] = {0}, hash[32];
+	uint64_t hello = rte_cpu_to_be_64(hello_of(ctl));
 	uint32_t out;
 
 	memcpy(text, ctl->config.namespace_name, sizeof(ctl->config.namespace_name));
@@ -112,6 +133,8 @@ static uint32_t segment_hash(const struct cw_control *ctl)
 	text[CW_NS_NAME_BYTES + 1] = (uint8_t)ctl->config.vlan;
 	text[CW_NS_NAME_BYTES + 2] = (uint8_t)(ctl->ns.mac_base >> 8);
 	text[CW_NS_NAME_BYTES + 3] = (uint8_t)ctl->ns.mac_base;
+	/* Deadlines of one depend on the other's. */
+	memcpy(text + CW_NS_NAME_BYTES + 4, &hello, sizeof(hello));
 	ctl->config.digest.sha256(text, sizeof(text), hash);
 	memcpy(&out, hash, sizeof(out));
 	return rte_be_to_cpu_32(out);
@@ -137,8 +160,8 @@ int cw_segment_begin(struct cw_control *ctl)
 	struct cw_site_config site = {.self = config->identity.node,
 				      .segment = segment_hash(ctl),
 				      .slots = CW_SITE_SLOTS_MAX,
-				      .weight = WEIGHT,
-				      .hello_ns = CW_SITE_HELLO_DEFAULT_NS,
+				      .weight = config->site_weight != 0 ? config->site_weight : 1,
+				      .hello_ns = hello_of(ctl),
 				      .endpoint = {.family = CW_FAMILY_IPV4,
 						   .port = config->wan_port,
 						   .ip4 = config->wan_ip},
@@ -281,7 +304,7 @@ uint64_t cw_segment_timer(struct cw_control *ctl)
 		want_fellows(ctl);
 	}
 	if (ctl->now_ns >= s->look_ns) {
-		s->look_ns = ctl->now_ns + CW_SITE_HELLO_DEFAULT_NS / 2;
+		s->look_ns = ctl->now_ns + hello_of(ctl) / 2;
 		cw_site_set_health(s->site, health(ctl), ctl->now_ns);
 		if (lan_was_heard(ctl))
 			cw_site_lan_heard(s->site, ctl->now_ns);

@@ -144,9 +144,10 @@ void cw_lease_release_cancel(struct cw_lease_engine *engine, void *arg);
 void cw_lease_message(struct cw_lease_engine *engine, const struct cw_node_id *from,
 		      const struct cw_site_id *site, const uint8_t *data, size_t len,
 		      uint64_t now_ns);
-/** The gateways of this site, with or without this one: they get every first binding before its ACK
- * leaves, and the clients are divided among them. None at first. More than CW_LEASE_FELLOWS_MAX
- * others are left out. */
+/** The gateways of this site that serve: the others get every first binding before its ACK leaves,
+ * and the clients are divided among all. Where this one is not named, it stands by: it answers
+ * clients that it knows, and who asks again. None at first: alone. More than CW_LEASE_FELLOWS_MAX
+ * others are left out. Bindings that wait for an answer go by the register instead. */
 void cw_lease_set_fellows(struct cw_lease_engine *engine, const struct cw_node_id *nodes,
 			  unsigned int count);
 /** From the store's events. */

@@ -17,13 +17,31 @@ struct ack {
 	struct cw_node_id to;
 };
 
+/* Whoever it waited for by number may be another one now: the register decides instead. */
+static void give_up_waiting(struct cw_lease_engine *e, struct link *list)
+{
+	for (struct link *l = list->next; l != list; l = l->next) {
+		struct commit *c = CW_CONTAINER_OF(l, struct commit, fifo);
+
+		if (c->waiting == 0 || c->asked)
+			continue;
+		c->call = ++e->call_counter;
+		c->fallback_ns = e->now_ns;
+	}
+}
+
 void cw_lease_set_fellows(struct cw_lease_engine *e, const struct cw_node_id *nodes,
 			  unsigned int count)
 {
+	give_up_waiting(e, &e->commits);
+	give_up_waiting(e, &e->replicating);
 	e->fellow_count = e->fellow_rank = 0;
+	e->fellow_standby = count > 0;
 	for (unsigned int i = 0; i < count && e->fellow_count < CW_LEASE_FELLOWS_MAX; i++) {
-		if (cw_node_id_equal(&nodes[i], &e->config.self))
+		if (cw_node_id_equal(&nodes[i], &e->config.self)) {
+			e->fellow_standby = false;
 			continue;
+		}
 		if (cw_node_id_compare(&nodes[i], &e->config.self) < 0)
 			e->fellow_rank++;
 		e->fellow[e->fellow_count++] = nodes[i];
@@ -42,6 +60,8 @@ bool fellow_is_ours(const struct cw_lease_engine *e, const struct cw_client_hash
 {
 	uint32_t h;
 
+	if (e->fellow_standby)
+		return false;
 	memcpy(&h, hash->b + sizeof(h), sizeof(h));
 	return h % (e->fellow_count + 1) == e->fellow_rank;
 }

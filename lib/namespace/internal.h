@@ -342,6 +342,7 @@ struct cw_lease_engine {
 	/* other gateways of this site */
 	struct cw_node_id fellow[CW_LEASE_FELLOWS_MAX];
 	unsigned int fellow_count, fellow_rank; /* how many of them come before us */
+	bool fellow_standby;			/* they share the clients without us */
 	struct link fellow_acks;		/* lines of fellows that wait for the disk */
 };
 

@@ -104,7 +104,8 @@ struct cw_site_config {
 	struct cw_node_id self;
 	uint8_t site[CW_SITE_ID_BYTES];
 	/** All that gateways of one segment must agree on besides the site, hashed by the caller:
-	 * namespace, VLAN, MAC base. The slot count is compared apart. */
+	 * namespace, VLAN, MAC base, hello interval (one's deadline depends on the other's). The
+	 * slot count is compared apart. */
 	uint32_t segment;
 	uint8_t slots;	 /* 1 to CW_SITE_SLOTS_MAX; 1 is the paper's form */
 	uint16_t weight; /* 1 to CW_SITE_WEIGHT_MAX: share of the slots */
