@@ -18,6 +18,7 @@ struct open_call {
 	unsigned int key; /* KEYS_MAX: the session */
 	uint8_t verb;
 	int entry; /* in the history; -1 none */
+	uint64_t begun_ns;
 	uint64_t gen, exp, session;
 	struct claim claim;
 };
@@ -174,6 +175,7 @@ static void ask(struct want *t, uint8_t verb, const struct claim *claim)
 				.verb = verb,
 				.gen = q.gen,
 				.exp = q.ver,
+				.begun_ns = w->now_ns,
 				.session = q.sgen,
 				.claim = *claim};
 	track(o, &q);
@@ -351,6 +353,8 @@ static void answered(void *arg, const struct cw_store_answer *a, uint64_t now_ns
 		t = &o->proc->caller.wants[o->key];
 		t->busy = false;
 		note(o, a);
+		if (a->result == CW_STORE_OK)
+			figures_answered(t->proc->w, o->verb, o->begun_ns);
 		if (a->result != CW_STORE_TIMEOUT)
 			learned(t, o, a);
 	}

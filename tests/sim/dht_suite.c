@@ -160,6 +160,7 @@ static void report(FILE *out, bool json)
 	for (size_t i = 0; i < CW_ARRAY_SIZE(names); i++)
 		fprintf(out, json ? ",\"%s\":%llu" : "%s %llu\n", names[i],
 			(unsigned long long)values[i]);
+	figures_report(out, json);
 }
 
 const struct sim_suite sim_dht = {.name = "dht",

@@ -475,11 +475,15 @@ static void drop_backlog(struct proc *p)
 void proc_crash(struct proc *p)
 {
 	struct disk_record **at = &p->disk;
+	struct cw_dht_status s;
 
 	world_log(p->w, "process %u crashes", p->index);
 	p->knew_count = 0;
 	cw_dht_visit_members(p->dht, know, p);
 	count_up(p);
+	cw_dht_status(p->dht, &s);
+	if (s.led > 0)
+		figures_leader_lost(p->w);
 	if (p->caller.is)
 		caller_crash(p);
 	cw_dht_destroy(p->dht);

@@ -125,6 +125,7 @@ struct cut {
 };
 
 struct world {
+	uint64_t leader_lost_ns; /* a leader crashed, nothing was answered since; 0 */
 	uint64_t now_ns, random, order;
 	struct event *heap;
 	size_t count, size;
@@ -161,6 +162,12 @@ struct sim_totals {
 	uint64_t operations, moves, activations, elections, messages, lost_disks;
 };
 extern struct sim_totals dht_totals;
+
+/* dht_figures.c */
+void figures_leader_lost(struct world *w);
+/* A call came to something. */
+void figures_answered(struct world *w, uint8_t verb, uint64_t begun_ns);
+void figures_report(FILE *out, bool json);
 
 /* dht_world.c */
 uint64_t world_random(struct world *w, uint64_t below);

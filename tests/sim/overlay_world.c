@@ -534,7 +534,7 @@ static void overlay_report(FILE *out, bool json)
 	qsort(s->join_ms, s->join_count, sizeof(s->join_ms[0]), compare_u32);
 	fprintf(out,
 		json ? ",\"mean_hops\":%.2f,\"p99_join_s\":%.2f,\"idle_bytes_per_s\":%.0f,\"bytes_per_node\":%.0f,\"heal_s\":%.2f,"
-		       "\"links\":%.1f,\"links_max\":%u,\"datagrams_per_s\":%.2f,\"asked\":%llu,\"answered\":%llu\n"
+		       "\"links\":%.1f,\"links_max\":%u,\"datagrams_per_s\":%.2f,\"asked\":%llu,\"answered\":%llu"
 		     : "mean hops %.2f, join p99 %.2f s, idle %.0f bytes/s, %.0f bytes of memory, heal %.2f s,\n"
 		       "links %.1f (at most %u), %.2f datagrams/s, asked %llu, answered %llu\n",
 		s->routed ? (double)s->hops / (double)s->routed : 0.0,
