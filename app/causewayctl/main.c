@@ -13,9 +13,9 @@
 #define DEFAULT_SOCKET "/run/causeway/control.sock"
 #define PAGE_ROWS      1000
 
-static const char *const tables[] = {"hosts", "leases",	      "names",	     "routes",
-				     "peers", "foreign-dhcp", "conflicts",   "dht",
-				     "drops", "workers",      "revocations", "site", NULL};
+static const char *const tables[] = {"hosts",	     "leases",	  "names", "routes", "peers",
+				     "foreign-dhcp", "conflicts", "dht",   "drops",  "workers",
+				     "revocations",  "site",	  NULL};
 
 static void usage(FILE *to)
 {
@@ -35,7 +35,7 @@ static void usage(FILE *to)
 	      "            --class NAME=vendor|user:TEXT..., --boot-file [CLASS/]F, --next-server [CLASS/]A\n"
 	      "            --group NAME=MEMBER,..., --rule \"allow|deny PROTO [PORTS] from GROUP to GROUP\"...,\n"
 	      "            --default allow|deny            who may talk to whom (docs/policy.md)\n"
-	      "            --rapid-commit on|off, --authoritative on|off; \"none\" empties a list\n"
+	      "            --rapid-commit on|off, --authoritative on|off, --static off|reserved|any; \"none\" empties a list\n"
 	      "  namespace list                          what this gateway serves\n"
 	      "  lease release ADDRESS | reserve MAC [ADDRESS] | unreserve MAC\n"
 	      "  dht status                              how the DHT stands here (exit 3: claims nothing)\n"

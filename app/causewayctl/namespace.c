@@ -54,6 +54,7 @@ static const struct {
 	{"--next-server", "next_server", LIST},
 	{"--rapid-commit", "rapid-commit", TEXT},
 	{"--authoritative", "authoritative", TEXT},
+	{"--static", "static", TEXT},
 };
 
 static json_t *list_of(json_t *args, const char *key)

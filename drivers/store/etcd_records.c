@@ -360,6 +360,7 @@ static void add_options(json_t *json, const struct cw_namespace_record *ns)
 	}
 	json_object_set_new(json, "rapid_commit", json_boolean(ns->rapid_commit));
 	json_object_set_new(json, "authoritative", json_boolean(ns->authoritative));
+	json_object_set_new(json, "static_hosts", json_integer(ns->static_hosts));
 	json_object_set_new(json, "boot", boot_json(&ns->boot));
 	json_object_set_new(json, "extra", hex_json(ns->extra, ns->extra_bytes));
 	json_object_set_new(json, "classes", classes);
@@ -370,10 +371,13 @@ static void add_options(json_t *json, const struct cw_namespace_record *ns)
 static bool options_parse(const json_t *json, struct cw_namespace_record *out)
 {
 	const json_t *list = json_object_get(json, "classes"), *item;
+	json_int_t policy;
 	size_t i;
 
 	out->rapid_commit = json_is_true(json_object_get(json, "rapid_commit"));
 	out->authoritative = json_is_true(json_object_get(json, "authoritative"));
+	policy = json_integer_value(json_object_get(json, "static_hosts"));
+	out->static_hosts = policy > 0 && policy < CW_STATIC_POLICY_COUNT ? (uint8_t)policy : 0;
 	if (!hosts_parse(json_object_get(json, "hosts"), out) ||
 	    !policy_parse(json_object_get(json, "policy"), &out->policy))
 		return false;

@@ -74,6 +74,15 @@ static uint64_t acked(void *ctx, rte_be32_t ip)
 	return tsc == 0 ? 0 : ctl->ops.ns_of_tsc(ctl->ctx, tsc);
 }
 
+static uint64_t heard(void *ctx, rte_be32_t ip)
+{
+	struct cw_control *ctl = ctx;
+	const struct cw_host *host = cw_host_by_ip(ctl->hosts, ip);
+	uint64_t tsc = host != NULL ? __atomic_load_n(&host->heard_tsc, __ATOMIC_RELAXED) : 0;
+
+	return tsc == 0 ? 0 : ctl->ops.ns_of_tsc(ctl->ctx, tsc);
+}
+
 static void session(void *ctx, uint64_t sgen, uint64_t deadline_ns, uint64_t now_ns)
 {
 	struct cw_control *ctl = ctx;
@@ -176,6 +185,7 @@ const struct cw_lease_ops cw_lan_lease_ops = {.reply = reply,
 					      .publish = publish,
 					      .retire = retire,
 					      .acked = acked,
+					      .heard = heard,
 					      .session = session,
 					      .append = append,
 					      .send = send_lease,

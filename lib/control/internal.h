@@ -84,8 +84,8 @@ struct peer_facts {
 	struct cw_endpoint path;
 	rte_be32_t next_hop_ip;
 	uint64_t up_ns;
-	uint64_t tx_packets; /* as of the last look */
-	uint64_t settle_ns;  /* its packets wait until then; 0: they do not */
+	uint64_t tx_packets;	   /* as of the last look */
+	uint64_t settle_ns;	   /* its packets wait until then; 0: they do not */
 	struct cw_identity groups; /* what it brings to the policy: its site and groups */
 };
 
@@ -149,7 +149,7 @@ struct cw_control {
 	} lease_release;
 	struct sightings *sightings;
 	struct moves *moves;
-	uint64_t defended_ns; /* the service address, last */
+	uint64_t defended_ns;	 /* the service address, last */
 	struct segment *segment; /* NULL: the certificate names no site, or not serving yet */
 	struct peer_facts *peers[CW_PEER_MAX];
 	bool relays_stale; /* what workers know of channels is to be made anew */
@@ -366,6 +366,7 @@ void cw_policy_retire(struct cw_control *ctl, struct cw_policy *old);
 void cw_policy_peer(struct cw_control *ctl, uint16_t index);
 json_t *cw_policy_explain(const struct cw_control *ctl, const struct cw_policy_query *q,
 			  bool *pass);
+const char *cw_ns_static_word(uint8_t policy);
 /* The list ("none"): what there was is taken away. */
 bool cw_ns_list_is_none(const json_t *list);
 

@@ -300,6 +300,28 @@ static json_t *parse_switch(const json_t *args, const char *key, bool *out)
 	return NULL;
 }
 
+static const char *const static_words[CW_STATIC_POLICY_COUNT] = {
+	[CW_STATIC_OFF] = "off", [CW_STATIC_RESERVED] = "reserved", [CW_STATIC_ANY] = "any"};
+
+const char *cw_ns_static_word(uint8_t policy)
+{
+	return policy < CW_STATIC_POLICY_COUNT ? static_words[policy] : "off";
+}
+
+static json_t *parse_static(const json_t *args, struct cw_namespace_record *ns)
+{
+	const char *text = json_string_value(json_object_get(args, "static"));
+
+	if (text == NULL)
+		return NULL;
+	for (uint8_t p = 0; p < CW_STATIC_POLICY_COUNT; p++)
+		if (strcmp(static_words[p], text) == 0) {
+			ns->static_hosts = p;
+			return NULL;
+		}
+	return cw_query_error("usage", "--static: off, reserved or any");
+}
+
 json_t *cw_ns_options_parse(const json_t *args, struct cw_namespace_record *ns)
 {
 	struct classes c = {.ns = ns};
@@ -316,6 +338,8 @@ json_t *cw_ns_options_parse(const json_t *args, struct cw_namespace_record *ns)
 
 	if (error == NULL)
 		error = parse_switch(args, "authoritative", &ns->authoritative);
+	if (error == NULL)
+		error = parse_static(args, ns);
 	for (size_t i = 0; i < CW_ARRAY_SIZE(lists); i++)
 		given += json_array_size(json_object_get(args, lists[i].key));
 	if (error != NULL || given == 0)

@@ -56,6 +56,7 @@ static json_t *show_dhcp(const struct cw_namespace_record *ns)
 		json_string(ns->router != 0 ? cw_ip4_format(ns->router, router) : "none"));
 	json_object_set_new(all, "rapid_commit", json_boolean(ns->rapid_commit));
 	json_object_set_new(all, "authoritative", json_boolean(ns->authoritative));
+	json_object_set_new(all, "static", json_string(cw_ns_static_word(ns->static_hosts)));
 	json_object_set_new(all, "classes", classes);
 	return all;
 }
@@ -179,18 +180,17 @@ static json_t *show_session(struct cw_control *ctl, const struct cw_lease_status
 
 static json_t *show_counts(struct cw_control *ctl, const struct cw_lease_status *s)
 {
-	return json_pack("{s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:I, s:I, s:I, s:I, s:I, s:I}", "hosts",
-			 ctl->hosts != NULL ? (int)cw_host_count(ctl->hosts) : 0, "bound",
-			 (int)s->bound, "offered", (int)s->offered, "pool", (int)s->pool, "peers",
-			 (int)ctl->peer_count, "routes",
-			 ctl->routes != NULL ? (int)cw_route_count(ctl->routes) : 0, "resolving",
-			 (int)cw_resolver_waiting(ctl), "handshakes_refused",
-			 (json_int_t)ctl->counts.handshakes_refused, "holds_expired",
-			 (json_int_t)ctl->counts.drops[CW_DROP_HOLD_TIMEOUT], "inject_failures",
-			 (json_int_t)ctl->counts.inject_failures, "arrived",
-			 (json_int_t)ctl->counts.arrived, "departed",
-			 (json_int_t)ctl->counts.departed, "releases_early",
-			 (json_int_t)s->releases_early);
+	return json_pack(
+		"{s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:I, s:I, s:I, s:I, s:I, s:I}", "hosts",
+		ctl->hosts != NULL ? (int)cw_host_count(ctl->hosts) : 0, "bound", (int)s->bound,
+		"offered", (int)s->offered, "pool", (int)s->pool, "peers", (int)ctl->peer_count,
+		"routes", ctl->routes != NULL ? (int)cw_route_count(ctl->routes) : 0, "resolving",
+		(int)cw_resolver_waiting(ctl), "handshakes_refused",
+		(json_int_t)ctl->counts.handshakes_refused, "holds_expired",
+		(json_int_t)ctl->counts.drops[CW_DROP_HOLD_TIMEOUT], "inject_failures",
+		(json_int_t)ctl->counts.inject_failures, "arrived", (json_int_t)ctl->counts.arrived,
+		"departed", (json_int_t)ctl->counts.departed, "releases_early",
+		(json_int_t)s->releases_early);
 }
 
 json_t *cw_show_status(struct cw_control *ctl)

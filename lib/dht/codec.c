@@ -164,6 +164,7 @@ static void pack_ns_options(const struct cw_namespace_record *ns, struct packed_
 {
 	p->ns.rapid_commit = ns->rapid_commit;
 	p->ns.authoritative = ns->authoritative;
+	p->ns.static_hosts = ns->static_hosts;
 	p->ns.extra = view(ns->extra, ns->extra_bytes);
 	for (unsigned int i = 0; i < ns->host_count; i++) {
 		memcpy(p->hosts + (size_t)i * CW_NS_HOST_BYTES, ns->hosts[i].mac.b, 6);
@@ -401,6 +402,8 @@ static bool unpack_ns_options(const Causeway__Dht__Namespace *in, struct cw_name
 {
 	out->rapid_commit = in->rapid_commit;
 	out->authoritative = in->authoritative;
+	out->static_hosts =
+		in->static_hosts < CW_STATIC_POLICY_COUNT ? (uint8_t)in->static_hosts : 0;
 	if (in->hosts.len > sizeof(out->hosts) || in->hosts.len % CW_NS_HOST_BYTES != 0 ||
 	    in->hosts.len / CW_NS_HOST_BYTES > CW_NS_HOSTS_MAX)
 		return false;

@@ -73,6 +73,14 @@ enum cw_name_policy {
 	CW_NAMES_POLICY_COUNT
 };
 
+/** Hosts whose address is configured by hand. */
+enum cw_static_policy {
+	CW_STATIC_OFF,
+	CW_STATIC_RESERVED, /* in the reserved ranges, and addresses kept for their MAC */
+	CW_STATIC_ANY,	    /* any that nobody holds */
+	CW_STATIC_POLICY_COUNT
+};
+
 /**
  * A registered host name: (namespace, name) -> the address and the client that has it.
  *
@@ -166,6 +174,7 @@ struct cw_namespace_record {
 	rte_be32_t router;	  /* option 3; 0: off (default, the subnet is flat) */
 	uint8_t name_policy;	  /* enum cw_name_policy */
 	bool rapid_commit;	  /* RFC 4039 for clients that ask for it */
+	uint8_t static_hosts;	  /* enum cw_static_policy */
 	bool authoritative;	  /* addresses of other subnets are answered with NAK */
 	uint8_t extra_bytes, class_count, host_count;
 	struct cw_ns_host hosts[CW_NS_HOSTS_MAX];

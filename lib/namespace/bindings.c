@@ -230,6 +230,7 @@ void binding_show(struct cw_lease_engine *e, struct binding *b)
 				.mac = offer != NULL ? offer->mac : b->mac,
 				.vlan = b->vlan,
 				.state = (uint8_t)state,
+				.is_static = static_is(b),
 				.gen = b->gen,
 				.client = offer != NULL ? offer->who.client : b->who.client,
 				.grant_until_tsc = b->shown_inline ? UINT64_MAX : 0};

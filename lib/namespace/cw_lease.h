@@ -30,8 +30,8 @@ struct cw_lease_engine;
 /** Something became of an address. */
 struct cw_lease_event {
 	/** One word: ack (by control), renew (ACKs of workers, noticed later), release,
-	 * release-early (ignored: R12), decline, expire, arrive, depart, stay (asked for elsewhere,
-	 * answers here). */
+	 * release-early (ignored: R12), static (configured by hand, claimed), decline, expire,
+	 * arrive, depart, stay (asked for elsewhere, answers here). */
 	const char *what;
 	rte_be32_t ip;
 	uint32_t seconds; /* of the lease: ack, renew; else 0 */
@@ -53,6 +53,8 @@ struct cw_lease_ops {
 	void (*retire)(void *ctx, rte_be32_t ip, uint64_t now_ns);
 	/** When workers last sent an ACK in-line to this address, 0 never (own clock). */
 	uint64_t (*acked)(void *ctx, rte_be32_t ip);
+	/** When workers last heard a packet from this address, 0 never. May be NULL. */
+	uint64_t (*heard)(void *ctx, rte_be32_t ip);
 	/** Session facts for workers: silent from deadline_ns on. 0: no session. */
 	void (*session)(void *ctx, uint64_t sgen, uint64_t deadline_ns, uint64_t now_ns);
 	/** Append a record to the own log; cw_lease_durable(lsn) comes when it is safe. 0 when the

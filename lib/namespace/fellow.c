@@ -95,7 +95,7 @@ static bool read_line(const struct cw_lease_engine *e, const Causeway__Lease__Re
 {
 	struct cw_client client = {.kind = (uint8_t)in->kind, .len = (uint8_t)in->client.len};
 
-	if (in->client.len == 0 || in->client.len > sizeof(client.bytes) || in->kind > 2 ||
+	if (in->client.len == 0 || in->client.len > sizeof(client.bytes) || in->kind > 3 ||
 	    in->mac.len != sizeof(line->mac.b) || in->vlan > UINT16_MAX ||
 	    strlen(in->name) >= sizeof(line->name) || strcmp(in->ns, e->config.ns.name) != 0 ||
 	    !address_usable(e, in->ip))

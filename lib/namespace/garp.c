@@ -29,13 +29,17 @@ static void found(void *arg, const struct cw_store_answer *answer, uint64_t now_
 	struct note *note = arg;
 	struct cw_lease_engine *e = note->e;
 	const struct cw_mapping *m = &answer->mapping;
-	struct identity who = {.hash = m->client};
+	struct identity who = {.hash = m->client}, by_hand;
 	const struct line *line = lines_find(&e->own, note->ip);
 	struct cw_mac mac = note->mac;
 	rte_be32_t ip = note->ip;
 
 	e->now_ns = now_ns;
 	note_drop(note);
+	if (answer->result == CW_STORE_OK && !m->held && static_allowed(e, ip, &mac)) {
+		static_claim(e, ip, &mac);
+		return;
+	}
 	if (answer->result != CW_STORE_OK || m->client_state != CW_CLIENT_BOUND ||
 	    !cw_mac_equal(&m->mac, &mac)) {
 		e->garps--;
@@ -43,6 +47,9 @@ static void found(void *arg, const struct cw_store_answer *answer, uint64_t now_
 	}
 	if (line != NULL && same_hash(&line->who.hash, &who.hash))
 		who = line->who;
+	static_identity(e, &mac, &by_hand);
+	if (same_hash(&by_hand.hash, &who.hash))
+		who = by_hand;
 	acquire_seen(e, ip, &who, &mac, m, moved, NULL);
 }
 
@@ -88,9 +95,12 @@ void cw_lease_heard(struct cw_lease_engine *e, rte_be32_t ip, const struct cw_ma
 
 	e->now_ns = now_ns;
 	/* Only the client's own station shows that it is still here. */
-	if (b != NULL && cw_mac_equal(&b->mac, mac))
+	if (b != NULL && cw_mac_equal(&b->mac, mac)) {
 		consent_heard(e, ip);
-	if (!unasked || !may_look(e) || !address_usable(e, ip) || acquire_under_way(e, ip))
+		static_heard(e, b);
+	}
+	if (!unasked || !may_look(e) || acquire_under_way(e, ip) ||
+	    (!address_usable(e, ip) && !static_allowed(e, ip, mac)))
 		return;
 	if ((b == NULL || b->stopped) && is_due(e, ip, mac))
 		look(e, ip, mac);

@@ -333,7 +333,7 @@ struct cw_lease_engine {
 	unsigned int doubt_count, settles;
 	struct link commits, replicating, notes;
 	struct refusal refusals[REFUSAL_SLOTS], garps_lately[GARP_SLOTS];
-	struct purse segment, ports[PORTS];
+	struct purse segment, statics, ports[PORTS];
 	uint64_t releases_early;
 	uint64_t limited, limited_ns; /* clients turned away; the last time */
 	uint64_t call_counter;
@@ -454,7 +454,18 @@ void commit_drop(struct cw_lease_engine *e, struct commit *c);
 /* The client register follows: a hint for other sites. */
 void commit_hint(struct cw_lease_engine *e, const struct binding *b);
 
+/* static.c: addresses configured by hand. */
+void static_identity(const struct cw_lease_engine *e, const struct cw_mac *mac,
+		     struct identity *out);
+bool static_is(const struct binding *b);
+bool static_allowed(const struct cw_lease_engine *e, rte_be32_t ip, const struct cw_mac *mac);
+/* Nobody holds it; counted among the garps already. */
+void static_claim(struct cw_lease_engine *e, rte_be32_t ip, const struct cw_mac *mac);
+void static_heard(struct cw_lease_engine *e, struct binding *b);
+void static_tick(struct cw_lease_engine *e, struct binding *b);
+
 /* limit.c */
+bool purse_take(struct purse *p, uint32_t burst, uint32_t per_s, uint64_t now_ns);
 bool limit_allows(struct cw_lease_engine *e, const struct transaction *t);
 
 /* names.c */

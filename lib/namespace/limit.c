@@ -19,7 +19,7 @@
 #define CIRCUIT_BURST 128u
 #define CIRCUIT_PER_S 16u
 
-static bool take(struct purse *p, uint32_t burst, uint32_t per_s, uint64_t now_ns)
+bool purse_take(struct purse *p, uint32_t burst, uint32_t per_s, uint64_t now_ns)
 {
 	uint64_t step_ns = CW_NS_PER_S / per_s, fresh;
 
@@ -58,10 +58,10 @@ bool limit_allows(struct cw_lease_engine *e, const struct transaction *t)
 	bool own = !relayed && t->m.hlen == 6 && cw_mac_equal(&t->ether_src, &t->m.chaddr);
 
 	if (!own)
-		ok = take(port_of(e, t), relayed ? CIRCUIT_BURST : STATION_BURST,
-			  relayed ? CIRCUIT_PER_S : STATION_PER_S, e->now_ns);
+		ok = purse_take(port_of(e, t), relayed ? CIRCUIT_BURST : STATION_BURST,
+				relayed ? CIRCUIT_PER_S : STATION_PER_S, e->now_ns);
 	if (ok && e->config.new_per_s != 0)
-		ok = take(&e->segment, e->config.new_per_s, e->config.new_per_s, e->now_ns);
+		ok = purse_take(&e->segment, e->config.new_per_s, e->config.new_per_s, e->now_ns);
 	if (ok)
 		return true;
 	e->limited++;

@@ -263,6 +263,7 @@ static void one(struct cw_lease_engine *e, struct binding *b)
 {
 	if (!b->busy && b->commit == NULL) {
 		binding_pull_acks(e, b);
+		static_tick(e, b);
 		if (!b->stopped && b->client_state == CW_CLIENT_BOUND &&
 		    e->now_ns >= b->until_ns + ABANDONED_NS) {
 			binding_event(e, b, "expire", 0);

@@ -74,6 +74,7 @@ static void test_a_namespace_comes_back_as_it_was(void)
 	ns.ntp[0] = rte_cpu_to_be_32(0x01020304);
 	ns.upstream[0] = rte_cpu_to_be_32(0x08080808);
 	ns.rapid_commit = ns.authoritative = true;
+	ns.static_hosts = CW_STATIC_ANY;
 	ns.host_count = 1;
 	ns.hosts[0] = (struct cw_ns_host){.mac = {{2, 0, 0, 0, 0, 9}}, .ip = 77};
 	ns.boot.next_server = rte_cpu_to_be_32(0x0a800007);
