@@ -19,6 +19,10 @@ sed -i "s|user = \"nobody\"|user = \"no-such-user\"|" "$STATE/a.conf"
 says 'user "no-such-user"' ip netns exec "$PREFIX-a-gw" "$CAUSEWAYD" -c "$STATE/a.conf" --check || fail "an unknown user"
 sed -i "s|user = \"no-such-user\"|user = \"nobody\"|" "$STATE/a.conf"
 before=$(in_ns a-gw cat /proc/sys/net/ipv4/conf/lan0/arp_ignore)
+# Cores may be as large as they like, and whoever dies here leaves them in a place of their own.
+mkdir -m 777 "$STATE/cores"
+cd "$STATE/cores"
+ulimit -c unlimited
 for site in a b; do start_gateway $site; done
 ctl a namespace create demo --subnet 10.128.0.0/16 --lease 3600 >/dev/null
 for site in a b; do wait_for "gateway $site to serve" gateway_ready $site; done
@@ -42,6 +46,7 @@ check_threads() {
 }
 for site in a b; do check_threads $site || fail "a thread of $site kept something"; done
 pid=$(daemon_of a)
+grep '^Max core' /proc/"$pid"/limits
 [ "$(stat -c %u /proc/"$pid"/mem)" = 0 ] || fail "the process can be dumped"
 tr '\0' ' ' </proc/"$pid"/cmdline | grep -qiE "pass|secret|BEGIN" && fail "a secret in argv"
 [ "$(stat -c %a:%U:%G "$STATE/a.sock")" = 660:nobody:daemon ] || fail "control socket: $(stat -c %a:%U:%G "$STATE/a.sock")"
@@ -70,8 +75,15 @@ echo "== what only root can undo is undone"
 gave_back() { [ "$(in_ns a-gw cat /proc/sys/net/ipv4/conf/lan0/arp_ignore)" = "$before" ]; }
 gave_back && fail "arp_ignore was not set"
 run_dirs() { ls -d /var/run/dpdk/causeway-* 2>/dev/null | wc -l; }
-stop_gateway a KILL
+# A crash of the kind that leaves a core: where this machine dumps others' memory it does not dump ours, which holds the keys.
+[ "$(cat /proc/sys/kernel/core_pattern)" = core ] || echo "cores go elsewhere on this machine: $(cat /proc/sys/kernel/core_pattern)"
+setpriv --reuid=nobody --regid=nogroup --clear-groups bash -c 'ulimit -c unlimited; kill -ABRT $$' || true
+others=$(find . -type f | wc -l)
+find . -type f -delete
+echo "an aborted process leaves $others core"
+stop_gateway a ABRT
 wait_for "the keeper after a crash" gave_back
+[ -z "$(find . -type f)" ] || fail "a core dump, with keys in it"
 start_gateway a
 wait_for "gateway a to serve again" gateway_ready a
 wait_for "ping after a crash" in_ns a-h1 ping -c 1 -W 1 "$target"
