@@ -36,9 +36,10 @@ struct buffer {
 struct cw_wal {
 	char path[4096];
 	int fd;
-	uint64_t next_lsn;    /* control only */
-	uint64_t size;	      /* writer: w, control: r */
-	pthread_mutex_t lock; /* queue, queued_lsn, failed, no_room, handed */
+	uint64_t next_lsn;     /* control only */
+	uint64_t snapshot_lsn; /* likewise */
+	uint64_t size;	       /* writer: w, control: r */
+	pthread_mutex_t lock;  /* queue, queued_lsn, failed, no_room, handed */
 	struct buffer queue;
 	uint64_t queued_lsn;
 	int failed;
@@ -206,6 +207,9 @@ int cw_wal_snapshot_begin(struct cw_wal *wal)
 		return -EBUSY;
 	wal->snapshot.len = 0;
 	wal->snapshot_error = 0;
+	/* One number, however long it is: others tell an old log by its numbers (the DHT's
+	 * heartbeats), and writing one down anew must not make it look younger. */
+	wal->snapshot_lsn = wal->next_lsn++;
 	return 0;
 }
 
@@ -213,9 +217,8 @@ void cw_wal_snapshot_add(struct cw_wal *wal, uint8_t type, const void *data, siz
 {
 	/* Half a snapshot would be a loss: the error stays until the end. */
 	if (wal->snapshot_error == 0)
-		wal->snapshot_error = add_record(&wal->snapshot, type, wal->next_lsn, data, len);
-	if (wal->snapshot_error == 0)
-		wal->next_lsn++;
+		wal->snapshot_error =
+			add_record(&wal->snapshot, type, wal->snapshot_lsn, data, len);
 }
 
 void cw_wal_snapshot_hand(struct cw_wal *wal)

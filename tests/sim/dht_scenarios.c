@@ -436,16 +436,65 @@ static void drained(enum cw_dht_mutation mutate, struct sim_result *result)
 	world_free(w);
 }
 
+/*
+ * R5, an old disk: a member comes back with the disk that it had before it took a write and a
+ * promise, while another member, which has missed that write, hears nobody but it. As the member
+ * that it was it would elect that other one, and the write would never have happened; the first
+ * heartbeat tells it that its log went further once, so it is a new member that votes on nothing.
+ */
+static void old_disk(enum cw_dht_mutation mutate, struct sim_result *result)
+{
+	struct world *w = small_world(3, 1, 1, mutate, result);
+	struct proc *a = w->procs[3], *lag, *back_again = NULL, *leader = NULL;
+	struct cw_store_request q = {
+		.verb = CW_STORE_REG_CREATE, .reg_kind = 'Q', .reg_name = "a", .reg_name_len = 1};
+	struct outcome seen;
+
+	wait_ms(w, 8000); /* three members */
+	lag = follower(w);
+	for (unsigned int i = 0; i < w->nodes; i++) {
+		struct cw_dht_status s;
+
+		cw_dht_status(w->procs[i]->dht, &s);
+		if (s.led > 0)
+			leader = w->procs[i];
+		else if (w->procs[i] != lag)
+			back_again = w->procs[i];
+	}
+	CW_ASSERT(leader != NULL && back_again != NULL);
+	proc_image(back_again);
+	cut_off(w, lag, true);
+	expect(w, a, &q, CW_STORE_OK, "a register written while one member is cut off");
+	wait_ms(w, 1500); /* heartbeats have told how far the logs go */
+	proc_restore(back_again);
+	proc_start(back_again);
+	wait_ms(w, 600);
+	/* The leader, which alone has the write, goes; the other two would be a majority. */
+	cut_off(w, lag, false);
+	cut_off(w, leader, true);
+	wait_ms(w, 3000);
+	q.verb = CW_STORE_REG_GET;
+	q.budget_ns = SIM_OP_NS;
+	seen = ask_one(w, a, &q);
+	if (seen.result == CW_STORE_OK && seen.ver == 0)
+		world_fail(w, "an acknowledged write is gone: an old disk voted");
+	cut_off(w, leader, false);
+	wait_ms(w, 4000);
+	if (ask_one(w, a, &q).ver == 0)
+		world_fail(w, "an acknowledged write is gone after an old disk came back");
+	world_free(w);
+}
+
 /* CW_DHT_MUT_NONE: of no single rule. */
 static const struct {
 	enum cw_dht_mutation rule;
 	void (*play)(enum cw_dht_mutation mutate, struct sim_result *result);
 } scenarios[] = {
 	{CW_DHT_MUT_UNRELEASE, late_release}, {CW_DHT_MUT_OLDRENEW, late_renewal},
-	{CW_DHT_MUT_NONE, two_choices},
-	{CW_DHT_MUT_NONE, resigned},
-	{CW_DHT_MUT_NONE, drained},	      {CW_DHT_MUT_NOWARRANT, forged},
-	{CW_DHT_MUT_ANYCALLER, strangers},    {CW_DHT_MUT_NOQUOTA, greedy},
+	{CW_DHT_MUT_NONE, two_choices},	      {CW_DHT_MUT_NONE, resigned},
+	{CW_DHT_MUT_NONE, drained},	      {CW_DHT_MUT_AMNESIA, old_disk},
+	{CW_DHT_MUT_NOWARRANT, forged},	      {CW_DHT_MUT_ANYCALLER, strangers},
+	{CW_DHT_MUT_NOQUOTA, greedy},
 };
 
 bool scenario_run(enum cw_dht_mutation rule, enum cw_dht_mutation mutate, struct sim_result *result)

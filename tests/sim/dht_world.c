@@ -238,12 +238,12 @@ static void synced(struct world *w, void *arg, uint64_t x)
 		cw_dht_durable(p->dht, lsn, 0, proc_clock(p));
 }
 
-static void keep(struct proc *p, uint8_t type, const void *data, size_t len)
+static void keep(struct proc *p, uint8_t type, const void *data, size_t len, uint64_t lsn)
 {
 	struct disk_record *r = malloc(sizeof(*r) + len);
 
 	CW_ASSERT(r != NULL);
-	*r = (struct disk_record){.type = type, .lsn = p->next_lsn++, .len = len};
+	*r = (struct disk_record){.type = type, .lsn = lsn, .len = len};
 	memcpy(r->data, data, len);
 	*p->disk_tail = r;
 	p->disk_tail = &r->next;
@@ -253,7 +253,7 @@ static uint64_t op_append(void *ctx, uint8_t type, const void *data, size_t len)
 {
 	struct proc *p = ctx;
 
-	keep(p, type, data, len);
+	keep(p, type, data, len, p->next_lsn++);
 	world_at(p->w, p->w->now_ns + world_random(p->w, p->w->sync_ms * CW_NS_PER_MS), synced, p,
 		 p->life << 32 | (p->next_lsn - 1));
 	return p->next_lsn - 1;
@@ -376,7 +376,9 @@ static void disk_free(struct disk_record *r)
 
 static void emit(void *arg, uint8_t type, const void *data, size_t len)
 {
-	keep(arg, type, data, len);
+	struct proc *p = arg;
+
+	keep(p, type, data, len, p->synced_lsn); /* a snapshot makes the log no longer */
 }
 
 /* As the daemon does at start: what was replayed is written anew as a snapshot. */
@@ -387,7 +389,6 @@ static void compact(struct proc *p)
 	p->disk = NULL;
 	p->disk_tail = &p->disk;
 	cw_dht_snapshot(p->dht, emit, p, proc_clock(p));
-	p->synced_lsn = p->next_lsn - 1;
 	disk_free(old);
 }
 
@@ -523,6 +524,37 @@ void proc_wipe(struct proc *p)
 	p->wiped = true;
 }
 
+void proc_image(struct proc *p)
+{
+	struct disk_record **tail = &p->image;
+
+	disk_free(p->image);
+	p->image = NULL;
+	p->image_lsn = p->synced_lsn;
+	for (const struct disk_record *r = p->disk; r != NULL && r->lsn <= p->synced_lsn;
+	     r = r->next) {
+		*tail = malloc(sizeof(*r) + r->len);
+		CW_ASSERT(*tail != NULL);
+		memcpy(*tail, r, sizeof(*r) + r->len);
+		(*tail)->next = NULL;
+		tail = &(*tail)->next;
+	}
+}
+
+/* Counts as a lost disk: what it promised since is forgotten. */
+void proc_restore(struct proc *p)
+{
+	struct disk_record *image = p->image;
+
+	p->image = NULL;
+	proc_wipe(p);
+	p->disk = image;
+	for (p->disk_tail = &p->disk; *p->disk_tail != NULL; p->disk_tail = &(*p->disk_tail)->next)
+		;
+	p->synced_lsn = p->image_lsn;
+	p->next_lsn = p->synced_lsn + 1;
+}
+
 void proc_pause(struct proc *p)
 {
 	if (!p->up || p->paused)
@@ -629,6 +661,7 @@ void world_free(struct world *w)
 			cw_dht_destroy(p->dht);
 		}
 		disk_free(p->disk);
+		disk_free(p->image);
 		drop_backlog(p);
 		free(p->knew);
 		free(p);

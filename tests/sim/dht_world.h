@@ -108,6 +108,8 @@ struct proc {
 	/* its disk */
 	struct disk_record *disk, **disk_tail;
 	uint64_t next_lsn, synced_lsn;
+	struct disk_record *image; /* of the disk, as somebody kept it */
+	uint64_t image_lsn;
 	/* what came while it was stopped */
 	struct packet *backlog, **backlog_tail;
 	uint64_t timer_ns;
@@ -185,6 +187,9 @@ void proc_drift(struct proc *p, int64_t rate_ppm);
 void proc_start(struct proc *p);
 void proc_crash(struct proc *p);
 void proc_wipe(struct proc *p);
+/* Keep a copy of the disk; the machine dies and comes back with that copy. */
+void proc_image(struct proc *p);
+void proc_restore(struct proc *p);
 void proc_pause(struct proc *p);
 void proc_resume(struct proc *p);
 void proc_kick(struct proc *p); /* its timer, now */

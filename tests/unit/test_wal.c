@@ -186,7 +186,8 @@ static void a_snapshot_handed_over_keeps_what_was_queued(void)
 	cw_wal_snapshot_hand(wal);
 	CU_ASSERT(cw_wal_snapshot_waits(wal));
 	CU_ASSERT_EQUAL(cw_wal_snapshot_begin(wal), -EBUSY);
-	CU_ASSERT(append(wal, 'c') > queued);
+	/* Two records, one number: an old log that is compacted stays an old one. */
+	CU_ASSERT_EQUAL(append(wal, 'c'), queued + 2);
 	/* Until the writer comes the old file stands. */
 	check_replay("a");
 	CU_ASSERT_EQUAL(cw_wal_sync(wal, &lsn), 1);
