@@ -284,6 +284,12 @@ void cw_segment_lan(struct cw_control *ctl, const struct cw_punt_meta *meta, con
 void cw_segment_rows(struct cw_control *ctl, void (*row)(void *arg, json_t *row), void *arg);
 json_t *cw_segment_refusals(const struct cw_control *ctl);
 
+/* paths.c: words for how and why a peer is reached. */
+const char *cw_paths_nat(const struct cw_control *ctl, const struct cw_node_id *node);
+const char *cw_paths_why(const struct cw_control *ctl, const struct cw_link_info *link);
+/* The relay's name; null when the path is direct. */
+json_t *cw_paths_relay(const struct cw_control *ctl, const struct cw_endpoint *path);
+
 /* trust.c: who may take part: revocations, and our own certificate's end. */
 int cw_trust_create(struct cw_control *ctl);
 void cw_trust_destroy(struct cw_control *ctl);

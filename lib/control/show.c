@@ -154,24 +154,30 @@ static void peer_row(void *arg, const struct cw_link_info *link)
 {
 	struct page *p = arg;
 	char path[CW_ENDPOINT_TEXT_BYTES], needs[NEEDS_TEXT_BYTES];
+	struct cw_endpoint via = link->path;
 	struct cw_peer_info info = {0};
 	uint16_t index = cw_peer_find(p->ctl->config.peers, &link->identity.node);
 
 	if (!take(p))
 		return;
+	/* Through a relay: where that is. */
+	(void)cw_links_via(p->ctl->links, &link->path, &via);
 	if (index != CW_PEER_NONE)
 		cw_peer_info(p->ctl->config.peers, index, &info);
 	json_array_append_new(
 		p->rows,
 		json_pack(
-			"{s:s, s:o, s:s, s:s, s:s, s:s, s:f, s:f, s:b, s:b, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}",
+			"{s:s, s:o, s:s, s:s, s:s, s:o, s:s, s:s, s:s, s:f, s:f, s:i, s:b, s:b, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}",
 			"name", link->identity.name, "node", text_node(&link->identity.node),
 			"site", link->identity.site, "path",
 			link->path.family == CW_FAMILY_RELAY ? "relayed" : "direct", "why",
+			cw_paths_why(p->ctl, link), "relay", cw_paths_relay(p->ctl, &link->path),
+			"nat", cw_paths_nat(p->ctl, &link->identity.node), "needed",
 			needs_text(p->ctl, &link->identity.node, needs), "endpoint",
-			cw_endpoint_format(&link->path, path), "rtt_ms",
+			cw_endpoint_format(&via, path), "rtt_ms",
 			(double)link->rtt_ns / (double)CW_NS_PER_MS, "loss_percent",
-			link->pings > 0 ? 100.0 * link->pings_lost / link->pings : 0.0, "member",
+			link->pings > 0 ? 100.0 * link->pings_lost / link->pings : 0.0, "mtu",
+			(int)info.params.mtu_bytes, "member",
 			cw_control_is_member(p->ctl, &link->identity), "usable", info.usable,
 			"cipher", cw_suite_name(link->suite), "sa_generation",
 			(json_int_t)link->sa_generation, "rekeys", (json_int_t)link->rekeys,
@@ -373,7 +379,7 @@ static const struct {
 	{"names", names, "[\"name\",\"ip\",\"where\",\"fresh_s\"]"},
 	{"routes", routes, "[\"ip\",\"kind\",\"node\",\"gen\",\"fresh_s\"]"},
 	{"peers", peers,
-	 "[\"name\",\"node\",\"site\",\"path\",\"why\",\"endpoint\",\"rtt_ms\",\"loss_percent\",\"member\",\"usable\",\"cipher\",\"sa_generation\",\"renewals\","
+	 "[\"name\",\"node\",\"site\",\"path\",\"why\",\"relay\",\"nat\",\"endpoint\",\"rtt_ms\",\"loss_percent\",\"mtu\",\"needed\",\"member\",\"usable\",\"cipher\",\"sa_generation\",\"renewals\","
 	 "\"tx_packets\",\"tx_bytes\",\"rx_packets\",\"rx_bytes\",\"age_s\",\"expires\"]"},
 	{"site", site,
 	 "[\"name\",\"node\",\"state\",\"unwell\",\"slots\",\"epoch\",\"losses\",\"silent_ms\"]"},

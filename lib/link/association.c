@@ -303,6 +303,10 @@ static void on_response(struct association *a, const struct cw_endpoint *from,
 	}
 	a->challenge_token = 0;
 	note_round_trip(a, now_ns);
+	if (a->challenged.family != CW_FAMILY_RELAY)
+		a->fell_ns = 0;
+	else if (a->path.family != CW_FAMILY_RELAY)
+		a->fell_ns = now_ns;
 	a->previous = a->path;
 	association_rebucket(a, &a->challenged);
 	a->path_heard_ns = now_ns;

@@ -172,6 +172,7 @@ struct cw_link_info {
 	uint32_t pings, pings_lost; /* sent; sent again because no answer came in time */
 	/* What was sent on the path before may arrive so much later than what is sent now. */
 	uint64_t settle_ns;
+	uint64_t fell_ns; /* when a direct path fell silent and a relay took over; 0: it did not */
 };
 
 /** How much there is of everything that strangers or faults could make grow. */

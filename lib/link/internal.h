@@ -133,6 +133,7 @@ struct association {
 	enum cw_suite suite; /* agreed on by both Hellos; NONE: nothing in common */
 	uint64_t hello_ns, ping_token, ping_sent_ns;
 	uint64_t rtt_ns, stun_ns, settle_ns;
+	uint64_t fell_ns;   /* a relay took the place of a direct path */
 	uint64_t ailing_ns; /* when it was last said that it does not answer */
 	enum cw_link_class class;
 	uint64_t busy_ns, busy_until_ns; /* traffic of ours since and until */

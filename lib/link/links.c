@@ -512,7 +512,8 @@ static void fill_info(const struct association *a, struct cw_link_info *out)
 				     .class = a->class,
 				     .pings = a->pings,
 				     .pings_lost = a->pings_lost,
-				     .settle_ns = a->settle_ns};
+				     .settle_ns = a->settle_ns,
+				     .fell_ns = a->fell_ns};
 }
 
 bool cw_links_info(const struct cw_links *links, const struct cw_node_id *node,

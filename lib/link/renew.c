@@ -110,6 +110,7 @@ void renew_take_over(struct association *a, struct association *old, uint64_t no
 	a->rekeys = old->rekeys;
 	a->established_ns = old->established_ns;
 	a->rtt_ns = old->rtt_ns;
+	a->fell_ns = old->fell_ns;
 	a->class = old->class;
 	a->busy_ns = old->busy_ns;
 	a->busy_until_ns = old->busy_until_ns;

@@ -63,6 +63,15 @@ enum cw_overlay_need {
 	CW_OVERLAY_NEED_JOIN = 1 << 3,
 };
 
+/** What stands before a node, as far as endpoints tell that others saw; by growing harm. */
+enum cw_overlay_nat {
+	CW_OVERLAY_NAT_UNKNOWN,	  /* nobody said where it is */
+	CW_OVERLAY_NAT_NONE,	  /* seen where it is itself */
+	CW_OVERLAY_NAT_PORT_KEPT, /* seen at another address, with its own port */
+	CW_OVERLAY_NAT_MAPPED,	  /* another address and port, the same for all */
+	CW_OVERLAY_NAT_SYMMETRIC, /* others see different ports of one address */
+};
+
 /** How quickly a neighbour's death must be noticed. */
 enum cw_overlay_class {
 	CW_OVERLAY_CLASS_NEAR,
@@ -203,6 +212,9 @@ CW_MUST_USE int cw_overlay_route(struct cw_overlay *overlay, enum cw_overlay_ser
 /** Hosts' traffic goes to this node, or wants to: link directly, and keep the link while it does.
  */
 void cw_overlay_want(struct cw_overlay *overlay, const struct cw_node_id *node, uint64_t now_ns);
+
+/** What NAT stands before this node, or before ourselves. */
+enum cw_overlay_nat cw_overlay_nat(const struct cw_overlay *overlay, const struct cw_node_id *node);
 
 /** Linked ring neighbours: clockwise the nearest first, then counter-clockwise. @return how many,
  * at most 2 * CW_OVERLAY_NEAR. */

@@ -189,3 +189,29 @@ bool node_add_endpoint(struct cw_overlay *o, struct node *n, const struct cw_end
 	v->endpoints[v->endpoint_count++] = *ep;
 	return true;
 }
+
+static enum cw_overlay_nat nat_of(const struct cw_endpoint *all, unsigned int count)
+{
+	enum cw_overlay_nat nat = count == 0 ? CW_OVERLAY_NAT_UNKNOWN : CW_OVERLAY_NAT_NONE;
+
+	for (unsigned int i = 0; i < count; i++)
+		for (unsigned int j = 0; j < i; j++) {
+			enum cw_overlay_nat pair = CW_OVERLAY_NAT_SYMMETRIC;
+
+			if (all[i].ip4 != all[j].ip4)
+				pair = all[i].port == all[j].port ? CW_OVERLAY_NAT_PORT_KEPT
+								  : CW_OVERLAY_NAT_MAPPED;
+			nat = pair > nat ? pair : nat;
+		}
+	return nat;
+}
+
+enum cw_overlay_nat cw_overlay_nat(const struct cw_overlay *overlay, const struct cw_node_id *node)
+{
+	const struct node *n = node_find(overlay, node);
+
+	if (cw_node_id_equal(node, &overlay->config.self))
+		return nat_of(overlay->config.endpoints, overlay->config.endpoint_count);
+	return n != NULL ? nat_of(n->node.endpoints, n->node.endpoint_count)
+			 : CW_OVERLAY_NAT_UNKNOWN;
+}

@@ -181,9 +181,14 @@ void cw_overlay_moved(struct cw_overlay *overlay, const struct cw_node_id *node,
 {
 	struct node *n = node_find(overlay, node);
 
-	(void)now_ns;
 	if (n == NULL || !n->node.linked)
 		return;
+	if (path->family == CW_FAMILY_RELAY && !n->relayed) {
+		/* Perhaps it was only a moment: the direct path is tried anew at full pace. */
+		n->backoff_ns = CONNECT_FIRST_NS;
+		n->connect_ns = now_ns + CONNECT_FIRST_NS;
+		overlay->wake_ns = 0;
+	}
 	n->relayed = path->family == CW_FAMILY_RELAY;
 	node_add_endpoint(overlay, n, path);
 }

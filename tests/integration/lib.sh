@@ -49,9 +49,9 @@ add_host() {
 	in_ns "$site-gw" ethtool -K "p-$host" tx off gso off tso off gro off >/dev/null 2>&1 || true
 }
 
-# A site: gateway namespace with switch and ports; WAN address ADDRESS/24, router ROUTER in PREFIX-wan.
+# A site: gateway namespace with switch and ports; WAN address ADDRESS/24, router ROUTER in PREFIX-wan, or in PREFIX-OUTSIDE.
 add_site() {
-	local site=$1 address=$2 router=$3
+	local site=$1 address=$2 router=$3 outside=${4:-wan}
 	ip netns add "$PREFIX-$site-gw"
 	in_ns "$site-gw" ip link set lo up
 	in_ns "$site-gw" sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1
@@ -62,16 +62,16 @@ add_site() {
 	ip -n "$PREFIX-$site-gw" link add lan0 type veth peer name p-gw
 	ip -n "$PREFIX-$site-gw" link set p-gw master br0 up
 	ip -n "$PREFIX-$site-gw" link set lan0 up
-	ip -n "$PREFIX-$site-gw" link add wan0 type veth peer name "wan-$site" netns "$PREFIX-wan"
+	ip -n "$PREFIX-$site-gw" link add wan0 type veth peer name "wan-$site" netns "$PREFIX-$outside"
 	ip -n "$PREFIX-$site-gw" addr add "$address/24" dev wan0
 	ip -n "$PREFIX-$site-gw" link set wan0 up
 	ip -n "$PREFIX-$site-gw" route add default via "$router"
-	ip -n "$PREFIX-wan" addr add "$router/24" dev "wan-$site"
-	ip -n "$PREFIX-wan" link set "wan-$site" up
+	ip -n "$PREFIX-$outside" addr add "$router/24" dev "wan-$site"
+	ip -n "$PREFIX-$outside" link set "wan-$site" up
 	for dev in lan0 p-gw wan0; do
 		in_ns "$site-gw" ethtool -K "$dev" tx off gso off tso off gro off >/dev/null 2>&1 || true
 	done
-	in_ns wan ethtool -K "wan-$site" tx off gso off tso off gro off >/dev/null 2>&1 || true
+	in_ns "$outside" ethtool -K "wan-$site" tx off gso off tso off gro off >/dev/null 2>&1 || true
 }
 
 add_wan() {
