@@ -103,6 +103,27 @@ static json_t *show_counts(const struct cw_dht_counts *c)
 			 (json_int_t)c->unwarranted);
 }
 
+static json_t *show_operations(const struct cw_dht_counts *c)
+{
+	json_t *all = json_object();
+
+	for (unsigned int i = 0; i < CW_STORE_VERB_COUNT; i++) {
+		const struct cw_dht_verb_counts *v = &c->verbs[i];
+		uint64_t answers = v->done + v->refused;
+
+		if (answers + v->unanswered == 0)
+			continue;
+		json_object_set_new(
+			all, cw_store_verb_name((enum cw_store_verb)i),
+			json_pack("{s:I, s:I, s:I, s:f, s:f}", "done", (json_int_t)v->done,
+				  "refused", (json_int_t)v->refused, "unanswered",
+				  (json_int_t)v->unanswered, "mean_ms",
+				  answers > 0 ? (double)v->took_us / (double)answers / 1000 : 0.0,
+				  "longest_ms", (double)v->longest_us / 1000));
+	}
+	return all;
+}
+
 static json_t *dht_status(struct cw_control *ctl)
 {
 	struct cw_dht_status s;
@@ -111,15 +132,16 @@ static json_t *dht_status(struct cw_control *ctl)
 	cw_dht_status(ctl->dht, &s);
 	snprintf(disk, sizeof(disk), "%016llx", (unsigned long long)s.disk);
 	return json_pack(
-		"{s:b, s:{s:b, s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:s, s:o, s:o, s:o}, s:b}",
+		"{s:b, s:{s:b, s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:s, s:o, s:o, s:o, s:o}, s:b}",
 		"ok", 1, "status", "safe_to_allocate", s.safe_to_allocate, "why_not",
 		s.safe_to_allocate ? "-" : s.why_not, "slots", (int)s.slots, "slots_held",
 		(int)s.seats, "slots_led", (int)s.led, "slots_without_leader", (int)s.leaderless,
 		"slots_moving", (int)s.moving, "slots_being_fetched", (int)s.behind,
 		"slots_with_a_silent_member", (int)s.short_of_members, "stages", (int)s.stages,
 		"records", (int)s.records, "requests_outstanding", (int)s.outstanding, "disk", disk,
-		"results", show_results(&s.counts), "latency", show_latency(&s.counts), "counts",
-		show_counts(&s.counts), "degraded", !s.safe_to_allocate);
+		"results", show_results(&s.counts), "operations", show_operations(&s.counts),
+		"latency", show_latency(&s.counts), "counts", show_counts(&s.counts), "degraded",
+		!s.safe_to_allocate);
 }
 
 /* -- dht get */
@@ -163,18 +185,22 @@ static void add_trace(struct cw_dht_get *g, uint64_t now_ns, json_t *status)
 {
 	struct cw_dht_row row;
 	uint32_t slot = cw_dht_locate(g->ctl->dht, &g->request, &row);
-	json_t *members = json_array();
+	json_t *members = json_array(), *silent = json_array();
 
-	for (unsigned int i = 0; i < row.member_count; i++)
+	for (unsigned int i = 0; i < row.member_count; i++) {
 		json_array_append_new(members, text_node(&row.members[i]));
-	json_object_set_new(status, "trace",
-			    json_pack("{s:i, s:I, s:o, s:o, s:f}", "slot", (int)slot, "epoch",
-				      (json_int_t)row.epoch, "members", members, "leader",
-				      row.leader_known || !cw_node_id_is_zero(&row.leader)
-					      ? text_node(&row.leader)
-					      : json_string("none"),
-				      "took_ms",
-				      (double)(now_ns - g->begun_ns) / (double)CW_NS_PER_MS));
+		if (!row.fresh[i])
+			json_array_append_new(silent, text_node(&row.members[i]));
+	}
+	json_object_set_new(
+		status, "trace",
+		json_pack("{s:i, s:I, s:I, s:o, s:o, s:o, s:f}", "slot", (int)slot, "epoch",
+			  (json_int_t)row.epoch, "ballot", (json_int_t)row.round, "members",
+			  members, "not_heard_lately", silent, "leader",
+			  row.leader_known || !cw_node_id_is_zero(&row.leader)
+				  ? text_node(&row.leader)
+				  : json_string("none"),
+			  "took_ms", (double)(now_ns - g->begun_ns) / (double)CW_NS_PER_MS));
 }
 
 static void got(void *arg, const struct cw_store_answer *a, uint64_t now_ns)

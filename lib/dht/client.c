@@ -88,8 +88,19 @@ static struct request *unlink_request(struct cw_dht *dht, struct request *r)
 
 static void count(struct cw_dht *dht, const struct request *r, enum cw_store_result result)
 {
-	uint64_t took_ms = (dht->now_ns - r->begun_ns) / CW_NS_PER_MS;
+	uint64_t took_us = (dht->now_ns - r->begun_ns) / CW_NS_PER_US;
+	uint64_t took_ms = took_us / 1000;
+	struct cw_dht_verb_counts *verb = &dht->counts.verbs[r->request.verb % CW_STORE_VERB_COUNT];
 	unsigned int i = 0;
+
+	if (result == CW_STORE_TIMEOUT) {
+		verb->unanswered++;
+	} else {
+		verb->done += result == CW_STORE_OK;
+		verb->refused += result != CW_STORE_OK;
+		verb->took_us += took_us;
+		verb->longest_us = cw_max_u64(verb->longest_us, took_us);
+	}
 
 	while (i + 1 < CW_ARRAY_SIZE(dht->counts.latency) && took_ms >> i != 0)
 		i++;

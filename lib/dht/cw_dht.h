@@ -141,8 +141,15 @@ struct cw_dht_peer {
 	struct cw_node_id node;
 };
 
+/** Own requests of one verb: done, refused by what the register says, without an answer in time. */
+struct cw_dht_verb_counts {
+	uint64_t done, refused, unanswered;
+	uint64_t took_us, longest_us; /* of those with an answer: sum, greatest */
+};
+
 /** What happened, for metrics; all only grow. */
 struct cw_dht_counts {
+	struct cw_dht_verb_counts verbs[CW_STORE_VERB_COUNT];
 	uint64_t results[CW_STORE_RESULT_COUNT]; /* of own requests */
 	/** Own requests by time to the answer: below 1 ms << i; the last: the rest. */
 	uint64_t latency[16];

@@ -86,6 +86,8 @@ enum cw_store_result {
 
 /** Lower-case word for logs and tools. [any] */
 const char *cw_store_result_name(enum cw_store_result result);
+/** Likewise. [any] */
+const char *cw_store_verb_name(enum cw_store_verb verb);
 
 #define CW_STORE_CONSENTS_MAX CW_MAPPING_ENTRIES_MAX
 #define CW_STORE_CLIENTS_MAX  2u

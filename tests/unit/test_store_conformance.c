@@ -49,6 +49,17 @@ static void it_comes_up(void)
 
 static void it_goes_down(void)
 {
+	struct cw_dht_status s;
+
+	if (w.nodes > 0) {
+		/* What an operator sees of all this. */
+		cw_dht_status(w.node[B].dht, &s);
+		CU_ASSERT(s.counts.verbs[CW_STORE_REG_GET].done > 0);
+		CU_ASSERT(s.counts.verbs[CW_STORE_REG_CREATE].refused > 0);
+		CU_ASSERT(s.counts.verbs[CW_STORE_REG_CREATE].unanswered > 0);
+		CU_ASSERT(s.counts.verbs[CW_STORE_REG_GET].longest_us > 0);
+		CU_ASSERT_STRING_EQUAL(cw_store_verb_name(CW_STORE_REG_CAS), "register-cas");
+	}
 	world_close(&w);
 }
 
