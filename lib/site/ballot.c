@@ -162,7 +162,10 @@ static bool may_activate(const struct cw_site *s)
 	for (unsigned int i = 0; i < s->count; i++) {
 		const struct fellow *f = &s->fellow[i];
 
-		if (site_lives(s, f) && (f->flags & FLAG_PASSIVE) == 0 &&
+		if (!site_lives(s, f) || (f->flags & FLAG_PASSIVE) != 0)
+			continue;
+		/* What it said before we listened is old. */
+		if (f->heard_run_ns < f->reckon_run_ns ||
 		    site_ballot_compare(&f->ballot, &s->table.ballot) != 0)
 			return s->config.mutate == CW_SITE_MUT_NOWAIT;
 	}

@@ -94,14 +94,15 @@ static void op_send_lan(void *ctx, const uint8_t *payload, size_t len)
 	struct site_world *w = n->world;
 	struct site_event e = {.kind = SITE_LAN, .from = n->number, .len = len};
 
-	/* The fourth byte of what is no beacon is above one. */
-	bool is_hello = payload[3] > 1;
+	bool is_hello;
 
 	CW_ASSERT(len <= sizeof(e.data));
 	memcpy(e.data, payload, len);
 	for (e.to = 0; e.to < w->count; e.to++) {
 		if (e.to == n->number)
 			continue;
+		/* A type above one is no beacon; then it says for whom it is. */
+		is_hello = payload[3] > 1 && payload[36] == e.to;
 		n->lost[e.to] += is_hello;
 		if (!site_world_connected(w, n->number, e.to) || sim_chance(&w->random, w->loss))
 			continue;
