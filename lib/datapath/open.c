@@ -27,15 +27,30 @@ static inline bool from_path(const struct facts *f, const struct cw_sa_in *sa)
 	return cw_endpoint_key(&from) == __atomic_load_n(&sa->path_key, __ATOMIC_RELAXED);
 }
 
-/* SAs of the whole burst; each one's first line is on its way when the next loop looks at it. */
-static void find(struct cw_worker *w, const struct lane *l)
+/* SAs of the whole burst; each one's lines are on their way when the next loop looks at it. */
+static void find(struct cw_worker *w, struct lane *l)
 {
-	for (unsigned int i = 0, n = l->n; i < n; i++) {
+	unsigned int n = l->n, kept = 0;
+
+	for (unsigned int i = 0; i < n; i++) {
 		struct facts *f = facts_of(l->pkt[i]);
 
 		f->sa = __atomic_load_n(&w->inbound[cw_spi_index(f->spi)], __ATOMIC_ACQUIRE);
 		rte_prefetch0(f->sa);
 	}
+	for (unsigned int i = 0; i < n; i++) {
+		struct rte_mbuf *m = l->pkt[i];
+		const struct facts *f = facts_of(m);
+		const struct cw_sa_in *sa = f->sa;
+
+		if (CW_UNLIKELY(sa == NULL || sa->spi != f->spi)) {
+			drop(w, m, CW_DROP_ESP_SPI);
+			continue;
+		}
+		rte_prefetch0(&sa->replay.words[sa->replay.highest / 64 % CW_REPLAY_WORDS]);
+		l->pkt[kept++] = m;
+	}
+	l->n = (uint16_t)kept;
 }
 
 static unsigned int begin(struct cw_worker *w, struct lane *l)
@@ -46,14 +61,8 @@ static unsigned int begin(struct cw_worker *w, struct lane *l)
 	for (struct rte_mbuf **at = l->pkt; at != end; at++) {
 		struct rte_mbuf *m = *at;
 		struct facts *f = facts_of(m);
-		const struct cw_sa_in *sa = f->sa;
-		enum cw_drop why = CW_DROP_ESP_SPI;
+		enum cw_drop why = cw_tunnel_open_begin(m, f->sa, &f->seq, job);
 
-		if (CW_LIKELY(sa != NULL && sa->spi == f->spi)) {
-			/* Looked at for what is late, moved for all after the engine. */
-			rte_prefetch0(&sa->replay.words[sa->replay.highest / 64 % CW_REPLAY_WORDS]);
-			why = cw_tunnel_open_begin(m, sa, &f->seq, job);
-		}
 		if (CW_UNLIKELY(why != CW_DROP_NONE)) {
 			drop(w, m, why);
 			continue;
