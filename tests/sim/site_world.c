@@ -188,8 +188,9 @@ static void op_sha256(const void *data, size_t len, uint8_t out[32])
 	}
 }
 
-static void op_log(void *ctx, enum cw_log_level level, const char *module, const char *fmt,
-		   va_list args)
+__attribute__((format(printf, 4, 0))) static void op_log(void *ctx, enum cw_log_level level,
+							 const char *module, const char *fmt,
+							 va_list args)
 {
 	struct site_node *n = ctx;
 
