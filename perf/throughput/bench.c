@@ -3,6 +3,8 @@
  * peer, known on both sides; the packets of a case. */
 #include "bench.h"
 
+#include <cw_channels.h>
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -120,6 +122,25 @@ static int add_peers(struct bench *b)
 	return 0;
 }
 
+/* Each peer's datagrams go on to somebody else, far below the limit. */
+static int add_channels(struct bench *b)
+{
+	struct cw_channel_params all[PEERS_MAX];
+
+	for (unsigned int p = 0; p < b->peer_count; p++) {
+		all[p] = (struct cw_channel_params){.from = {.family = CW_FAMILY_IPV4,
+							     .port = rte_cpu_to_be_16(7845),
+							     .ip4 = rte_cpu_to_be_32(0xcb007102)},
+						    .number = (uint16_t)(CW_CHANNEL_FIRST + p),
+						    .forward = true,
+						    .to_number = (uint16_t)(CW_CHANNEL_FIRST + p),
+						    .next_hop = {{4, 0, 0, 0, 0, 3}}};
+		all[p].to = all[p].from;
+		all[p].to.ip4 = rte_cpu_to_be_32(0xcb007103 + p);
+	}
+	return cw_channels_publish(b->peers, all, b->peer_count, UINT64_C(100000000000), b->tsc_hz);
+}
+
 static int add_routes(struct bench *b)
 {
 	for (uint32_t i = 0; i < MAPPINGS; i++) {
@@ -206,7 +227,8 @@ int bench_open(struct bench *b, const struct bench *shared, unsigned int peers)
 	b->slot.view = &b->view;
 	if (make_policy(b) < 0)
 		return -1;
-	return add_hosts(b) < 0 || add_peers(b) < 0 || add_routes(b) < 0 ? -1 : 0;
+	return add_hosts(b) < 0 || add_peers(b) < 0 || add_channels(b) < 0 || add_routes(b) < 0 ? -1
+												: 0;
 }
 
 void bench_close(struct bench *b)

@@ -64,8 +64,9 @@ struct bench_case {
 	const char *size; /* frame bytes, or "imix" */
 	unsigned int peers;
 	/* Beside the plain case: buffers written by the other core; the largest policy there can
-	 * be; spoofed ClientHellos among the packets. */
-	enum bench_with { PLAIN, COLD, POLICY, FLOOD, WITH_COUNT } with;
+	 * be; spoofed ClientHellos among the packets; the same packets in channels of two others,
+	 * forwarded (the engine's figure is then what opening would cost). */
+	enum bench_with { PLAIN, COLD, POLICY, FLOOD, RELAY, WITH_COUNT } with;
 };
 
 /* A case being driven. */

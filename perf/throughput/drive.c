@@ -36,6 +36,19 @@ static int add_outbound(struct drive *d, unsigned int i)
 	return 0;
 }
 
+static void put_in_channel(uint8_t *frame, const struct rte_mbuf *m, unsigned int p)
+{
+	const uint8_t *sealed = rte_pktmbuf_mtod(m, const uint8_t *);
+	uint16_t bytes = (uint16_t)(m->data_len - CW_OUTER_BYTES);
+
+	memcpy(frame, sealed, CW_ETH_BYTES);
+	cw_channel_write(frame + CW_OUTER_BYTES, (uint16_t)(CW_CHANNEL_FIRST + p), bytes);
+	memcpy(frame + CW_OUTER_BYTES_MAX, sealed + CW_OUTER_BYTES, bytes);
+	cw_udp_write_ip4(frame + CW_ETH_BYTES, 0, 1, 0, rte_cpu_to_be_32(0xcb007102),
+			 rte_cpu_to_be_32(0xc6336402), rte_cpu_to_be_16(7845),
+			 rte_cpu_to_be_16(7845), (uint16_t)(bytes + CW_CHANNEL_BYTES));
+}
+
 /* A mapping's peer seals what comes from it. */
 static int add_inbound(struct drive *d, unsigned int i)
 {
@@ -53,9 +66,13 @@ static int add_inbound(struct drive *d, unsigned int i)
 		    LOCAL_IP + i % HOSTS, i);
 	if (cw_tunnel_encap(m, 0, twin, cw_sa_pick(twin, 0, 1, 0), &job) == CW_DROP_NONE) {
 		b->crypto->seal(b->engine, &job, 1);
-		frame = replay_add(&d->port, m->data_len);
+		frame = replay_add(
+			&d->port,
+			(uint16_t)(m->data_len + (d->what->with == RELAY ? CW_CHANNEL_BYTES : 0)));
 	}
-	if (frame != NULL)
+	if (frame != NULL && d->what->with == RELAY)
+		put_in_channel(frame, m, p);
+	else if (frame != NULL)
 		memcpy(frame, rte_pktmbuf_mtod(m, void *), m->data_len);
 	rte_pktmbuf_free(m);
 	return frame == NULL ? -1 : 0;

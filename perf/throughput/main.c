@@ -51,15 +51,17 @@ static void list_cases(struct program *p)
 					continue;
 				add_case(p, inbound, sizes[s], 64, COLD);
 				add_case(p, inbound, sizes[s], 64, POLICY);
-				if (inbound)
-					add_case(p, inbound, sizes[s], 64, FLOOD);
+				if (!inbound)
+					continue;
+				add_case(p, inbound, sizes[s], 64, FLOOD);
+				add_case(p, inbound, sizes[s], 64, RELAY);
 			}
 }
 
 static const char *case_name(const struct bench_case *c, char *buf, size_t size)
 {
 	static const char *const with[WITH_COUNT] = {
-		[COLD] = "/cold", [POLICY] = "/policy", [FLOOD] = "/flood"};
+		[COLD] = "/cold", [POLICY] = "/policy", [FLOOD] = "/flood", [RELAY] = "/relay"};
 
 	snprintf(buf, size, "%s/%s/%u%s", c->inbound ? "wan-lan" : "lan-wan", c->size, c->peers,
 		 with[c->with] != NULL ? with[c->with] : "");
