@@ -41,7 +41,7 @@ refuses 'cannot have' demo --subnet 224.0.0.0/8
 refuses 'WAN address' demo --subnet 198.51.100.0/24
 refuses 'namespace name' 'Bad Name' --subnet 10.128.0.0/16
 refuses 'certificate does not name it' dmeo --subnet 10.128.0.0/16
-refuses 'lease: 60' demo --subnet 10.128.0.0/16 --lease 59
+refuses 'lease: 20' demo --subnet 10.128.0.0/16 --lease 19
 refuses 'its value is wrong' demo --subnet 10.128.0.0/16 --lease soon
 refuses 'longest-lease' demo --subnet 10.128.0.0/16 --lease 3600 --longest-lease 3599
 refuses 'mtu: 576 to 1500' demo --subnet 10.128.0.0/16 --mtu 9000
