@@ -283,10 +283,12 @@ static bool register_is(const struct cw_dht *dht, const struct record *r, const 
 
 	if (!cw_node_id_equal(&r->reg.owner, &w->rid.node) || r->reg.tag != tag)
 		return false;
-	/* What it holds was judged with the version that brought it. */
+	/* What it holds was judged with the version that brought it. Ours of that number may be
+	 * another, of a ballot that lost: it says nothing about this one. */
 	if (w->verb == CW_STORE_REG_RENEW)
 		return r->gen == w->gen && same_rid(&r->rid, &w->rid) &&
 		       (have == NULL || have->kind != RECORD_REGISTER || have->ver != r->ver ||
+			!same_rid(&have->hist[0].rid, &r->hist[0].rid) ||
 			(have->reg.len == r->reg.len &&
 			 memcmp(have->reg.value, r->reg.value, r->reg.len) == 0));
 	dht->config.digest.sha256(r->reg.value, r->reg.len, value);
