@@ -16,9 +16,11 @@ static enum admission admit(const struct cw_dht *dht, const struct slot *s, uint
 			    const struct ballot *ballot)
 {
 	if (epoch != s->epoch || !s->active) {
-		if (epoch > s->epoch || is_member(dht, &s->members))
-			return NEED;
-		return OLD;
+		/* Also a member without its state tells who is behind: that one may have the stage,
+		 * and it has no copy of this epoch to give. */
+		if (epoch < s->epoch)
+			return OLD;
+		return epoch > s->epoch || is_member(dht, &s->members) ? NEED : OLD;
 	}
 	return ballot_compare(dht, ballot, &s->promised) < 0 ? NACK : ADMITTED;
 }
