@@ -23,7 +23,6 @@
 
 struct segment {
 	struct cw_site *site;
-	uint64_t slots, deadline_ns; /* as lib/site says */
 	uint64_t look_ns, lan_packets;
 	uint64_t workers_ns, turns[CW_SEGMENT_WORKERS_MAX];
 	bool wedged;
@@ -59,21 +58,6 @@ static void to_fellow(void *ctx, const struct cw_node_id *to, const uint8_t *dat
 	if (is_linked(ctl, to) &&
 	    cw_overlay_send(ctl->overlay, CW_OVERLAY_SITE, to, data, len, ctl->now_ns) < 0)
 		ctl->counts.site_unsent++;
-}
-
-static void serve(void *ctx, uint64_t slots, uint64_t deadline_ns)
-{
-	struct cw_control *ctl = ctx;
-
-	ctl->segment->slots = slots;
-	ctl->segment->deadline_ns = deadline_ns;
-}
-
-static void announce(void *ctx, uint64_t slots)
-{
-	/* Frames from the slots' addresses begin when hosts are answered by slot. */
-	(void)ctx;
-	(void)slots;
 }
 
 static void found(void *ctx, const struct cw_node_id *node, const struct cw_endpoint *at)
@@ -152,8 +136,6 @@ int cw_segment_begin(struct cw_control *ctl)
 {
 	static const struct cw_site_ops ops = {.send_lan = to_lan,
 					       .send_overlay = to_fellow,
-					       .serve = serve,
-					       .announce = announce,
 					       .found = found,
 					       .changed = changed};
 	const struct cw_control_config *config = &ctl->config;

@@ -183,7 +183,8 @@ void site_activate(struct cw_site *s)
 	s->announce = gained;
 	s->announce_left = ANNOUNCE_TIMES;
 	site_publish(s);
-	s->ops.announce(s->ctx, gained);
+	if (s->ops.announce != NULL)
+		s->ops.announce(s->ctx, gained);
 	if (s->ops.changed != NULL)
 		s->ops.changed(s->ctx);
 }
@@ -220,5 +221,6 @@ void site_publish(struct cw_site *s)
 		return;
 	s->served = slots;
 	s->deadline_ns = until;
-	s->ops.serve(s->ctx, slots, until);
+	if (s->ops.serve != NULL)
+		s->ops.serve(s->ctx, slots, until);
 }

@@ -73,7 +73,8 @@ struct cw_site_ops {
 	/** To a node over its link, authenticated and encrypted; may be lost. */
 	void (*send_overlay)(void *ctx, const struct cw_node_id *to, const uint8_t *data,
 			     size_t len);
-	/** These slots are ours until @p deadline_ns and not a moment longer. */
+	/** These slots are ours until @p deadline_ns and not a moment longer. NULL, as the next
+	 * one: nothing is addressed by slots. */
 	void (*serve)(void *ctx, uint64_t slots, uint64_t deadline_ns);
 	/** Show the switch where these slots' addresses are now: a frame from each. */
 	void (*announce)(void *ctx, uint64_t slots);

@@ -113,6 +113,8 @@ bool cw_site_drained(const struct cw_site *s)
 
 static void show_slots(struct cw_site *s)
 {
+	if (s->ops.announce == NULL)
+		return;
 	if (s->announce_left > 0 && --s->announce_left > 0)
 		s->ops.announce(s->ctx, s->announce & s->served);
 	if (s->now_ns < s->fresh_due_ns)
