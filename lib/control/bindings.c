@@ -65,12 +65,13 @@ static void retire(void *ctx, rte_be32_t ip, uint64_t now_ns)
 		cw_resolver_local(ctl, ip, false);
 }
 
-static uint64_t acked(void *ctx, rte_be32_t ip)
+static uint64_t acked(void *ctx, rte_be32_t ip, uint64_t *mark)
 {
 	struct cw_control *ctl = ctx;
 	const struct cw_host *host = cw_host_by_ip(ctl->hosts, ip);
 	uint64_t tsc = host != NULL ? __atomic_load_n(&host->acked_tsc, __ATOMIC_RELAXED) : 0;
 
+	*mark = tsc;
 	return tsc == 0 ? 0 : ctl->ops.ns_of_tsc(ctl->ctx, tsc);
 }
 

@@ -69,6 +69,7 @@ enum cw_lease_mutation {
 	CW_LEASE_MUT_LATEACK,	   /* R15 the lease is computed as the ACK leaves */
 	CW_LEASE_MUT_HINTONLY,	   /* R16 the client register is a hint, the mapping decides */
 	CW_LEASE_MUT_NOSETTLE,	   /* R17 a claim of unknown outcome is settled */
+	CW_LEASE_MUT_DRIFT,	   /* R12 one in-line ACK is one renewal */
 	CW_LEASE_MUT_COUNT
 };
 

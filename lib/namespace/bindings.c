@@ -165,8 +165,16 @@ static uint32_t granted_then(const struct cw_lease_engine *e, uint64_t acked_ns)
 
 void binding_pull_acks(struct cw_lease_engine *e, struct binding *b)
 {
-	uint64_t acked = b->shown != 0 ? e->ops.acked(e->ctx, b->ip) : 0;
+	uint64_t mark = 0, acked;
 
+	if (b->shown == 0)
+		return;
+	/* An ACK that counted already stays one ACK, however its time is read now. */
+	acked = e->ops.acked(e->ctx, b->ip, &mark);
+	if (mark == b->acked_mark && !mutated(e, CW_LEASE_MUT_DRIFT))
+		return;
+	b->acked_mark = mark;
+	acked = cw_min_u64(acked, e->now_ns);
 	if (acked <= b->acked_ns)
 		return;
 	b->acked_ns = acked;

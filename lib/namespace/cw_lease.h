@@ -51,8 +51,10 @@ struct cw_lease_ops {
 	 * session's deadline is limit enough). */
 	void (*publish)(void *ctx, const struct cw_host *facts, uint64_t now_ns);
 	void (*retire)(void *ctx, rte_be32_t ip, uint64_t now_ns);
-	/** When workers last sent an ACK in-line to this address, 0 never (own clock). */
-	uint64_t (*acked)(void *ctx, rte_be32_t ip);
+	/** When workers last sent an ACK in-line to this address, 0 never (own clock). mark: that
+	 * moment by the workers' clock. The two clocks are compared anew all the while, so the time
+	 * of one ACK moves by nanoseconds from call to call; its mark does not. */
+	uint64_t (*acked)(void *ctx, rte_be32_t ip, uint64_t *mark);
 	/** When workers last heard a packet from this address, 0 never. May be NULL. */
 	uint64_t (*heard)(void *ctx, rte_be32_t ip);
 	/** Session facts for workers: silent from deadline_ns on. 0: no session. */

@@ -188,6 +188,7 @@ struct binding {
 	uint64_t sgen, cover_ns, ver, gen;
 	uint64_t until_ns; /* every lease out is over then, on our clock */
 	uint64_t acked_ns, looked_ns, stopped_ns, spare_ns;
+	uint64_t acked_mark; /* of the last in-line ACK that counted */
 	bool ver_known;
 	bool fresh; /* may be bound locally, once (R9) */
 	bool stopped, busy, written, logged;

@@ -285,12 +285,13 @@ static void op_retire(void *ctx, rte_be32_t ip, uint64_t now_ns)
 	cw_host_retire(b->view.hosts, ip);
 }
 
-static uint64_t op_acked(void *ctx, rte_be32_t ip)
+static uint64_t op_acked(void *ctx, rte_be32_t ip, uint64_t *mark)
 {
 	const struct bench *b = ctx;
 	const struct cw_host *host = cw_host_by_ip(b->view.hosts, ip);
 
-	return host == NULL ? 0 : host->acked_tsc;
+	*mark = host == NULL ? 0 : host->acked_tsc;
+	return *mark;
 }
 
 static void op_session(void *ctx, uint64_t sgen, uint64_t deadline_ns, uint64_t now_ns)

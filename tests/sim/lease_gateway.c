@@ -183,12 +183,16 @@ static void op_retire(void *ctx, rte_be32_t ip, uint64_t now_ns)
 	cw_host_retire(g->view.hosts, ip);
 }
 
-static uint64_t op_acked(void *ctx, rte_be32_t ip)
+static uint64_t op_acked(void *ctx, rte_be32_t ip, uint64_t *mark)
 {
-	const struct lease_gateway *g = ctx;
+	struct lease_gateway *g = ctx;
 	const struct cw_host *host = cw_host_by_ip(g->view.hosts, ip);
 
-	return host == NULL ? 0 : host->acked_tsc;
+	*mark = host == NULL ? 0 : host->acked_tsc;
+	if (*mark == 0)
+		return 0;
+	/* The workers' clock is measured anew all the while: the same mark, some nanoseconds on. */
+	return host->acked_tsc + ++g->wobble_ns;
 }
 
 static void op_session(void *ctx, uint64_t sgen, uint64_t deadline_ns, uint64_t now_ns)
@@ -350,6 +354,9 @@ static void op_event(void *ctx, const struct cw_lease_event *event, uint64_t now
 	struct lease_gateway *g = ctx;
 
 	(void)now_ns;
+	if (strcmp(event->what, "renew") == 0 && g->inline_acks-- == 0)
+		lease_fail(g->w, "g%u: %d is renewed by an ACK that no worker sent", g->index,
+			   lease_address(event->ip));
 	lease_say(g->w, "g%u: %s %d (%u s)", g->index, event->what, lease_address(event->ip),
 		  event->seconds);
 }
@@ -445,6 +452,7 @@ static void on_frame(struct lease_world *w, struct lease_event *ev)
 				&len, &why)) {
 	case CW_DHCP_ANSWER:
 		lease_counts()->inline_acks++;
+		g->inline_acks++;
 		to_lan(g, frame, len);
 		break;
 	case CW_DHCP_TO_CONTROL: {

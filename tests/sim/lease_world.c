@@ -210,6 +210,7 @@ static const char *const mutations[CW_LEASE_MUT_COUNT] = {
 	"adoptpool",   "nogen",	    "rebindlocal",  "oldpool",	    "noconsent",  "anyver",
 	"nomute",      "inflight",  "poolfree",	    "earlyrelease", "stalequeue", "anymac",
 	"declinefree", "nocommit",  "noreplica",    "lateack",	    "hintonly",	  "nosettle",
+	"drift",
 };
 
 static int mutation(const char *name)

@@ -84,6 +84,8 @@ struct lease_gateway {
 	bool has_old_disk;
 	uint64_t next_lsn;
 	uint64_t session_sgen;
+	uint64_t inline_acks; /* that the engine has not heard of yet, as renewals */
+	uint64_t wobble_ns;   /* how far the workers' clock was measured anew */
 	struct {
 		uint64_t sgen, deadline_ns;
 	} generations[LEASE_GENERATIONS];
