@@ -25,6 +25,8 @@ struct ctl {
 /* One request, one answer line. @return CTL_OK with *reply, or the exit code after a message on
  * stderr. */
 int ctl_ask(struct ctl *ctl, json_t *request, json_t **reply);
+/* The same, its answer printed. @return also CTL_DEGRADED, where the answer says so. */
+int ctl_ask_and_print(struct ctl *ctl, json_t *request);
 /* The same without a message when the daemon refuses; it may be asked again. */
 int ctl_try(struct ctl *ctl, json_t *request, json_t **reply);
 void ctl_close(struct ctl *ctl);

@@ -7,8 +7,7 @@
 
 int ctl_explain(struct ctl *ctl, int argc, char **argv)
 {
-	json_t *reply = NULL, *args;
-	int rc;
+	json_t *args;
 
 	if (argc < 2 || argc > 4) {
 		fputs("usage: causewayctl explain SRC DST [tcp PORT|udp PORT|icmp|NUMBER]    (two addresses of the namespace; exit 3: it would be dropped)\n",
@@ -20,16 +19,5 @@ int ctl_explain(struct ctl *ctl, int argc, char **argv)
 		json_object_set_new(args, "proto", json_string(argv[2]));
 	if (argc > 3)
 		json_object_set_new(args, "port", json_integer(atoi(argv[3])));
-	rc = ctl_ask(ctl, json_pack("{s:s, s:o}", "cmd", "explain", "args", args), &reply);
-	if (rc != CTL_OK)
-		return rc;
-	if (ctl->json) {
-		json_dumpf(json_object_get(reply, "status"), stdout, JSON_INDENT(1));
-		putchar('\n');
-	} else {
-		ctl_print_object(json_object_get(reply, "status"), 0);
-	}
-	rc = json_is_true(json_object_get(reply, "degraded")) ? CTL_DEGRADED : CTL_OK;
-	json_decref(reply);
-	return rc;
+	return ctl_ask_and_print(ctl, json_pack("{s:s, s:o}", "cmd", "explain", "args", args));
 }

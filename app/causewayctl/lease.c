@@ -16,9 +16,8 @@ static int usage(void)
 
 int ctl_lease(struct ctl *ctl, int argc, char **argv)
 {
-	json_t *args = json_object(), *reply = NULL;
+	json_t *args = json_object();
 	char cmd[32];
-	int rc;
 
 	if (argc == 2 && strcmp(argv[0], "release") == 0) {
 		json_object_set_new(args, "ip", json_string(argv[1]));
@@ -33,15 +32,5 @@ int ctl_lease(struct ctl *ctl, int argc, char **argv)
 		return usage();
 	}
 	snprintf(cmd, sizeof(cmd), "lease %s", argv[0]);
-	rc = ctl_ask(ctl, json_pack("{s:s, s:o}", "cmd", cmd, "args", args), &reply);
-	if (rc != CTL_OK)
-		return rc;
-	if (ctl->json) {
-		json_dumpf(json_object_get(reply, "status"), stdout, JSON_INDENT(1));
-		putchar('\n');
-	} else {
-		ctl_print_object(json_object_get(reply, "status"), 0);
-	}
-	json_decref(reply);
-	return CTL_OK;
+	return ctl_ask_and_print(ctl, json_pack("{s:s, s:o}", "cmd", cmd, "args", args));
 }

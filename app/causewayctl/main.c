@@ -120,40 +120,28 @@ static int show(struct ctl *ctl, int argc, char **argv)
 	return ctl_show(ctl, what);
 }
 
-static int print_status(struct ctl *ctl, const char *cmd)
+/* A command without arguments. */
+static int plain(struct ctl *ctl, int argc, const char *cmd)
 {
-	json_t *reply = NULL;
-	int rc = ctl_ask(ctl, json_pack("{s:s}", "cmd", cmd), &reply);
-
-	if (rc != CTL_OK)
-		return rc;
-	if (ctl->json) {
-		json_dumpf(json_object_get(reply, "status"), stdout, JSON_INDENT(1));
-		putchar('\n');
-	} else {
-		ctl_print_object(json_object_get(reply, "status"), 0);
-	}
-	rc = json_is_true(json_object_get(reply, "degraded")) ? CTL_DEGRADED : CTL_OK;
-	json_decref(reply);
-	return rc;
+	return argc == 0 ? ctl_ask_and_print(ctl, json_pack("{s:s}", "cmd", cmd)) : CTL_USAGE;
 }
 
 static int status(struct ctl *ctl, int argc, char **argv)
 {
 	(void)argv;
-	return argc == 0 ? print_status(ctl, "status") : CTL_USAGE;
+	return plain(ctl, argc, "status");
 }
 
 static int reload(struct ctl *ctl, int argc, char **argv)
 {
 	(void)argv;
-	return argc == 0 ? print_status(ctl, "reload") : CTL_USAGE;
+	return plain(ctl, argc, "reload");
 }
 
 static int netcheck(struct ctl *ctl, int argc, char **argv)
 {
 	(void)argv;
-	return argc == 0 ? print_status(ctl, "netcheck") : CTL_USAGE;
+	return plain(ctl, argc, "netcheck");
 }
 
 static int version(struct ctl *ctl, int argc, char **argv)
@@ -174,20 +162,11 @@ static const struct command {
 	const char *name;
 	int (*run)(struct ctl *ctl, int argc, char **argv);
 } commands[] = {
-	{"status", status},
-	{"show", show},
-	{"namespace", ctl_namespace},
-	{"dht", ctl_dht},
-	{"drain", ctl_drain},
-	{"explain", ctl_explain},
-	{"lease", ctl_lease},
-	{"reload", reload},
-	{"netcheck", netcheck},
-	{"ping", ctl_ping},
-	{"overlay", ctl_overlay},
-	{"pki", pki},
-	{"revoke", ctl_revoke},
-	{"version", version},
+	{"status", status},	{"show", show},		  {"namespace", ctl_namespace},
+	{"dht", ctl_dht},	{"drain", ctl_drain},	  {"explain", ctl_explain},
+	{"lease", ctl_lease},	{"reload", reload},	  {"netcheck", netcheck},
+	{"ping", ctl_ping},	{"overlay", ctl_overlay}, {"pki", pki},
+	{"revoke", ctl_revoke}, {"version", version},
 };
 
 static const struct command *find(const char *word)

@@ -109,17 +109,7 @@ static bool take(json_t *args, int argc, char **argv, int first)
 
 static int ask(struct ctl *ctl, const char *cmd, json_t *args)
 {
-	json_t *reply = NULL;
-	int rc = ctl_ask(ctl, json_pack("{s:s, s:o}", "cmd", cmd, "args", args), &reply);
-
-	if (rc != CTL_OK)
-		return rc;
-	if (ctl->json)
-		json_dumpf(json_object_get(reply, "status"), stdout, JSON_INDENT(1));
-	else
-		ctl_print_object(json_object_get(reply, "status"), 0);
-	json_decref(reply);
-	return CTL_OK;
+	return ctl_ask_and_print(ctl, json_pack("{s:s, s:o}", "cmd", cmd, "args", args));
 }
 
 static int create(struct ctl *ctl, int argc, char **argv)

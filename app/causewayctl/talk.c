@@ -122,3 +122,22 @@ void ctl_close(struct ctl *ctl)
 	if (ctl->fd >= 0)
 		close(ctl->fd);
 }
+
+int ctl_ask_and_print(struct ctl *ctl, json_t *request)
+{
+	json_t *reply = NULL, *status;
+	int rc = ctl_ask(ctl, request, &reply);
+
+	if (rc != CTL_OK)
+		return rc;
+	status = json_object_get(reply, "status");
+	if (ctl->json) {
+		json_dumpf(status, stdout, JSON_INDENT(1));
+		putchar('\n');
+	} else {
+		ctl_print_object(status, 0);
+	}
+	rc = json_is_true(json_object_get(reply, "degraded")) ? CTL_DEGRADED : CTL_OK;
+	json_decref(reply);
+	return rc;
+}
