@@ -19,6 +19,8 @@ enum {
 struct ctl {
 	const char *socket;
 	bool json;
+	bool quiet;		/* no messages: the caller says itself what is wrong */
+	unsigned int timeout_s; /* how long an answer may take; 0 for ever */
 	int fd;
 };
 
@@ -29,8 +31,11 @@ int ctl_ask(struct ctl *ctl, json_t *request, json_t **reply);
 int ctl_ask_and_print(struct ctl *ctl, json_t *request);
 /* The same without a message when the daemon refuses; it may be asked again. */
 int ctl_try(struct ctl *ctl, json_t *request, json_t **reply);
+/* May be opened again by the next question. */
 void ctl_close(struct ctl *ctl);
-/* A table of the daemon's, all its pages. */
+/* A table of the daemon's, all its pages: new arrays of its rows and of its columns' names. */
+int ctl_rows(struct ctl *ctl, const char *what, json_t **rows, json_t **columns);
+/* The same on stdout. */
 int ctl_show(struct ctl *ctl, const char *what);
 
 /* Rows under an upper-case header, columns aligned. */
@@ -41,6 +46,7 @@ void ctl_print_object(const json_t *object, unsigned int indent);
 int ctl_dht(struct ctl *ctl, int argc, char **argv);
 int ctl_drain(struct ctl *ctl, int argc, char **argv);
 int ctl_explain(struct ctl *ctl, int argc, char **argv);
+int ctl_exporter(struct ctl *ctl, int argc, char **argv);
 int ctl_lease(struct ctl *ctl, int argc, char **argv);
 int ctl_namespace(struct ctl *ctl, int argc, char **argv);
 int ctl_overlay(struct ctl *ctl, int argc, char **argv);

@@ -44,6 +44,7 @@ static void usage(FILE *to)
 	      "  drain [--wait SECONDS] | drain --cancel hand over this node's seats before it is stopped for good (exit 3: some are left)\n"
 	      "  namespace show                          the namespace record\n"
 	      "  reload                                  read the configuration again\n"
+	      "  exporter [--listen ADDRESS:PORT] [--user USER [--group GROUP]]   metrics for Prometheus, by HTTP (127.0.0.1:9845)\n"
 	      "  pki VERB ...                            CA and node certificates (pki --help)\n"
 	      "  revoke FILE                             spread a revocation (pki revoke)\n"
 	      "  version\n"
@@ -69,13 +70,15 @@ static const char *match(const char *word, const char *const *words)
 	return found;
 }
 
-int ctl_show(struct ctl *ctl, const char *what)
+int ctl_rows(struct ctl *ctl, const char *what, json_t **rows, json_t **columns)
 {
-	json_t *all = json_array(), *columns = NULL, *cursor = NULL;
+	json_t *cursor = NULL;
 	char cmd[32];
 	int rc;
 
 	snprintf(cmd, sizeof(cmd), "show %s", what);
+	*rows = json_array();
+	*columns = NULL;
 	do {
 		json_t *reply = NULL;
 		json_t *request = json_pack("{s:s, s:i}", "cmd", cmd, "limit", PAGE_ROWS);
@@ -84,26 +87,36 @@ int ctl_show(struct ctl *ctl, const char *what)
 			json_object_set(request, "cursor", cursor);
 		rc = ctl_ask(ctl, request, &reply);
 		if (rc != CTL_OK) {
-			json_decref(all);
-			json_decref(columns);
+			json_decref(*rows);
+			json_decref(*columns);
 			json_decref(cursor);
 			return rc;
 		}
-		json_array_extend(all, json_object_get(reply, "rows"));
-		json_decref(columns);
-		columns = json_incref(json_object_get(reply, "columns"));
+		json_array_extend(*rows, json_object_get(reply, "rows"));
+		json_decref(*columns);
+		*columns = json_incref(json_object_get(reply, "columns"));
 		json_decref(cursor);
 		cursor = json_incref(json_object_get(reply, "next"));
 		json_decref(reply);
 	} while (json_is_string(cursor));
 	json_decref(cursor);
+	return CTL_OK;
+}
+
+int ctl_show(struct ctl *ctl, const char *what)
+{
+	json_t *rows, *columns;
+	int rc = ctl_rows(ctl, what, &rows, &columns);
+
+	if (rc != CTL_OK)
+		return rc;
 	if (ctl->json) {
-		json_dumpf(all, stdout, JSON_INDENT(1));
+		json_dumpf(rows, stdout, JSON_INDENT(1));
 		putchar('\n');
 	} else {
-		ctl_print_table(columns, all);
+		ctl_print_table(columns, rows);
 	}
-	json_decref(all);
+	json_decref(rows);
 	json_decref(columns);
 	return CTL_OK;
 }
@@ -162,11 +175,21 @@ static const struct command {
 	const char *name;
 	int (*run)(struct ctl *ctl, int argc, char **argv);
 } commands[] = {
-	{"status", status},	{"show", show},		  {"namespace", ctl_namespace},
-	{"dht", ctl_dht},	{"drain", ctl_drain},	  {"explain", ctl_explain},
-	{"lease", ctl_lease},	{"reload", reload},	  {"netcheck", netcheck},
-	{"ping", ctl_ping},	{"overlay", ctl_overlay}, {"pki", pki},
-	{"revoke", ctl_revoke}, {"version", version},
+	{"status", status},
+	{"show", show},
+	{"namespace", ctl_namespace},
+	{"dht", ctl_dht},
+	{"drain", ctl_drain},
+	{"explain", ctl_explain},
+	{"exporter", ctl_exporter},
+	{"lease", ctl_lease},
+	{"reload", reload},
+	{"netcheck", netcheck},
+	{"ping", ctl_ping},
+	{"overlay", ctl_overlay},
+	{"pki", pki},
+	{"revoke", ctl_revoke},
+	{"version", version},
 };
 
 static const struct command *find(const char *word)

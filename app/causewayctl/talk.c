@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -17,6 +18,7 @@
 static int open_socket(struct ctl *ctl)
 {
 	struct sockaddr_un sun = {.sun_family = AF_UNIX};
+	struct timeval wait = {.tv_sec = ctl->timeout_s};
 
 	if (ctl->fd >= 0)
 		return CTL_OK;
@@ -26,10 +28,16 @@ static int open_socket(struct ctl *ctl)
 	}
 	memcpy(sun.sun_path, ctl->socket, strlen(ctl->socket));
 	ctl->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (ctl->fd >= 0 && ctl->timeout_s > 0) {
+		setsockopt(ctl->fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait));
+		setsockopt(ctl->fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof(wait));
+	}
 	if (ctl->fd >= 0 && connect(ctl->fd, (struct sockaddr *)&sun, sizeof(sun)) == 0)
 		return CTL_OK;
-	fprintf(stderr, "causewayctl: %s: %s (is causewayd running?)\n", ctl->socket,
-		strerror(errno));
+	if (!ctl->quiet)
+		fprintf(stderr, "causewayctl: %s: %s (is causewayd running?)\n", ctl->socket,
+			strerror(errno));
+	ctl_close(ctl);
 	return CTL_UNREACHABLE;
 }
 
@@ -90,7 +98,9 @@ static int ask(struct ctl *ctl, json_t *request, json_t **reply, bool quiet)
 	if (rc != CTL_OK)
 		return rc;
 	if (line == NULL) {
-		fprintf(stderr, "causewayctl: %s: the daemon closed the connection\n", ctl->socket);
+		if (!ctl->quiet)
+			fprintf(stderr, "causewayctl: %s: the daemon closed the connection\n",
+				ctl->socket);
 		return CTL_UNREACHABLE;
 	}
 	*reply = json_loads(line, 0, NULL);
@@ -98,7 +108,7 @@ static int ask(struct ctl *ctl, json_t *request, json_t **reply, bool quiet)
 	if (json_is_true(json_object_get(*reply, "ok")))
 		return CTL_OK;
 	error = json_string_value(json_object_get(*reply, "error"));
-	if (!quiet)
+	if (!quiet && !ctl->quiet)
 		fprintf(stderr, "causewayctl: %s\n", error != NULL ? error : "malformed answer");
 	text = (char *)(uintptr_t)json_string_value(json_object_get(*reply, "code"));
 	rc = text != NULL && strcmp(text, "usage") == 0 ? CTL_USAGE : CTL_FAILURE;
@@ -121,6 +131,7 @@ void ctl_close(struct ctl *ctl)
 {
 	if (ctl->fd >= 0)
 		close(ctl->fd);
+	ctl->fd = -1;
 }
 
 int ctl_ask_and_print(struct ctl *ctl, json_t *request)

@@ -246,17 +246,18 @@ static void worker_rows(struct page *p)
 		bursts = burst_histogram(&w, shares, sizeof(shares));
 		json_array_append_new(
 			p->rows,
-			json_pack("{s:i, s:f, s:f, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:o}",
-				  "worker", (int)i, "busy_percent",
-				  all > 0 ? 100.0 * (double)w.busy_cycles / all : 0.0,
-				  "cycles_per_packet",
-				  packets > 0 ? (double)w.busy_cycles / packets : 0.0, "rx_packets",
-				  (json_int_t)w.rx_packets, "tx_packets", (json_int_t)w.tx_packets,
-				  "punted", (json_int_t)w.punted, "injected",
-				  (json_int_t)w.injected, "handed_over", (json_int_t)w.handed_over,
-				  "taken_over", (json_int_t)w.taken_over, "forwarded",
-				  (json_int_t)w.forwarded, "burst_sizes", shares, "bursts",
-				  bursts));
+			json_pack(
+				"{s:i, s:I, s:I, s:f, s:f, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:o}",
+				"worker", (int)i, "busy_cycles", (json_int_t)w.busy_cycles,
+				"idle_cycles", (json_int_t)w.idle_cycles, "busy_percent",
+				all > 0 ? 100.0 * (double)w.busy_cycles / all : 0.0,
+				"cycles_per_packet",
+				packets > 0 ? (double)w.busy_cycles / packets : 0.0, "rx_packets",
+				(json_int_t)w.rx_packets, "tx_packets", (json_int_t)w.tx_packets,
+				"punted", (json_int_t)w.punted, "injected", (json_int_t)w.injected,
+				"handed_over", (json_int_t)w.handed_over, "taken_over",
+				(json_int_t)w.taken_over, "forwarded", (json_int_t)w.forwarded,
+				"burst_sizes", shares, "bursts", bursts));
 	}
 }
 

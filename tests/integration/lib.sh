@@ -225,6 +225,14 @@ fetch_etcd() {
 	echo "$BUILD/etcd/usr/bin/etcd"
 }
 
+# The path of promtool, in the same way.
+fetch_promtool() {
+	command -v promtool && return 0
+	. "$TOP/tests/integration/packages.sh"
+	unpack_package prometheus "$BUILD/prometheus" || return 1
+	echo "$BUILD/prometheus/usr/bin/promtool"
+}
+
 address_of_is_set() { [ -n "$(address_of "$1")" ]; }
 
 # Everything this PREFIX made: daemons by pid, namespaces, state.

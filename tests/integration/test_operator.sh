@@ -5,7 +5,8 @@
 
 two_sites
 make_pki a b
-write_config a ""
+write_config a "" 'control_group = "daemon";'
+command -v openssl >/dev/null && command -v curl >/dev/null || { echo "needs openssl and curl"; exit 77; }
 write_config b '"198.51.100.2:7845"'
 
 # exits CODE PATTERN ARGUMENTS...: causewayctl of site a ends so, with one line that matches (or says nothing, pattern "").
@@ -89,6 +90,44 @@ ctl a show routes --json | jq -e --arg ip "$b1" 'any(.[]; .ip == $ip and .kind =
 ctl a show hosts --json | jq -e --arg ip "$(address_of a-h1)" 'any(.[]; .ip == $ip and .state == "bound" and .heard_s != null)' >/dev/null || fail "show hosts"
 ctl a sh le >/dev/null || fail "words cannot be shortened"
 CAUSEWAY_SOCKET=$STATE/a.sock "$CTL" status --json | jq -e '.state == "ok" and .store.voters == 1 and (.store.note | length > 0)' >/dev/null || fail "status --json"
+
+echo "== metrics for Prometheus, from a process that is nobody"
+exits 2 'does not run as root' exporter
+exits 2 'expected ADDRESS:PORT' exporter --listen 9845
+exits 2 'expected a user' exporter --user root
+exits 2 'usage: causewayctl exporter' exporter --user
+ip netns exec "$PREFIX-a-gw" "$CTL" -s "$STATE/a.sock" exporter --user nobody --group daemon 2>"$STATE/exporter.log" &
+echo $! >"$STATE/exporter.pid"
+exporter=$!
+http() { in_ns a-gw curl -s -m 20 "$@"; }
+metrics() { http -f http://127.0.0.1:9845/metrics >"$STATE/metrics"; }
+# metric SERIES: its value at the last scrape
+metric() { awk -v series="$1" 'index($0, series " ") == 1 { print $NF; found = 1 } END { exit !found }' "$STATE/metrics" || fail "no $1: $(cat "$STATE/metrics")"; }
+wait_for "the exporter" metrics
+awk -v uid="$(id -u nobody)" '/^Uid:/ { bad += $2 != uid } /^Cap(Prm|Eff):/ { bad += $2 !~ /^0+$/ } /^Seccomp:/ { bad += $2 != 2 } END { exit bad }' \
+	"/proc/$exporter/status" || fail "the exporter kept something: $(cat "/proc/$exporter/status")"
+/usr/bin/python3 "$TOP/tests/integration/exposition.py" "$STATE/metrics" || fail "not Prometheus' text format"
+if promtool=$(fetch_promtool); then
+	"$promtool" check metrics <"$STATE/metrics" || fail "promtool does not like it"
+else
+	echo "promtool's own judgement is left out: no package prometheus"
+fi
+[ "$(metric causeway_up)" = 1 ] && [ "$(metric causeway_degraded)" = 0 ] && [ "$(metric causeway_peers)" = 1 ] || fail "metrics: $(cat "$STATE/metrics")"
+for certificate in node:gw-a.crt ca:ca.crt; do
+	ends=$(date -d "$(openssl x509 -in "$STATE/pki/${certificate#*:}" -noout -enddate | cut -d= -f2)" +%s)
+	[ "$(metric "causeway_certificate_expiry_timestamp_seconds{certificate=\"${certificate%:*}\"}")" = "$ends" ] || fail "when ${certificate#*:} ends"
+done
+grep -q '^causeway_peer_usable{name="gw-b",node="[0-9a-f]*",site="site-b"} 1$' "$STATE/metrics" || fail "the peer's metrics"
+grep -q '^causeway_peer_path_info{name="gw-b",.*path="direct"' "$STATE/metrics" || fail "the peer's path"
+# Counters grow by what went through: a scrape of before, a scrape of after.
+sent='causeway_worker_packets_total{worker="0",direction="tx"}'
+before=$(metric "$sent")
+in_ns a-h1 ping -c 20 -i 0.02 -q "$b1" >/dev/null
+counted() { metrics && [ "$(metric "$sent")" -ge $((before + 40)) ]; }
+wait_for "20 pings in the counters" counted
+[ "$(http -o /dev/null -w '%{http_code}' http://127.0.0.1:9845/other)" = 404 ] || fail "a path that is not there"
+[ "$(http -o /dev/null -w '%{http_code}' -X POST -d x http://127.0.0.1:9845/metrics)" = 405 ] || fail "a request that is no question"
+http -f http://127.0.0.1:9845/ | grep -q /metrics || fail "the front page"
 
 echo "== reload says what came of it"
 sed -i 's/level = "info"/level = "debug"/; s/memory_mb = 128/memory_mb = 130/' "$STATE/a.conf"
@@ -184,3 +223,13 @@ exits 0 'state: ok' status
 says ' 2 received' in_ns a-h1 ping -c 2 -i 0.2 -W 3 "$b1" || fail "no ping after all that"
 stop_gateway a
 [ ! -e "$STATE/a.sock" ] || fail "the control socket was left behind"
+
+echo "== the exporter without its daemon"
+down() { metrics && [ "$(metric causeway_up)" = 0 ] && ! grep -q '^causeway_peers' "$STATE/metrics"; }
+wait_for "causeway_up 0" down
+[ "$(grep -c 'does not answer' "$STATE/exporter.log")" = 1 ] || fail "the exporter's log: $(cat "$STATE/exporter.log")"
+start_gateway a
+wait_for "causeway_up 1" bash -c "ip netns exec '$PREFIX-a-gw' curl -s http://127.0.0.1:9845/metrics | grep -q '^causeway_up 1'"
+kill -TERM $exporter
+wait $exporter || fail "the exporter does not end cleanly"
+rm "$STATE/exporter.pid"
