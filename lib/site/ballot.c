@@ -24,6 +24,23 @@ int site_ballot_compare(const struct ballot *a, const struct ballot *b)
 	return a->draw == b->draw ? 0 : a->draw < b->draw ? -1 : 1;
 }
 
+int site_table_compare(const struct cw_site_table *a, const struct cw_site_table *b)
+{
+	return site_ballot_compare(&(struct ballot){a->epoch, a->proposer, a->draw},
+				   &(struct ballot){b->epoch, b->proposer, b->draw});
+}
+
+void cw_site_outbid(struct cw_site *s, uint64_t epoch, uint64_t now_ns)
+{
+	site_enter(s, now_ns);
+	/* Nobody gets so far by counting. */
+	if (epoch >> 61 != 0 || epoch <= s->table.ballot.epoch)
+		return;
+	if (s->outbid_epoch <= s->table.ballot.epoch)
+		s->outbid_run_ns = s->run_ns;
+	s->outbid_epoch = cw_max_u64(s->outbid_epoch, epoch);
+}
+
 static uint8_t index_of(const struct table *t, const struct cw_node_id *node)
 {
 	for (uint8_t i = 0; i < t->count; i++)
@@ -137,10 +154,13 @@ static bool may_propose(const struct cw_site *s)
 void site_propose(struct cw_site *s)
 {
 	struct table t;
+	/* A fellow may be about to tell us the table that peers know already. */
+	bool outbid = s->outbid_epoch > s->table.ballot.epoch &&
+		      s->run_ns - s->outbid_run_ns >= LONE_NS(s);
 
 	if (!may_propose(s))
 		return;
-	if (!deal(s, &t)) {
+	if (!deal(s, &t) && (!outbid || t.count == 0)) {
 		s->need_run_ns = 0;
 		return;
 	}
@@ -148,7 +168,7 @@ void site_propose(struct cw_site *s)
 		s->need_run_ns = s->run_ns;
 	if (s->run_ns - s->need_run_ns < rank(s) * 2 * s->config.hello_ns)
 		return;
-	t.ballot.epoch = s->table.ballot.epoch + 1;
+	t.ballot.epoch = cw_max_u64(s->table.ballot.epoch, s->outbid_epoch) + 1;
 	t.ballot.proposer = s->config.self;
 	s->config.random.fill(s->config.random.ctx, &t.ballot.draw, sizeof(t.ballot.draw));
 	site_adopt(s, &t);

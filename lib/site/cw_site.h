@@ -33,6 +33,7 @@ struct cw_site;
 #define CW_SITE_SLOTS_MAX   64u
 #define CW_SITE_MEMBERS_MAX 8u
 #define CW_SITE_ID_BYTES    8u
+#define CW_SITE_NOBODY	    0xffu
 /** IEEE 802 local experimental EtherType 1: payload is a hello, a beacon, or nothing (a slot's
  * address shown to the switch). */
 #define CW_SITE_ETHERTYPE 0x88b5u
@@ -143,6 +144,20 @@ struct cw_site_status {
 	uint64_t takeovers; /* slots that became ours */
 };
 
+/** By which table a site goes. Of two tables of one site the one with the higher ballot counts:
+ * epoch first, then proposer, then draw. Epoch 0: none yet. */
+struct cw_site_table {
+	uint64_t epoch;
+	struct cw_node_id proposer;
+	uint32_t draw;
+	/** A member lives that whoever says this does not hear on the LAN: hosts may be out of its
+	 * reach, and tables of their own in force there. */
+	bool split;
+	uint8_t slots, count; /* 1 to CW_SITE_SLOTS_MAX; of members */
+	struct cw_node_id member[CW_SITE_MEMBERS_MAX];
+	uint8_t owner[CW_SITE_SLOTS_MAX]; /* index of the member, or CW_SITE_NOBODY */
+};
+
 CW_MUST_USE int cw_site_create(struct cw_site **out, const struct cw_site_config *config,
 			       const struct cw_site_ops *ops, void *ctx, uint64_t now_ns);
 void cw_site_destroy(struct cw_site *site);
@@ -169,13 +184,24 @@ bool cw_site_drained(const struct cw_site *site);
 /** @return next deadline */
 uint64_t cw_site_timer(struct cw_site *site, uint64_t now_ns);
 void cw_site_status(const struct cw_site *site, struct cw_site_status *out);
+/** The table that we go by: what peers are told (cw_sites.h). */
+void cw_site_table(const struct cw_site *site, struct cw_site_table *out);
+/** A peer goes by a table of this site with that epoch, which is above ours: all who knew it are
+ * gone. The next table, proposed soon, goes above it. */
+void cw_site_outbid(struct cw_site *site, uint64_t epoch, uint64_t now_ns);
 
 /** Name of a refusal, for texts and counters. [any] */
 const char *cw_site_refusal_name(enum cw_site_refusal why);
 
 /* -- the table of slots, pure. [any] */
 
-#define CW_SITE_NOBODY 0xffu
+/**
+ * To whom a packet of a slot is sent: its owner, or where that one cannot be reached any other
+ * member, which delivers it as well.
+ * @param reachable a bit per member
+ * @return index of the member, or CW_SITE_NOBODY
+ */
+uint8_t cw_site_pick(const struct cw_site_table *table, unsigned int slot, uint32_t reachable);
 
 /**
  * Deal @p slots slots to @p count members by weight: nobody gets more than its share rounded up,

@@ -62,6 +62,9 @@ enum type {
 	TYPE_STATE = 4,	 /* overlay: the same */
 	TYPE_KEY = 5,	 /* overlay: what our hellos to you are sealed with */
 	TYPE_KEY_ACK = 6,
+	/* Over the overlay, to gateways of other sites (cw_sites.h). */
+	TYPE_TABLE = 7,
+	TYPE_TABLE_ACK = 8,
 };
 
 enum flag {
@@ -162,7 +165,10 @@ struct cw_site {
 	struct table table;
 	uint64_t active;	      /* slots we serve, deadline permitting */
 	uint64_t served, deadline_ns; /* as told by ops.serve */
-	uint64_t need_run_ns;	      /* since when the table should be another; 0: it need not */
+	uint64_t outbid_epoch;	      /* peers know of this one: the next table goes above it */
+	uint64_t outbid_run_ns;
+	bool split;	      /* as told by ops.changed */
+	uint64_t need_run_ns; /* since when the table should be another; 0: it need not */
 	uint64_t hello_due_ns, beacon_due_ns, fresh_due_ns;
 	uint64_t announce; /* slots to be shown again, so many times */
 	unsigned int announce_left;
@@ -179,6 +185,10 @@ unsigned int site_read_hello(const uint8_t *data, size_t len, struct hello *out)
 /* @return false: it is none */
 bool site_read_beacon(const struct cw_site *s, const uint8_t *data, size_t len,
 		      struct cw_node_id *node, struct cw_endpoint *at);
+size_t site_write_table(enum type type, const uint8_t site[CW_SITE_ID_BYTES],
+			const struct cw_site_table *table, uint8_t *out);
+bool site_read_table(const uint8_t *data, size_t len, enum type *type,
+		     uint8_t site[CW_SITE_ID_BYTES], struct cw_site_table *out);
 bool site_read_key(const uint8_t *data, size_t len, enum type *type, struct key *out);
 void site_seal(const struct cw_site *s, const struct key *key, const uint8_t *data, size_t len,
 	       uint8_t tag[TAG_BYTES]);
@@ -198,6 +208,7 @@ void site_fellow_timer(struct cw_site *s, struct fellow *f);
 uint8_t site_flags(const struct cw_site *s);
 
 /* ballot.c */
+int site_table_compare(const struct cw_site_table *a, const struct cw_site_table *b);
 int site_ballot_compare(const struct ballot *a, const struct ballot *b);
 /* Take this table over if it is above ours. @return whether it was */
 bool site_adopt(struct cw_site *s, const struct table *table);
@@ -221,6 +232,10 @@ struct candidate {
 	uint16_t weight;
 };
 unsigned int site_candidates(struct cw_site *s, struct candidate out[CW_SITE_MEMBERS_MAX]);
+
+/* status.c */
+/* A fellow lives and could serve, and the LAN is cut between us. */
+bool site_is_split(const struct cw_site *s);
 
 /* site.c */
 /* Time passes. */

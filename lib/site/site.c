@@ -78,6 +78,11 @@ void site_evaluate(struct cw_site *s)
 	site_propose(s);
 	site_activate(s);
 	site_publish(s);
+	if (s->split != site_is_split(s)) {
+		s->split = !s->split;
+		if (s->ops.changed != NULL)
+			s->ops.changed(s->ctx);
+	}
 }
 
 void cw_site_lan_heard(struct cw_site *s, uint64_t now_ns)

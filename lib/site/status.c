@@ -80,3 +80,31 @@ void cw_site_status(const struct cw_site *s, struct cw_site_status *out)
 		out->member[i + 1] = describe(s, &s->fellow[i]);
 	memcpy(out->refused, s->refused, sizeof(out->refused));
 }
+
+/* It lives and could serve, and we are out of each other's reach on the LAN. */
+static bool is_split(const struct cw_site *s, const struct fellow *f)
+{
+	return !site_lives(s, f) && site_state_fresh(s, f) && !site_hears_us(s, f) &&
+	       (f->flags & (FLAG_PASSIVE | FLAG_LISTENING)) == 0 &&
+	       (f->health & CW_SITE_HEALTH_LAN) != 0;
+}
+
+bool site_is_split(const struct cw_site *s)
+{
+	for (unsigned int i = 0; i < s->count; i++)
+		if (is_split(s, &s->fellow[i]))
+			return true;
+	return false;
+}
+
+void cw_site_table(const struct cw_site *s, struct cw_site_table *out)
+{
+	*out = (struct cw_site_table){.epoch = s->table.ballot.epoch,
+				      .proposer = s->table.ballot.proposer,
+				      .draw = s->table.ballot.draw,
+				      .split = site_is_split(s),
+				      .slots = s->config.slots,
+				      .count = s->table.count};
+	memcpy(out->member, s->table.member, sizeof(out->member));
+	memcpy(out->owner, s->table.owner, sizeof(out->owner));
+}

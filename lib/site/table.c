@@ -49,6 +49,22 @@ static void set_quotas(struct share *share, unsigned int slots, const uint16_t *
 	}
 }
 
+uint8_t cw_site_pick(const struct cw_site_table *table, unsigned int slot, uint32_t reachable)
+{
+	uint8_t owner = slot < table->slots ? table->owner[slot] : CW_SITE_NOBODY;
+
+	if (owner < table->count && (reachable & 1u << owner) != 0)
+		return owner;
+	/* Not all to the same one. */
+	for (unsigned int i = 0; i < table->count; i++) {
+		unsigned int at = (slot + i) % table->count;
+
+		if ((reachable & 1u << at) != 0)
+			return (uint8_t)at;
+	}
+	return CW_SITE_NOBODY;
+}
+
 void cw_site_deal(uint8_t *owner, unsigned int slots, const uint16_t *weight, unsigned int count)
 {
 	struct share share[CW_SITE_MEMBERS_MAX] = {{0}};

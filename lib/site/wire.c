@@ -109,11 +109,16 @@ bool site_read_beacon(const struct cw_site *s, const uint8_t *data, size_t len,
 	       at->port != 0;
 }
 
+static void put_ballot(struct writer *w, const struct ballot *b)
+{
+	put(w, b->epoch, 8);
+	put_bytes(w, b->proposer.b, CW_NODE_ID_BYTES);
+	put(w, b->draw, 4);
+}
+
 static void put_table(struct writer *w, const struct table *t, unsigned int slots)
 {
-	put(w, t->ballot.epoch, 8);
-	put_bytes(w, t->ballot.proposer.b, CW_NODE_ID_BYTES);
-	put(w, t->ballot.draw, 4);
+	put_ballot(w, &t->ballot);
 	put(w, t->count, 1);
 	for (unsigned int i = 0; i < t->count; i++)
 		put_bytes(w, t->member[i].b, CW_NODE_ID_BYTES);
@@ -143,14 +148,21 @@ size_t site_write_hello(const struct cw_site *s, struct fellow *f, enum type typ
 	return (size_t)(w.at - out);
 }
 
+static bool take_ballot(struct reader *r, struct ballot *b)
+{
+	b->epoch = take(r, 8);
+	take_bytes(r, b->proposer.b, CW_NODE_ID_BYTES);
+	b->draw = (uint32_t)take(r, 4);
+	/* Nobody gets so far by counting; one above it could not be counted. */
+	return !r->bad && b->epoch >> 62 == 0;
+}
+
 static bool take_table(struct reader *r, struct table *t, unsigned int slots)
 {
-	t->ballot.epoch = take(r, 8);
-	take_bytes(r, t->ballot.proposer.b, CW_NODE_ID_BYTES);
-	t->ballot.draw = (uint32_t)take(r, 4);
+	bool valid = take_ballot(r, &t->ballot);
+
 	t->count = (uint8_t)take(r, 1);
-	/* Nobody gets so far by counting; one above it could not be counted. */
-	if (t->ballot.epoch >> 62 != 0)
+	if (!valid)
 		return false;
 	if (t->count > CW_SITE_MEMBERS_MAX || slots == 0 || slots > CW_SITE_SLOTS_MAX)
 		return false;
@@ -192,6 +204,51 @@ unsigned int site_read_hello(const uint8_t *data, size_t len, struct hello *out)
 	    out->weight > CW_SITE_WEIGHT_MAX)
 		return CW_SITE_REFUSED_MALFORMED + 1;
 	return 0;
+}
+
+#define TABLE_SPLIT 1u
+
+/* What peers of other sites are told, and what they say back: the table that they go by. */
+size_t site_write_table(enum type type, const uint8_t site[CW_SITE_ID_BYTES],
+			const struct cw_site_table *from, uint8_t *out)
+{
+	struct table t = {.ballot = {from->epoch, from->proposer, from->draw},
+			  .count = type == TYPE_TABLE ? from->count : 0};
+	struct writer w = {out};
+
+	memcpy(t.member, from->member, sizeof(t.member));
+	memcpy(t.owner, from->owner, sizeof(t.owner));
+	put_head(&w, type);
+	put_bytes(&w, site, CW_SITE_ID_BYTES);
+	put(&w, from->split ? TABLE_SPLIT : 0, 1);
+	put(&w, from->slots, 1);
+	put_table(&w, &t, type == TYPE_TABLE ? from->slots : 0);
+	return (size_t)(w.at - out);
+}
+
+bool site_read_table(const uint8_t *data, size_t len, enum type *type,
+		     uint8_t site[CW_SITE_ID_BYTES], struct cw_site_table *out)
+{
+	struct reader r = {data, data + len, false};
+	struct table t = {0};
+	uint8_t version;
+
+	*type = (enum type)take_head(&r, &version);
+	if ((*type != TYPE_TABLE && *type != TYPE_TABLE_ACK) || version != VERSION)
+		return false;
+	*out = (struct cw_site_table){0};
+	take_bytes(&r, site, CW_SITE_ID_BYTES);
+	out->split = take(&r, 1) & TABLE_SPLIT;
+	out->slots = (uint8_t)take(&r, 1);
+	if (*type == TYPE_TABLE ? !take_table(&r, &t, out->slots) : !take_ballot(&r, &t.ballot))
+		return false;
+	out->epoch = t.ballot.epoch;
+	out->proposer = t.ballot.proposer;
+	out->draw = t.ballot.draw;
+	out->count = t.count;
+	memcpy(out->member, t.member, sizeof(out->member));
+	memcpy(out->owner, t.owner, sizeof(out->owner));
+	return true;
 }
 
 size_t site_write_key(enum type type, const struct key *key, uint8_t *out)

@@ -113,6 +113,11 @@ void site_fault_measured(struct site_world *w)
 	/* Without hosts nobody can tell a deaf gateway from one whose fellow lost its voice. */
 	if ((fault == DEAF || fault == VOICELESS) && !w->hosts_talk)
 		fault = STOP;
+	if (sim_chance(&w->far_random, 300)) {
+		site_far_start(w, node % SITE_FARS);
+		site_world_run_until(w, w->now_ns + CW_NS_PER_S);
+		site_judge_fars(w);
+	}
 	cw_site_status(survivor(w, node)->engine, &was);
 	for (unsigned int i = 0; i < w->count; i++)
 		w->kept[i] = i == node ? 0 : site_serves(w, i);
@@ -146,6 +151,24 @@ void site_fault_flapping(struct site_world *w)
 	site_world_run_until(w, w->now_ns + 60 * CW_NS_PER_S);
 }
 
+/* All go at once and start anew but one, whose last word peers still have. */
+void site_fault_blackout(struct site_world *w)
+{
+	unsigned int gone = (unsigned int)(sim_random(&w->random) % w->count);
+
+	for (unsigned int i = 0; i < w->count; i++)
+		site_crash(w, i);
+	site_world_run_until(w, w->now_ns + between(w, 10, 1000));
+	for (unsigned int i = 0; i < w->count; i++)
+		if (i != gone)
+			end(w, i);
+	w->must_be_served_ns = w->now_ns + 5 * CW_NS_PER_S;
+	site_world_run_until(w, w->now_ns + 15 * CW_NS_PER_S);
+	w->must_be_served_ns = CW_NEVER;
+	end(w, gone);
+	site_world_run_until(w, w->now_ns + between(w, 45000, 46000));
+}
+
 void site_fault_chaos(struct site_world *w)
 {
 	unsigned int node = (unsigned int)(sim_random(&w->random) % w->count);
@@ -156,6 +179,8 @@ void site_fault_chaos(struct site_world *w)
 		end(w, node);
 	else
 		begin(w, (enum fault)(sim_random(&w->random) % FAULTS), node);
+	if (sim_chance(&w->far_random, 100))
+		site_far_start(w, node % SITE_FARS);
 	site_world_run_until(w, w->now_ns + between(w, 20, 3000));
 }
 

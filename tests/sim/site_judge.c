@@ -5,7 +5,8 @@
  *   - no slot is served by two gateways that hear each other in at least one direction. A stopped
  *     gateway counts as serving until its deadline: its workers may wake at any instant;
  *   - after a fault has had its time, every slot is served by a gateway that is well;
- *   - slots of gateways that nothing happened to are served without a break.
+ *   - slots of gateways that nothing happened to are served without a break;
+ *   - peers at other sites send to who serves, one message after that (site_far.c).
  *
  * At the end everybody is healed: all go by one table, loads differ by at most one slot.
  */
@@ -109,6 +110,8 @@ void site_judge_instant(struct site_world *w)
 	if (w->now_ns >= w->must_be_served_ns && served != all_slots())
 		site_violated(w, "slots %016llx are not served",
 			      (unsigned long long)(all_slots() & ~served));
+	if (w->must_be_served_ns != CW_NEVER && w->now_ns >= w->must_be_served_ns + SITE_FAR_NS)
+		site_judge_fars(w);
 }
 
 void site_judge_end(struct site_world *w)
@@ -136,4 +139,5 @@ void site_judge_end(struct site_world *w)
 		site_violated(w, "loads from %u to %u slots", least, most);
 	w->must_be_served_ns = w->now_ns;
 	site_judge_instant(w);
+	site_judge_fars(w);
 }

@@ -12,6 +12,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+static const char *const far_mutations[CW_SITES_MUT_COUNT] = {
+	[CW_SITES_MUT_NOBALLOT] = "noballot",
+	[CW_SITES_MUT_ONCE] = "once",
+	[CW_SITES_MUT_NOOUTBID] = "nooutbid",
+	[CW_SITES_MUT_FORGETS] = "forgets",
+};
+
 static const char *const mutations[CW_SITE_MUT_COUNT] = {
 	[CW_SITE_MUT_NOWAIT] = "nowait",	   [CW_SITE_MUT_NODEADLINE] = "nodeadline",
 	[CW_SITE_MUT_FROMRECEIPT] = "fromreceipt", [CW_SITE_MUT_UNBOUND] = "unbound",
@@ -39,7 +46,7 @@ static bool before(const struct site_event *a, const struct site_event *b)
 	return a->at_ns != b->at_ns ? a->at_ns < b->at_ns : a->order < b->order;
 }
 
-static void push(struct site_world *w, const struct site_event *event)
+void site_world_push(struct site_world *w, const struct site_event *event)
 {
 	struct site_event *e = malloc(sizeof(*e));
 	size_t i;
@@ -109,7 +116,7 @@ static void op_send_lan(void *ctx, const uint8_t *payload, size_t len)
 		n->lost[e.to] = is_hello ? 0 : n->lost[e.to];
 		e.at_ns = w->now_ns + 20 * CW_NS_PER_US +
 			  sim_random(&w->random) % (400 * CW_NS_PER_US);
-		push(w, &e);
+		site_world_push(w, &e);
 		if (w->replays && w->captured == NULL && sim_chance(&w->random, 2)) {
 			w->captured = malloc(sizeof(e));
 			CW_ASSERT(w->captured != NULL);
@@ -129,7 +136,7 @@ static void op_send_overlay(void *ctx, const struct cw_node_id *to, const uint8_
 		return;
 	memcpy(e.data, data, len);
 	e.at_ns = w->now_ns + CW_NS_PER_MS / 2 + sim_random(&w->random) % (3 * CW_NS_PER_MS);
-	push(w, &e);
+	site_world_push(w, &e);
 }
 
 static void op_serve(void *ctx, uint64_t slots, uint64_t deadline_ns)
@@ -157,6 +164,11 @@ static void op_found(void *ctx, const struct cw_node_id *node, const struct cw_e
 	(void)ctx;
 	(void)node;
 	(void)at;
+}
+
+static void op_changed(void *ctx)
+{
+	site_far_tell(ctx);
 }
 
 static void op_random(void *ctx, void *buf, size_t len)
@@ -215,7 +227,8 @@ void site_start(struct site_world *w, unsigned int node)
 					       .send_overlay = op_send_overlay,
 					       .serve = op_serve,
 					       .announce = op_announce,
-					       .found = op_found};
+					       .found = op_found,
+					       .changed = op_changed};
 	struct cw_site_config config = {.self = id_of(node),
 					.site = "site",
 					.segment = 7,
@@ -237,12 +250,13 @@ void site_start(struct site_world *w, unsigned int node)
 	n->due_ns = w->now_ns;
 	n->slots = n->deadline_ns = 0;
 	CW_ASSERT(cw_site_create(&n->engine, &config, &ops, n, w->now_ns) == 0);
+	site_far_gateway(w, node);
 	for (unsigned int i = 0; i < w->count; i++) {
 		struct site_event e = {.kind = SITE_LINK, .from = node, .to = i};
 
 		e.at_ns = w->now_ns + sim_random(&w->random) % (300 * CW_NS_PER_MS);
 		if (i != node)
-			push(w, &e);
+			site_world_push(w, &e);
 	}
 }
 
@@ -251,7 +265,9 @@ void site_crash(struct site_world *w, unsigned int node)
 	struct site_node *n = &w->node[node];
 
 	cw_site_destroy(n->engine);
+	cw_sites_destroy(n->sites);
 	n->engine = NULL;
+	n->sites = NULL;
 	n->slots = 0;
 	while (n->queued > 0)
 		free(n->queue[--n->queued]);
@@ -264,7 +280,7 @@ void site_pause(struct site_world *w, unsigned int node, uint64_t for_ns)
 	if (w->node[node].engine == NULL || w->node[node].paused)
 		return;
 	w->node[node].paused = true;
-	push(w, &e);
+	site_world_push(w, &e);
 }
 
 static void deliver(struct site_world *w, const struct site_event *e)
@@ -292,6 +308,10 @@ static void deliver(struct site_world *w, const struct site_event *e)
 		CW_ASSERT(cw_site_fellow_up(other->engine, &to, w->now_ns) == 0);
 		CW_ASSERT(cw_site_fellow_up(n->engine, &from, w->now_ns) == 0);
 		break;
+	case SITE_FROM_FAR:
+	case SITE_FAR_LINK:
+		site_far_deliver(w, e);
+		break;
 	default:
 		break;
 	}
@@ -318,11 +338,15 @@ static void take(struct site_world *w, struct site_event *e)
 {
 	struct site_node *n = &w->node[e->to];
 
+	if (e->kind == SITE_TO_FAR || e->kind == SITE_FAR_DEAD) {
+		site_far_take(w, e);
+		goto done;
+	}
 	if (e->kind == SITE_HOST) {
 		struct site_event next = *e;
 
 		next.at_ns = w->now_ns + sim_random(&w->random) % (20 * CW_NS_PER_MS);
-		push(w, &next);
+		site_world_push(w, &next);
 		if (n->deaf)
 			goto done;
 	}
@@ -334,9 +358,9 @@ static void take(struct site_world *w, struct site_event *e)
 			return;
 		}
 		/* What its kernel holds for it may overflow; a link is made again. */
-		if (e->kind == SITE_LINK) {
+		if (e->kind == SITE_LINK || e->kind == SITE_FAR_LINK) {
 			e->at_ns = w->now_ns + 50 * CW_NS_PER_MS;
-			push(w, e);
+			site_world_push(w, e);
 		}
 	} else {
 		deliver(w, e);
@@ -356,7 +380,7 @@ static void replay(struct site_world *w)
 	free(w->captured);
 	w->captured = NULL;
 	if (site_world_connected(w, e.from, e.to))
-		push(w, &e);
+		site_world_push(w, &e);
 }
 
 void site_world_run_until(struct site_world *w, uint64_t until_ns)
@@ -379,7 +403,9 @@ void site_world_run_until(struct site_world *w, uint64_t until_ns)
 		site_judge_instant(w);
 		if (first != NULL)
 			first->due_ns =
-				cw_max_u64(cw_site_timer(first->engine, w->now_ns), w->now_ns + 1);
+				cw_max_u64(cw_min_u64(cw_site_timer(first->engine, w->now_ns),
+						      cw_sites_timer(first->sites, w->now_ns)),
+					   w->now_ns + 1);
 		else
 			take(w, pop(w));
 		replay(w);
@@ -392,6 +418,7 @@ static void run(const struct sim_options *options, uint64_t seed, struct sim_res
 {
 	struct site_world w = {.options = options,
 			       .random = seed * UINT64_C(0x9E3779B97F4A7C15) + 1,
+			       .far_random = seed * UINT64_C(0xBF58476D1CE4E5B9) + 1,
 			       .now_ns = CW_NS_PER_S,
 			       .count = options->nodes,
 			       .must_be_served_ns = CW_NEVER,
@@ -401,18 +428,27 @@ static void run(const struct sim_options *options, uint64_t seed, struct sim_res
 	for (int m = 1; options->mutate != NULL && m < CW_SITE_MUT_COUNT; m++)
 		if (strcmp(mutations[m], options->mutate) == 0)
 			w.mutate = (enum cw_site_mutation)m;
+	for (int m = 1; options->mutate != NULL && m < CW_SITES_MUT_COUNT; m++)
+		if (strcmp(far_mutations[m], options->mutate) == 0)
+			w.far_mutate = (enum cw_sites_mutation)m;
+	for (unsigned int i = 0; i < SITE_FARS; i++)
+		site_far_start(&w, i);
+	w.far_loss = seed % 2 == 0 ? 0 : 300;
+	w.far_late = seed % 2 != 0;
 	w.hosts_talk = seed % 4 != 3;
 	for (unsigned int i = 0; i < w.count; i++) {
 		struct site_event e = {.kind = SITE_HOST, .to = i, .at_ns = w.now_ns};
 
 		if (w.hosts_talk)
-			push(&w, &e);
+			site_world_push(&w, &e);
 		site_world_run_until(&w, w.now_ns + sim_random(&w.random) % (2 * CW_NS_PER_S));
 		site_start(&w, i);
 	}
 	site_world_run_until(&w, w.now_ns + 8 * CW_NS_PER_S);
 	if (seed % 8 == 0)
 		site_fault_flapping(&w);
+	if (seed % 4 == 2)
+		site_fault_blackout(&w);
 	while (w.now_ns < end && !result->violated) {
 		if (seed % 2 == 0)
 			site_fault_measured(&w);
@@ -423,6 +459,7 @@ static void run(const struct sim_options *options, uint64_t seed, struct sim_res
 	site_judge_end(&w);
 	for (unsigned int i = 0; i < w.count; i++)
 		site_crash(&w, i);
+	site_far_end(&w);
 	while (w.used > 0)
 		free(pop(&w));
 	free(w.heap);
@@ -433,6 +470,9 @@ static int mutation(const char *name)
 {
 	for (int m = 1; m < CW_SITE_MUT_COUNT; m++)
 		if (strcmp(mutations[m], name) == 0)
+			return m;
+	for (int m = 1; m < CW_SITES_MUT_COUNT; m++)
+		if (strcmp(far_mutations[m], name) == 0)
 			return m;
 	return -1;
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include <cw_site.h>
+#include <cw_sites.h>
 
 #include "../../lib/site/internal.h"
 #include "cw_test.h"
@@ -293,6 +294,187 @@ static void test_refusals(void)
 	cw_site_destroy(b.site);
 }
 
+/* -- what sites tell each other */
+
+struct teller {
+	struct cw_sites *sites;
+	uint8_t message[CW_SITE_BYTES_MAX];
+	size_t len;
+	unsigned int sent, changed;
+	uint64_t outbid;
+};
+
+static void far_send(void *ctx, uint16_t peer, const uint8_t *data, size_t len)
+{
+	struct teller *t = ctx;
+
+	(void)peer;
+	memcpy(t->message, data, len);
+	t->len = len;
+	t->sent++;
+}
+
+static void far_changed(void *ctx, const uint8_t site[CW_SITE_ID_BYTES])
+{
+	(void)site;
+	((struct teller *)ctx)->changed++;
+}
+
+static void far_outbid(void *ctx, uint64_t epoch)
+{
+	((struct teller *)ctx)->outbid = epoch;
+}
+
+static void open_teller(struct teller *t, const char *site)
+{
+	static const struct cw_sites_ops ops = {far_send, far_changed, far_outbid};
+	struct cw_sites_config config = {.peers_max = 4};
+
+	memset(t, 0, sizeof(*t));
+	memcpy(config.site, site, CW_SITE_ID_BYTES);
+	CU_ASSERT_EQUAL(cw_sites_create(&t->sites, &config, &ops, t, now_ns), 0);
+}
+
+/* What one has said last, to the other. */
+static void carry(const struct teller *from, struct teller *to, uint16_t as)
+{
+	uint8_t copy[CW_SITE_BYTES_MAX];
+
+	memcpy(copy, from->message, from->len);
+	CU_ASSERT_TRUE(cw_sites_input(to->sites, as, copy, from->len, now_ns));
+}
+
+static struct cw_site_table table_of(uint64_t epoch, uint8_t owner)
+{
+	struct cw_site_table t = {
+		.epoch = epoch, .slots = CW_SITE_SLOTS_MAX, .count = 2, .member = {{{1}}, {{2}}}};
+
+	memset(t.owner, owner, sizeof(t.owner));
+	return t;
+}
+
+static uint8_t known_owner(const struct teller *t)
+{
+	const struct cw_site_table *known = cw_sites_find(t->sites, (const uint8_t *)"here-it-is");
+
+	return known != NULL ? known->owner[7] : CW_SITE_NOBODY;
+}
+
+static void test_told(void)
+{
+	struct cw_site_table first = table_of(1, 0), second = table_of(2, 1);
+	struct teller a, b, far;
+
+	now_ns = CW_NS_PER_S;
+	open_teller(&a, "here-it-is");
+	open_teller(&b, "here-it-is");
+	open_teller(&far, "far-away");
+	CU_ASSERT_EQUAL(cw_sites_peer_up(a.sites, 0, (const uint8_t *)"far-away", now_ns), 0);
+	CU_ASSERT_EQUAL(cw_sites_peer_up(b.sites, 0, (const uint8_t *)"far-away", now_ns), 0);
+	CU_ASSERT_EQUAL(cw_sites_peer_up(far.sites, 1, (const uint8_t *)"here-it-is", now_ns), 0);
+	CU_ASSERT_EQUAL(cw_sites_peer_up(far.sites, 2, (const uint8_t *)"here-it-is", now_ns), 0);
+	CU_ASSERT_EQUAL(a.sent, 0); /* no table yet */
+	cw_sites_tell(a.sites, &first, now_ns);
+	CU_ASSERT_EQUAL(cw_sites_untold(a.sites), 1);
+	/* Lost: it is said again. */
+	now_ns = cw_sites_timer(a.sites, now_ns);
+	cw_sites_timer(a.sites, now_ns);
+	CU_ASSERT_EQUAL(a.sent, 2);
+	carry(&a, &far, 1);
+	CU_ASSERT_EQUAL(known_owner(&far), 0);
+	carry(&far, &a, 0);
+	CU_ASSERT_EQUAL(cw_sites_untold(a.sites), 0);
+	CU_ASSERT_EQUAL(cw_sites_timer(a.sites, now_ns), CW_NEVER);
+	/* The other gateway knows better, and the first one's old word changes nothing. */
+	cw_sites_tell(b.sites, &second, now_ns);
+	carry(&b, &far, 2);
+	CU_ASSERT_EQUAL(known_owner(&far), 1);
+	CU_ASSERT_EQUAL(far.changed, 2);
+	cw_sites_tell(a.sites, &first, now_ns);
+	carry(&a, &far, 1);
+	CU_ASSERT_EQUAL(known_owner(&far), 1);
+	CU_ASSERT_EQUAL(far.changed, 2);
+	/* It hears so. */
+	carry(&far, &a, 0);
+	CU_ASSERT_EQUAL(a.outbid, 2);
+	CU_ASSERT_EQUAL(cw_sites_untold(a.sites), 0);
+	/* A link that goes takes what was said over it along. */
+	cw_sites_peer_down(far.sites, 2, now_ns);
+	CU_ASSERT_EQUAL(known_owner(&far), 0);
+	cw_sites_peer_down(far.sites, 1, now_ns);
+	CU_ASSERT_EQUAL(known_owner(&far), CW_SITE_NOBODY);
+	cw_sites_destroy(a.sites);
+	cw_sites_destroy(b.sites);
+	cw_sites_destroy(far.sites);
+}
+
+static void test_told_wrongly(void)
+{
+	struct cw_site_table table = table_of(1, 0);
+	struct cw_sites_counts counts;
+	struct teller a, far;
+	size_t len;
+
+	now_ns = CW_NS_PER_S;
+	open_teller(&a, "here-it-is");
+	open_teller(&far, "far-away");
+	CU_ASSERT_EQUAL(cw_sites_peer_up(a.sites, 0, (const uint8_t *)"far-away", now_ns), 0);
+	/* Its certificate names another site. */
+	CU_ASSERT_EQUAL(cw_sites_peer_up(far.sites, 1, (const uint8_t *)"elsewhere", now_ns), 0);
+	cw_sites_tell(a.sites, &table, now_ns);
+	carry(&a, &far, 1);
+	carry(&a, &far, 3); /* nobody */
+	CU_ASSERT_EQUAL(known_owner(&far), CW_SITE_NOBODY);
+	for (len = 4; len < a.len; len++)
+		CU_ASSERT_TRUE(cw_sites_input(far.sites, 1, a.message, len, now_ns));
+	cw_sites_counts(far.sites, &counts);
+	CU_ASSERT_EQUAL(counts.foreign, 2);
+	CU_ASSERT_EQUAL(counts.malformed, a.len - 4);
+	/* A fellow's messages are not ours. */
+	CU_ASSERT_FALSE(cw_sites_input(far.sites, 1, (const uint8_t *)"CW\1\4", 4, now_ns));
+	CU_ASSERT_EQUAL(far.sent, 0);
+	cw_sites_destroy(a.sites);
+	cw_sites_destroy(far.sites);
+}
+
+/* Who knew a higher table is gone: the next one goes above it, but not before fellows had time to
+ * tell it. */
+static void test_outbid(void)
+{
+	struct cw_site_table table;
+	uint32_t seed = 5;
+	struct end e;
+
+	now_ns = CW_NS_PER_S;
+	open_end(&e, 1, NULL, &seed, 64);
+	run(&e, NULL, 2000 * MS);
+	cw_site_table(e.site, &table);
+	CU_ASSERT_EQUAL(table.epoch, 1);
+	CU_ASSERT_EQUAL(table.owner[63], 0);
+	CU_ASSERT_FALSE(table.split);
+	cw_site_outbid(e.site, 900, now_ns);
+	run(&e, NULL, 500 * MS);
+	cw_site_table(e.site, &table);
+	CU_ASSERT_EQUAL(table.epoch, 1);
+	run(&e, NULL, 500 * MS);
+	cw_site_table(e.site, &table);
+	CU_ASSERT_EQUAL(table.epoch, 901);
+	CU_ASSERT_EQUAL(e.slots, UINT64_MAX);
+	cw_site_destroy(e.site);
+}
+
+static void test_pick(void)
+{
+	struct cw_site_table table = table_of(1, 0);
+
+	CU_ASSERT_EQUAL(cw_site_pick(&table, 7, 3), 0);
+	CU_ASSERT_EQUAL(cw_site_pick(&table, 7, 2), 1);
+	CU_ASSERT_EQUAL(cw_site_pick(&table, 7, 0), CW_SITE_NOBODY);
+	table.owner[7] = CW_SITE_NOBODY;
+	CU_ASSERT_EQUAL(cw_site_pick(&table, 7, 3), 1);
+	CU_ASSERT_EQUAL(cw_site_pick(&table, 8, 3), 0);
+}
+
 int main(void)
 {
 	CU_TestInfo deal[] = {{"equal shares", test_equal_shares},
@@ -304,8 +486,13 @@ int main(void)
 				{"one slot", test_one_slot},
 				{"refusals", test_refusals},
 				CU_TEST_INFO_NULL};
+	CU_TestInfo sites[] = {{"told, lost, told again", test_told},
+			       {"told by the wrong one", test_told_wrongly},
+			       {"a lost past", test_outbid},
+			       {"who gets it", test_pick},
+			       CU_TEST_INFO_NULL};
 	CU_SuiteInfo suites[] = {CW_SUITE("deal", deal), CW_SUITE("engine", engine),
-				 CU_SUITE_INFO_NULL};
+				 CW_SUITE("sites", sites), CU_SUITE_INFO_NULL};
 
 	return cw_test_run(suites);
 }
