@@ -117,6 +117,16 @@ static void on_ns_changed(void *ctx, const struct cw_namespace_record *ns, uint6
 		cw_membership_ns(ctl, ns);
 }
 
+static void on_clock_behind(void *ctx, uint64_t by_ns, uint64_t now_ns)
+{
+	struct cw_control *ctl = ctx;
+
+	(void)by_ns;
+	ctl->now_ns = now_ns;
+	if (ctl->lease != NULL)
+		cw_lease_clock_behind(ctl->lease, now_ns);
+}
+
 static int create_dht(struct cw_control *ctl)
 {
 	static const struct cw_dht_ops ops = {.send = dht_send,
@@ -125,7 +135,8 @@ static int create_dht(struct cw_control *ctl)
 					      .site_of = dht_site_of,
 					      .may = dht_may,
 					      .changed = on_changed,
-					      .ns_changed = on_ns_changed};
+					      .ns_changed = on_ns_changed,
+					      .clock_behind = on_clock_behind};
 	struct cw_dht_config config = {.self = ctl->config.identity.node,
 				       .site = ctl->site,
 				       .log = ctl->config.log,

@@ -92,7 +92,7 @@ static json_t *show_latency(const struct cw_dht_counts *c)
 
 static json_t *show_counts(const struct cw_dht_counts *c)
 {
-	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "retries",
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "retries",
 			 (json_int_t)c->retries, "redirects", (json_int_t)c->redirects, "served",
 			 (json_int_t)c->served, "elections", (json_int_t)c->elections,
 			 "leaderships_lost", (json_int_t)c->lost_leaderships, "moves",
@@ -100,7 +100,8 @@ static json_t *show_counts(const struct cw_dht_counts *c)
 			 "activations", (json_int_t)c->activations, "copies_given",
 			 (json_int_t)c->copies, "registers_repaired", (json_int_t)c->repaired,
 			 "denied", (json_int_t)c->denied, "refused_unsigned",
-			 (json_int_t)c->unwarranted);
+			 (json_int_t)c->unwarranted, "clock_behind",
+			 (json_int_t)c->clock_behind);
 }
 
 static json_t *show_operations(const struct cw_dht_counts *c)

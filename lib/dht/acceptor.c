@@ -18,7 +18,7 @@ static enum admission admit(const struct cw_dht *dht, const struct slot *s, uint
 	if (epoch != s->epoch || !s->active) {
 		/* Also a member without its state tells who is behind: that one may have the stage,
 		 * and it has no copy of this epoch to give. */
-		if (epoch < s->epoch)
+		if (epoch < s->epoch && dht->config.mutate != CW_DHT_MUT_ASKBEHIND)
 			return OLD;
 		return epoch > s->epoch || is_member(dht, &s->members) ? NEED : OLD;
 	}
@@ -231,8 +231,7 @@ static uint64_t answer_acc(struct cw_dht *dht, struct packing *p, struct slot *s
 	if (have != NULL && stamp_compare(dht, &stamp, &have->stamp) < 0)
 		return 0;
 	/* What we lead ourselves was judged when it was asked for. */
-	if (!cw_node_id_equal(&ballot->node, &dht->config.self) &&
-	    !record_warranted(dht, r, have))
+	if (!cw_node_id_equal(&ballot->node, &dht->config.self) && !record_warranted(dht, r, have))
 		return 0;
 	if (replica_store(dht, &s->regs, r, &stamp, renew_ns, open_ns) < 0)
 		return 0;

@@ -193,6 +193,7 @@ static void compare_logs(struct cw_dht *dht, const struct cw_node_id *from,
 		p->incarnations[0] = hb->incarnation;
 		p->lsn_before = cw_max_u64(p->lsn_before, p->lsn_seen);
 		p->lsn_seen = 0;
+		p->pace = (struct pace){0};
 	}
 	p->lsn_seen = cw_max_u64(p->lsn_seen, hb->lsn);
 	if (hb->about == dht->incarnation && hb->lsn_seen >= dht->begun_lsn &&
@@ -200,6 +201,7 @@ static void compare_logs(struct cw_dht *dht, const struct cw_node_id *from,
 		dht->disk_suspect = true;
 		forget_disk(dht);
 	}
+	pace_heard(dht, p, hb->clock_ns);
 }
 
 void hb_input(struct cw_dht *dht, const struct cw_node_id *from, const Causeway__Dht__Frame *in)

@@ -108,7 +108,7 @@ static void count(struct cw_dht *dht, const struct request *r, enum cw_store_res
 	dht->counts.results[result]++;
 }
 
-static void finish(struct cw_dht *dht, struct request *r, struct reply *reply)
+void request_end(struct cw_dht *dht, struct request *r, struct reply *reply)
 {
 	unlink_request(dht, r);
 	reply->answer.first_send_ns = r->first_ns;
@@ -359,7 +359,7 @@ void client_answer(struct cw_dht *dht, const struct cw_node_id *from,
 		if (!session_goes_on(dht, r, reply) && !namespace_goes_on(dht, r, reply)) {
 			if (r->adopts && reply->answer.result == CW_STORE_OK)
 				dht->session_ver = reply->answer.sgen;
-			finish(dht, r, reply);
+			request_end(dht, r, reply);
 		}
 	}
 	free(reply);
@@ -424,13 +424,13 @@ static bool one_due(struct cw_dht *dht, struct reply *reply)
 	for (r = dht->requests; r != NULL; r = r->next) {
 		memset(reply, 0, sizeof(*reply));
 		if (answered_here(dht, r, reply)) {
-			finish(dht, r, reply);
+			request_end(dht, r, reply);
 			return true;
 		}
 		if (dht->now_ns - r->begun_ns >= r->budget_ns) {
 			reply->answer.result = CW_STORE_TIMEOUT;
 			dht->failed_ns = dht->now_ns;
-			finish(dht, r, reply);
+			request_end(dht, r, reply);
 			return true;
 		}
 		if (dht->founded && dht->now_ns >= r->next_ns) {

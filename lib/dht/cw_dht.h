@@ -67,6 +67,10 @@ struct cw_dht_ops {
 	/** Somebody would like to have a plain register of ours. NULL: nobody is interested. */
 	void (*yield)(void *ctx, uint8_t kind, const uint8_t *name, size_t len, uint64_t gen,
 		      uint64_t now_ns);
+	/** Our clock lost this much against those of most other nodes: whatever is held by it is
+	 * to be let go at once; requests that would have granted time have ended as unanswered.
+	 * NULL: nobody holds anything. */
+	void (*clock_behind)(void *ctx, uint64_t by_ns, uint64_t now_ns);
 };
 
 /** Rules that the simulator removes to see that its checkers notice (dht.md section 15). Production
@@ -104,6 +108,9 @@ enum cw_dht_mutation {
 	CW_DHT_MUT_NOWARRANT, /* A1 what its owner never signed is stored */
 	CW_DHT_MUT_ANYCALLER, /* A2 what a certificate does not allow is done */
 	CW_DHT_MUT_NOQUOTA,   /* A3 one node may have everything */
+	CW_DHT_MUT_NOPACE,    /* T1 nobody looks whether its clock keeps pace */
+	CW_DHT_MUT_ASKBEHIND, /* L1 who is behind is asked, not told */
+	CW_DHT_MUT_OLDJUDGE,  /* L2 a renewal is judged by a record whose ballot lost */
 	CW_DHT_MUT_FORGE,     /* not a rule: a leader that writes registers nobody asked for */
 	CW_DHT_MUT_COUNT
 };
@@ -155,8 +162,9 @@ struct cw_dht_counts {
 	uint64_t latency[16];
 	uint64_t retries, redirects, served, elections, lost_leaderships, moves, moves_given_up,
 		activations, copies, stages, repaired, refused_old, nacks,
-		denied,	    /* requests that their sender may not make, or did not sign */
-		unwarranted; /* records of leaders that their owners did not ask for */
+		denied,	      /* requests that their sender may not make, or did not sign */
+		unwarranted,  /* records of leaders that their owners did not ask for */
+		clock_behind; /* our clock lost time against others' */
 };
 
 struct cw_dht_genesis {

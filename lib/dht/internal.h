@@ -9,6 +9,7 @@
 #include "cw_dht.h"
 #include "cw_law.h"
 #include "dht.pb-c.h"
+#include "pace.h"
 
 #define CW_DHT_VERSION 1u
 #define MODULE	       "dht"
@@ -378,6 +379,7 @@ struct peer {
 	uint64_t heard_ns, up_ns, beat_ns;
 	/* How far its log went, in this incarnation and in all before. */
 	uint64_t incarnations[6], lsn_seen, lsn_before, lsn_disk;
+	struct pace pace;
 };
 
 /* A message that may leave when the log is durable up to lsn. */
@@ -529,16 +531,6 @@ void send_bytes(struct cw_dht *dht, const struct cw_node_id *to, const uint8_t *
 		uint64_t after_lsn);
 uint8_t *pack_frame(struct cw_dht *dht, struct packing *p, size_t *len);
 
-/* warrant.c: who may write what */
-/* Sign a request of our own, which is about this register. */
-void warrant_sign(struct cw_dht *dht, struct request *r, const uint8_t key[KEY_BYTES]);
-/* May this caller have this done? Judged before anything is looked at. */
-bool op_allowed(struct cw_dht *dht, struct op *op);
-/* Would it have one register more than a node may have in one slot? */
-bool over_quota(const struct cw_dht *dht, const struct op *op);
-/* Has its owner asked for this record, which a leader wants to be stored in place of ours? */
-bool record_warranted(struct cw_dht *dht, const struct record *r, const struct replica *have);
-
 /* log.c */
 uint64_t log_append(struct cw_dht *dht, enum cw_dht_log type, const ProtobufCMessage *message);
 uint64_t log_record(struct cw_dht *dht, const struct slot *s, const struct replica *r);
@@ -665,6 +657,7 @@ void hb_input(struct cw_dht *dht, const struct cw_node_id *from, const Causeway_
 void hbok_input(struct cw_dht *dht, const struct cw_node_id *from,
 		const Causeway__Dht__Frame *frame);
 void spread(struct cw_dht *dht);
+/* digest.c */
 void digests(struct cw_dht *dht);
 void digest_input(struct cw_dht *dht, const struct cw_node_id *from,
 		  const Causeway__Dht__Frame *frame);
@@ -688,6 +681,8 @@ void client_answer(struct cw_dht *dht, const struct cw_node_id *from,
 void client_redirect(struct cw_dht *dht, const Causeway__Dht__Redirect *redirect);
 uint64_t client_timer(struct cw_dht *dht);
 void client_send_due(struct cw_dht *dht);
+/* The caller hears this; the request is gone. */
+void request_end(struct cw_dht *dht, struct request *r, struct reply *reply);
 int submit_inside(struct cw_dht *dht, const struct cw_store_request *request,
 		  const struct cw_node_id *about,
 		  void (*done)(struct cw_dht *dht, uint64_t id, const struct request *r,
@@ -695,5 +690,6 @@ int submit_inside(struct cw_dht *dht, const struct cw_store_request *request,
 		  uint64_t id);
 
 #include "codec.h"
+#include "warrant.h"
 
 #endif /* CW_DHT_INTERNAL_H */

@@ -288,7 +288,8 @@ static bool register_is(const struct cw_dht *dht, const struct record *r, const 
 	if (w->verb == CW_STORE_REG_RENEW)
 		return r->gen == w->gen && same_rid(&r->rid, &w->rid) &&
 		       (have == NULL || have->kind != RECORD_REGISTER || have->ver != r->ver ||
-			!same_rid(&have->hist[0].rid, &r->hist[0].rid) ||
+			(!same_rid(&have->hist[0].rid, &r->hist[0].rid) &&
+			 dht->config.mutate != CW_DHT_MUT_OLDJUDGE) ||
 			(have->reg.len == r->reg.len &&
 			 memcmp(have->reg.value, r->reg.value, r->reg.len) == 0));
 	dht->config.digest.sha256(r->reg.value, r->reg.len, value);

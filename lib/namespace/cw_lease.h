@@ -167,6 +167,10 @@ void cw_lease_set_namespace(struct cw_lease_engine *engine, const struct cw_name
 /** The process was stopped for a while (or a suspend): frames queued before now are void, deadlines
  * are looked at first. */
 void cw_lease_woke(struct cw_lease_engine *engine, uint64_t now_ns);
+/** Our clock lost time against those of others: nothing that was counted with it is held any more.
+ * Workers are silent, the session is opened anew, each address is claimed again before it is
+ * granted. */
+void cw_lease_clock_behind(struct cw_lease_engine *engine, uint64_t now_ns);
 
 struct cw_lease_info {
 	rte_be32_t ip;

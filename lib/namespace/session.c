@@ -111,6 +111,17 @@ static void lost(struct cw_lease_engine *e)
 	show_all(e);
 }
 
+/* Deadline and covers were counted from sendings that lie further back than this clock says. */
+void cw_lease_clock_behind(struct cw_lease_engine *e, uint64_t now_ns)
+{
+	e->now_ns = now_ns;
+	memset(e->bases, 0, sizeof(e->bases));
+	if (e->sgen != 0 && !e->closing)
+		lost(e);
+	e->reopen_ns = 0;
+	e->tick_ns = now_ns;
+}
+
 static void on_renewed(void *arg, const struct cw_store_answer *answer, uint64_t now_ns)
 {
 	struct note *note = arg;

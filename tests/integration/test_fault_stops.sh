@@ -35,6 +35,7 @@ wait_for "gateway c to serve after its clock jumped" gateway_ready c
 served c
 clock c 25s
 served a b
+wait_for "gateway c to notice that its clock stood" grep -q "clock lost .* letting go of all leases" "$STATE/c.log"
 wait_for "gateway c to serve after its clock stood" gateway_ready c
 echo "clocks jumped, at $SECONDS s"
 

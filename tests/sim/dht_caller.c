@@ -482,6 +482,15 @@ static void session_turn(struct world *w, void *arg, uint64_t life)
 	}
 }
 
+void caller_let_go(struct proc *p)
+{
+	for (unsigned int k = 0; k < p->w->keys; k++)
+		if (!p->w->sessions)
+			p->caller.wants[k].claim.have = false;
+	p->caller.sgen = 0;
+	caller_believe(p);
+}
+
 /* -- life */
 
 /* With resume the state directory is the one its process left: it knows the generation that it may

@@ -48,6 +48,9 @@ static const char *const mutations[CW_DHT_MUT_COUNT] = {
 	[CW_DHT_MUT_NOWARRANT] = "nowarrant",
 	[CW_DHT_MUT_ANYCALLER] = "anycaller",
 	[CW_DHT_MUT_NOQUOTA] = "noquota",
+	[CW_DHT_MUT_NOPACE] = "nopace",
+	[CW_DHT_MUT_ASKBEHIND] = "askbehind",
+	[CW_DHT_MUT_OLDJUDGE] = "oldjudge",
 	[CW_DHT_MUT_FORGE] = "forge",
 };
 

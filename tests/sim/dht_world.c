@@ -328,6 +328,17 @@ static void op_yield(void *ctx, uint8_t kind, const uint8_t *name, size_t len, u
 		caller_yield(ctx, name, gen);
 }
 
+static void op_clock_behind(void *ctx, uint64_t by_ns, uint64_t now_ns)
+{
+	struct proc *p = ctx;
+
+	(void)now_ns;
+	world_log(p->w, "process %u finds that its clock lost %.3f s", p->index,
+		  (double)by_ns / 1e9);
+	if (p->caller.is)
+		caller_let_go(p);
+}
+
 /* -- life of a process */
 
 static void tick(struct world *w, void *arg, uint64_t life)
@@ -398,7 +409,8 @@ void proc_start(struct proc *p)
 					      .append = op_append,
 					      .site_of = op_site_of,
 					      .may = op_may,
-					      .yield = op_yield};
+					      .yield = op_yield,
+					      .clock_behind = op_clock_behind};
 	static const struct cw_key_ops keys = {
 		.sign = key_sign, .key = key_own, .check = key_check};
 	struct world *w = p->w;
@@ -460,6 +472,8 @@ static void count_up(struct proc *p)
 	dht_totals.moves += s.counts.moves;
 	dht_totals.activations += s.counts.activations;
 	dht_totals.elections += s.counts.elections;
+	if (s.counts.clock_behind > 0 && !p->stood)
+		world_fail(p->w, "process %u thought that its clock had stood still", p->index);
 }
 
 static void drop_backlog(struct proc *p)
@@ -570,8 +584,10 @@ void proc_resume(struct proc *p)
 	if (!p->up || !p->paused)
 		return;
 	world_log(p->w, "process %u goes on", p->index);
-	if (p->rate_ppm == 0)
+	if (p->rate_ppm == 0) {
+		p->stood = true;
 		proc_drift(p, 1000000);
+	}
 	p->paused = false;
 	cw_dht_durable(p->dht, p->synced_lsn, 0, proc_clock(p));
 	while (p->backlog != NULL && p->up && !p->paused) {

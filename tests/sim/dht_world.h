@@ -100,7 +100,8 @@ struct proc {
 	struct cw_node_id id;
 	struct cw_dht *dht;
 	bool up, paused, wiped;
-	bool lies; /* a leader that writes what nobody asked for */
+	bool stood; /* its clock, once */
+	bool lies;  /* a leader that writes what nobody asked for */
 	uint64_t life;
 	/* its clock */
 	uint64_t base_ns, since_ns;
@@ -132,7 +133,7 @@ struct world {
 	struct event *heap;
 	size_t count, size;
 	struct proc *procs[PROCS_MAX];
-	unsigned int nodes, total; /* nodes first, then pure callers */
+	unsigned int nodes, total;	 /* nodes first, then pure callers */
 	unsigned int keys, slots, quota; /* quota 0: as it ships */
 	bool sessions, healed, quiet;
 	enum cw_dht_mutation mutate;
@@ -147,7 +148,6 @@ struct world {
 	uint64_t answered_ns[KEYS_MAX], held_ns[KEYS_MAX];
 	struct proc *session_holder[PROCS_MAX];
 	uint64_t heal_ns;
-	unsigned int scenario; /* of directed runs */
 	bool (*hook)(struct world *w, struct proc *from, struct proc *to, const uint8_t *data,
 		     size_t len); /* true: swallowed */
 	struct faults *faults;
@@ -206,6 +206,8 @@ void caller_believe(struct proc *p);
 /* One call, of a schedule. */
 void caller_do(struct proc *p, unsigned int key, uint8_t verb);
 void caller_yield(struct proc *p, const uint8_t *name, uint64_t gen);
+/* Its clock stood still: whatever it holds by it is let go. */
+void caller_let_go(struct proc *p);
 
 /* dht_faults.c */
 void faults_begin(struct world *w, uint64_t heal_ns);
