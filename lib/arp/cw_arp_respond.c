@@ -12,8 +12,11 @@
  * somebody on another site holds. A target nobody asked for yet, an announcement, and a sender that
  * no binding explains go to control.
  *
- * Invariant: no answer ever carries a MAC that is not virtual, and none leaves past the session
- * deadline but for the service address.
+ * With several gateways on one segment the owner of the target's slot answers, and nobody else; the
+ * service address is in slot 0.
+ *
+ * Invariant: no answer ever carries a MAC that is not virtual, nor one of a slot that is not ours
+ * at this instant, and none leaves past the session deadline but for the service address.
  */
 #include "cw_arp_respond.h"
 
@@ -39,6 +42,11 @@ static enum cw_arp_verdict answer(const struct cw_ns_view *view, uint8_t *frame,
 	return CW_ARP_ANSWER;
 }
 
+static bool owns(const struct cw_ns_view *view, uint16_t slot, uint64_t now_tsc)
+{
+	return cw_ns_slots_owned(view->deadline, now_tsc) >> slot & 1;
+}
+
 /* Frames that tell control something: an announcement, or a sender that is not where it should be.
  */
 static bool is_news(const struct cw_ns_view *view, const struct cw_arp_packet *p)
@@ -58,6 +66,7 @@ enum cw_arp_verdict cw_arp_respond(const struct cw_ns_view *view, uint8_t *frame
 	const struct cw_route *route;
 	struct cw_arp_packet q;
 	struct cw_mac mac;
+	uint16_t slot;
 
 	*why = cw_arp_parse(frame + header_bytes, len - header_bytes, &q);
 	if (*why != CW_DROP_NONE)
@@ -72,10 +81,14 @@ enum cw_arp_verdict cw_arp_respond(const struct cw_ns_view *view, uint8_t *frame
 	/* Somebody else speaks for our own address: control defends it. */
 	if (q.sender_ip == view->service_ip)
 		return CW_ARP_TO_CONTROL;
-	if (q.target_ip == view->service_ip)
+	slot = q.target_ip == view->service_ip ? 0
+					       : cw_ns_slot(q.target_ip, view->virtual_mac_slots);
+	if (q.target_ip == view->service_ip && owns(view, slot, now_tsc))
 		return answer(view, frame, header_bytes, &q, &view->service_mac);
 	if (q.sender_ip == q.target_ip || is_news(view, &q))
 		return CW_ARP_TO_CONTROL;
+	if (!owns(view, slot, now_tsc))
+		return drop(CW_DROP_SLOT, why);
 	if (!cw_prefix4_contains(&view->subnet, q.target_ip) ||
 	    (q.sender_ip != 0 && !cw_prefix4_contains(&view->subnet, q.sender_ip)))
 		return drop(CW_DROP_ARP_SILENT, why);
@@ -90,6 +103,6 @@ enum cw_arp_verdict cw_arp_respond(const struct cw_ns_view *view, uint8_t *frame
 		return CW_ARP_TO_CONTROL;
 	if (route->kind != CW_ROUTE_REMOTE)
 		return drop(CW_DROP_ARP_SILENT, why);
-	cw_ns_slot_mac(view->mac_base, cw_ns_slot(q.target_ip, view->virtual_mac_slots), &mac);
+	cw_ns_slot_mac(view->mac_base, slot, &mac);
 	return answer(view, frame, header_bytes, &q, &mac);
 }

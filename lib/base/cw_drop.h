@@ -17,6 +17,8 @@
 	_(VLAN, "VLAN tag that is not ours")                                                       \
 	_(NOT_FOR_US, "unicast frame for another station")                                         \
 	_(OWN_FRAME, "our own frame came back (af_packet shows the kernel's output)")              \
+	_(SLOT, "for a virtual MAC whose slot another gateway of the site owns")                   \
+	_(SLOT_SHOWN, "another gateway of the site showed the switch where a slot is")             \
 	_(IP_VERSION, "not an IPv4 header")                                                        \
 	_(IP_LENGTH, "IPv4 total length disagrees with the frame")                                 \
 	_(IP_CHECKSUM, "IPv4 header checksum is wrong")                                            \

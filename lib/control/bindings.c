@@ -120,14 +120,15 @@ static void probe(void *ctx, rte_be32_t ip, const struct cw_mac *mac, uint64_t n
 	static const struct cw_mac nobody;
 	const struct cw_host *host = cw_host_by_ip(ctl->hosts, ip);
 	uint16_t vlan = host != NULL ? host->vlan : ctl->config.vlan;
+	struct cw_mac from;
 	size_t header;
 
 	(void)now_ns;
 	if (ctl->view == NULL)
 		return;
-	header = cw_eth_write(frame, mac, &ctl->view->service_mac, vlan, CW_ETH_P_ARP);
-	cw_arp_write(frame + header, CW_ARP_REQUEST, &ctl->view->service_mac, ctl->view->service_ip,
-		     &nobody, ip);
+	cw_segment_service_mac(ctl, &from);
+	header = cw_eth_write(frame, mac, &from, vlan, CW_ETH_P_ARP);
+	cw_arp_write(frame + header, CW_ARP_REQUEST, &from, ctl->view->service_ip, &nobody, ip);
 	send_lan(ctl, vlan, frame, header + sizeof(struct cw_arp_packet));
 }
 

@@ -283,6 +283,13 @@ void cw_segment_lan(struct cw_control *ctl, const struct cw_punt_meta *meta, con
 		    size_t len);
 void cw_segment_rows(struct cw_control *ctl, void (*row)(void *arg, json_t *row), void *arg);
 json_t *cw_segment_refusals(const struct cw_control *ctl);
+/* Slots whose addresses we may speak for now. */
+uint64_t cw_segment_slots(const struct cw_control *ctl);
+/* The address that our own questions to hosts come from: a virtual MAC of ours, so that the answer
+ * comes here. */
+void cw_segment_service_mac(const struct cw_control *ctl, struct cw_mac *out);
+/* The site is forming, or we own slots and must not serve them yet. */
+bool cw_segment_waits(const struct cw_control *ctl);
 
 /* paths.c: words for how and why a peer is reached. */
 const char *cw_paths_nat(const struct cw_control *ctl, const struct cw_node_id *node);

@@ -60,7 +60,8 @@ static void defend(struct cw_control *ctl, uint16_t vlan)
 	const struct cw_ns_view *view = ctl->view;
 	size_t header;
 
-	if (view == NULL ||
+	/* With several gateways: whoever answers for it. */
+	if (view == NULL || !(cw_segment_slots(ctl) & 1) ||
 	    (ctl->defended_ns != 0 && ctl->now_ns - ctl->defended_ns < CW_DEFEND_NS))
 		return;
 	ctl->defended_ns = ctl->now_ns;
@@ -82,7 +83,7 @@ static void on_arp(struct cw_control *ctl, const struct cw_punt_meta *meta, cons
 		return;
 	cw_sightings_arp(ctl, meta, &p);
 	if (ctl->view != NULL && p.sender_ip == ctl->view->service_ip) {
-		if (!cw_mac_equal(&p.sender_mac, &ctl->view->service_mac))
+		if (cw_ns_slot_of_mac(ctl->view->mac_base, p.sender_mac.b) < 0)
 			defend(ctl, meta->vlan);
 		return;
 	}
@@ -166,6 +167,9 @@ static void on_foreign_dhcp(struct cw_control *ctl, const struct cw_punt_meta *m
 	memcpy(src.b, data + 6, sizeof(src.b));
 	memcpy(&ip, data + header + offsetof(struct cw_ip4_header, src), sizeof(ip));
 	memcpy(&yiaddr, data + offset + offsetof(struct cw_dhcp_fixed, yiaddr), sizeof(yiaddr));
+	/* Another gateway of our site: in the service address's name, as we do. */
+	if (ctl->segment != NULL && ctl->view != NULL && m.server_id == ctl->view->service_ip)
+		return;
 	cw_sightings_dhcp(ctl, meta, &m, &src, ip, yiaddr);
 }
 

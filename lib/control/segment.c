@@ -7,8 +7,11 @@
  * nothing. Keys and states go over a link and nothing else: the overlay would carry them around
  * the ring, readable.
  *
- * For now it forms the site, deals the slots, shares the leases and shows it all. Workers do not go
- * by the table yet: ARP and forwarding depend on none of this (docs/multi-gateway.md).
+ * Which slots are ours, and until when, goes straight to the workers: two words beside the
+ * session's deadline, read once per burst. Where no other gateway can be (no site in the
+ * certificate), all slots are ours without end.
+ *
+ * Invariant: at no instant do the two words together say more than lib/site allowed.
  */
 #include "internal.h"
 
@@ -20,6 +23,8 @@
 
 /* Workers are asked whether they turn, and links are told that they are needed. */
 #define WORKERS_NS CW_NS_PER_S
+/* A frame that shows a slot: Ethernet's smallest, without FCS. */
+#define SHOWN_BYTES 60u
 
 struct segment {
 	struct cw_site *site;
@@ -28,14 +33,25 @@ struct segment {
 	bool wedged;
 };
 
+/* The virtual MACs' group address: no host listens to it. */
+static struct cw_mac group_of(const struct cw_control *ctl)
+{
+	return (struct cw_mac){
+		{0xff, 0xfd, (uint8_t)(ctl->ns.mac_base >> 8), (uint8_t)ctl->ns.mac_base, 0, 0xff}};
+}
+
+static uint64_t hello_of(const struct cw_control *ctl)
+{
+	return ctl->config.site_hello_ns != 0 ? ctl->config.site_hello_ns
+					      : CW_SITE_HELLO_DEFAULT_NS;
+}
+
 static void to_lan(void *ctx, const uint8_t *payload, size_t len)
 {
 	struct cw_control *ctl = ctx;
 	struct cw_inject_meta meta = {.kind = CW_INJECT_LAN_FRAME, .vlan = ctl->config.vlan};
 	uint8_t frame[CW_ETH_BYTES + CW_ETH_VLAN_BYTES + CW_SITE_BYTES_MAX];
-	/* The virtual MACs' group address: no host listens to it. */
-	struct cw_mac group = {
-		{0xff, 0xfd, (uint8_t)(ctl->ns.mac_base >> 8), (uint8_t)ctl->ns.mac_base, 0, 0xff}};
+	struct cw_mac group = group_of(ctl);
 	size_t header =
 		cw_eth_write(frame, &group, &ctl->config.lan_mac, ctl->config.vlan, CW_ETH_P_SITE);
 
@@ -69,6 +85,73 @@ static void found(void *ctx, const struct cw_node_id *node, const struct cw_endp
 		cw_overlay_discovered(ctl->overlay, at, ctl->now_ns);
 }
 
+/* In hello intervals: what the switch still sends to the former owner arrives within one; its new
+ * owner shows itself three times within as many. */
+#define LEAVING_HELLOS 4
+
+/* With the smaller limit first: whoever reads in between sees less, never more. */
+static void serve(void *ctx, uint64_t slots, uint64_t deadline_ns)
+{
+	struct cw_control *ctl = ctx;
+	struct cw_ns_deadline *d = &ctl->deadline;
+	uint64_t now_tsc = ctl->ops.tsc_of_ns(ctl->ctx, ctl->now_ns);
+	uint64_t until = deadline_ns != 0 ? ctl->ops.tsc_of_ns(ctl->ctx, deadline_ns) : 0;
+	uint64_t lost = cw_ns_slots_owned(d, now_tsc) & ~slots;
+
+	if (lost != 0) {
+		uint64_t until_ns = ctl->now_ns + LEAVING_HELLOS * hello_of(ctl);
+
+		__atomic_store_n(&d->leaving_until_tsc, ctl->ops.tsc_of_ns(ctl->ctx, until_ns),
+				 __ATOMIC_RELAXED);
+		__atomic_store_n(&d->leaving, lost, __ATOMIC_RELAXED);
+	}
+	if (until < __atomic_load_n(&d->slots_until_tsc, __ATOMIC_RELAXED))
+		__atomic_store_n(&d->slots_until_tsc, until, __ATOMIC_RELEASE);
+	__atomic_store_n(&d->slots, slots, __ATOMIC_RELEASE);
+	__atomic_store_n(&d->slots_until_tsc, until, __ATOMIC_RELEASE);
+}
+
+/* To the group that no host listens to, so that every switch on the way sees it. Should the slot be
+ * gone by the time it leaves, the worker sends it from the port's own address. */
+static void announce(void *ctx, uint64_t slots)
+{
+	struct cw_control *ctl = ctx;
+	struct cw_inject_meta meta = {.kind = CW_INJECT_LAN_FRAME, .vlan = ctl->config.vlan};
+	struct cw_mac group = group_of(ctl), from;
+
+	for (uint16_t slot = 0; slot < CW_SITE_SLOTS_MAX; slot++) {
+		uint8_t frame[SHOWN_BYTES] = {0};
+
+		if (!(slots >> slot & 1))
+			continue;
+		cw_ns_slot_mac(ctl->ns.mac_base, slot, &from);
+		cw_eth_write(frame, &group, &from, ctl->config.vlan, CW_ETH_P_SITE);
+		cw_control_inject(ctl, &meta, frame, sizeof(frame));
+	}
+}
+
+uint64_t cw_segment_slots(const struct cw_control *ctl)
+{
+	return cw_ns_slots_owned(&ctl->deadline, ctl->ops.tsc_of_ns(ctl->ctx, ctl->now_ns));
+}
+
+void cw_segment_service_mac(const struct cw_control *ctl, struct cw_mac *out)
+{
+	uint64_t slots = cw_segment_slots(ctl);
+
+	cw_ns_slot_mac(ctl->ns.mac_base, slots != 0 ? (uint16_t)__builtin_ctzll(slots) : 0, out);
+}
+
+bool cw_segment_waits(const struct cw_control *ctl)
+{
+	struct cw_site_status status;
+
+	if (ctl->segment == NULL)
+		return false;
+	cw_site_status(ctl->segment->site, &status);
+	return status.epoch == 0 || (status.member[0].slots > 0 && cw_segment_slots(ctl) == 0);
+}
+
 /* Who has slots shares the leases: gets every first binding before its ACK leaves, and its part of
  * the clients to answer. */
 static void share_leases(struct cw_control *ctl, const struct cw_site_status *status)
@@ -97,12 +180,6 @@ static void changed(void *ctx)
 	       "table %llu: %u of %u slots are ours, %u gateways have some, %u are known",
 	       (unsigned long long)status.epoch, status.member[0].slots, status.slots, owners,
 	       status.count);
-}
-
-static uint64_t hello_of(const struct cw_control *ctl)
-{
-	return ctl->config.site_hello_ns != 0 ? ctl->config.site_hello_ns
-					      : CW_SITE_HELLO_DEFAULT_NS;
 }
 
 /* What gateways of one segment must agree on. */
@@ -136,12 +213,14 @@ int cw_segment_begin(struct cw_control *ctl)
 {
 	static const struct cw_site_ops ops = {.send_lan = to_lan,
 					       .send_overlay = to_fellow,
+					       .serve = serve,
+					       .announce = announce,
 					       .found = found,
 					       .changed = changed};
 	const struct cw_control_config *config = &ctl->config;
 	struct cw_site_config site = {.self = config->identity.node,
 				      .segment = segment_hash(ctl),
-				      .slots = CW_SITE_SLOTS_MAX,
+				      .slots = (uint8_t)config->virtual_mac_slots,
 				      .weight = config->site_weight != 0 ? config->site_weight : 1,
 				      .hello_ns = hello_of(ctl),
 				      .endpoint = {.family = CW_FAMILY_IPV4,
@@ -152,9 +231,11 @@ int cw_segment_begin(struct cw_control *ctl)
 				      .digest = config->digest};
 	int err;
 
-	if (config->identity.site[0] == '\0' || !config->has_lan)
-		return 0;
 	cw_segment_end(ctl);
+	if (config->identity.site[0] == '\0' || !config->has_lan) {
+		serve(ctl, cw_ns_slots_all(config->virtual_mac_slots), CW_NEVER);
+		return 0;
+	}
 	memcpy(site.site, ctl->site.b, sizeof(site.site));
 	ctl->segment = calloc(1, sizeof(*ctl->segment));
 	if (ctl->segment == NULL)
@@ -175,6 +256,7 @@ void cw_segment_end(struct cw_control *ctl)
 	cw_site_destroy(ctl->segment->site);
 	free(ctl->segment);
 	ctl->segment = NULL;
+	serve(ctl, 0, 0);
 }
 
 static bool is_fellow(const struct cw_control *ctl, const struct cw_identity *identity)

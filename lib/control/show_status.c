@@ -138,6 +138,9 @@ static json_t *reasons(struct cw_control *ctl, const struct cw_store_health *h,
 		json_array_append_new(list, json_string("namespace record not known yet"));
 	if (serves && ctl->have_ns && ctl->now_ns >= lease->session_deadline_ns)
 		json_array_append_new(list, json_string("no session: hosts are not served"));
+	if (serves && ctl->have_ns && cw_segment_waits(ctl))
+		json_array_append_new(
+			list, json_string("listening for other gateways before taking slots"));
 	if (serves && ctl->have_ns && lease->pool == 0)
 		json_array_append_new(list, json_string("pool of addresses is empty"));
 	if (serves && lease->limited_now)

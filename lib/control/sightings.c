@@ -116,7 +116,8 @@ void cw_sightings_arp(struct cw_control *ctl, const struct cw_punt_meta *meta,
 	struct sighting *at;
 	bool is_new;
 
-	if (p->sender_ip == 0 || (service && cw_mac_equal(&p->sender_mac, &ctl->view->service_mac)))
+	if (p->sender_ip == 0 ||
+	    (service && cw_ns_slot_of_mac(ctl->view->mac_base, p->sender_mac.b) >= 0))
 		return;
 	if (!service && (host == NULL || host->state != CW_HOST_BOUND ||
 			 cw_mac_equal(&host->mac, &p->sender_mac)))

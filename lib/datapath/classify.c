@@ -3,10 +3,11 @@
  * classify: a frame from the LAN is ARP (RARP goes the same way), DHCP, or IPv4 to be carried; all
  * else ends here.
  *
- * Checks what every later stage relies on: one segment, our VLAN, a station address that is ours
- * (or broadcast where the protocol allows it), an IPv4 header that is right in all its fields.
- * Priority tags (VLAN 0) are taken off. Leaves in the facts: header length, VLAN, a copy of the
- * IPv4 header.
+ * Checks what every later stage relies on: one segment, our VLAN, the virtual MAC of a slot that is
+ * ours (or broadcast where the protocol allows it), an IPv4 header that is right in all its fields.
+ * A frame for a slot of another gateway ends here: a switch that floods gives it to both, and both
+ * would carry it. Priority tags (VLAN 0) are taken off. Leaves in the facts: header length, VLAN, a
+ * copy of the IPv4 header.
  *
  * Nearly every packet is IPv4 for another host, without options, in the tagging that the view says:
  * classify_common recognises just that, with a handful of comparisons; whatever is different in
@@ -20,12 +21,35 @@
 #include <cw_arp.h>
 #include <cw_dhcp.h>
 
-static bool is_for_us(const struct cw_worker *w, const struct cw_mac *dst)
+static enum cw_drop check_station(const struct cw_worker *w, const struct cw_mac *dst)
 {
-	uint8_t base_hi = (uint8_t)(w->view->mac_base >> 8), base_lo = (uint8_t)w->view->mac_base;
+	int slot = cw_ns_slot_of_mac(w->view->mac_base, dst->b);
 
-	return dst->b[0] == 0xfe && dst->b[1] == 0xfd && dst->b[2] == base_hi &&
-	       dst->b[3] == base_lo && dst->b[4] == 0 && dst->b[5] < w->view->virtual_mac_slots;
+	if (CW_UNLIKELY(slot < 0 || slot >= w->view->virtual_mac_slots))
+		return CW_DROP_NOT_FOR_US;
+	return CW_LIKELY(w->slots_taken >> slot & 1) ? CW_DROP_NONE : CW_DROP_SLOT;
+}
+
+/* A frame from a virtual MAC: our own, or another gateway of the site shows where its slot is. From
+ * here on the switch sends nothing more for that slot to us. */
+static enum cw_drop from_slot(const struct cw_worker *w, const struct cw_eth_header *h,
+			      uint16_t type)
+{
+	int slot = w->view != NULL ? cw_ns_slot_of_mac(w->view->mac_base, h->src.b) : -1;
+
+	if (type == CW_ETH_P_SITE && slot >= 0 && !(w->slots >> slot & 1)) {
+		__atomic_fetch_and(&w->view->deadline->leaving, ~(UINT64_C(1) << slot),
+				   __ATOMIC_RELAXED);
+		return CW_DROP_SLOT_SHOWN;
+	}
+	return CW_DROP_OWN_FRAME;
+}
+
+static bool is_own_frame(const struct cw_worker *w, const struct cw_eth_header *h)
+{
+	const struct cw_dp_port *port = &w->side[CW_SIDE_LAN].port;
+
+	return port->sees_own_frames && cw_mac_equal(&h->src, &port->mac);
 }
 
 /* Priority tag: no VLAN, so the rest of the path sees an untagged frame. */
@@ -98,8 +122,10 @@ static enum cw_drop classify_one(struct cw_worker *w, struct rte_mbuf *m, struct
 	if (CW_UNLIKELY(why != CW_DROP_NONE))
 		return why;
 	dst = h->dst;
-	if (CW_UNLIKELY(w->side[CW_SIDE_LAN].port.sees_own_frames && h->src.b[0] == 0xfe &&
-			h->src.b[1] == 0xfd))
+	if (CW_UNLIKELY(h->src.b[0] == 0xfe && h->src.b[1] == 0xfd &&
+			(w->side[CW_SIDE_LAN].port.sees_own_frames || eth.type == CW_ETH_P_SITE)))
+		return from_slot(w, h, eth.type);
+	if (CW_UNLIKELY(is_own_frame(w, h)))
 		return CW_DROP_OWN_FRAME;
 	if (CW_UNLIKELY(w->view == NULL))
 		return CW_DROP_NO_NAMESPACE;
@@ -109,8 +135,9 @@ static enum cw_drop classify_one(struct cw_worker *w, struct rte_mbuf *m, struct
 		strip_tag(m, &eth);
 	f->eth_bytes = eth.header_bytes;
 	f->vlan = eth.vlan;
-	if (CW_UNLIKELY(!cw_mac_is_multicast(&dst) && !is_for_us(w, &dst)))
-		return CW_DROP_NOT_FOR_US;
+	why = cw_mac_is_multicast(&dst) ? CW_DROP_NONE : check_station(w, &dst);
+	if (CW_UNLIKELY(why != CW_DROP_NONE))
+		return why;
 	if (CW_LIKELY(eth.type == CW_ETH_P_IP4))
 		return classify_ip(w, m, f, &dst, lane);
 	if (eth.type == CW_ETH_P_ARP || eth.type == CW_ETH_P_RARP) {
@@ -129,7 +156,7 @@ static enum cw_drop classify_one(struct cw_worker *w, struct rte_mbuf *m, struct
 struct common {
 	uint64_t dst;	 /* first five bytes of the virtual MACs, as loaded */
 	uint32_t tag;	 /* 802.1Q type and VLAN, as loaded */
-	uint16_t slots;	 /* below it the sixth byte */
+	uint64_t slots;	 /* that we take frames for: the sixth byte says of which one it is */
 	bool own_frames; /* may come back */
 	rte_be16_t dhcp; /* what goes to that port, or to that address, is not common */
 	rte_be32_t service;
@@ -147,7 +174,7 @@ static struct common make_common(const struct cw_worker *w)
 				(uint8_t)view->mac_base};
 	const uint8_t tag[4] = {CW_ETH_P_VLAN >> 8, CW_ETH_P_VLAN & 0xff,
 				(uint8_t)(view->vlan >> 8), (uint8_t)view->vlan};
-	struct common c = {.slots = view->virtual_mac_slots,
+	struct common c = {.slots = w->slots_taken & cw_ns_slots_all(view->virtual_mac_slots),
 			   .own_frames = w->side[CW_SIDE_LAN].port.sees_own_frames,
 			   .dhcp = cw_ns_dhcp_server_port(view),
 			   .service = view->service_ip,
@@ -176,7 +203,7 @@ static inline bool common_frame(const struct common *c, const uint8_t *frame, un
 	memcpy(&tag, frame + 12, 4);
 	memcpy(&tag_mask, tag_mask_bytes, 4);
 	if (CW_UNLIKELY((dst & DST_MASK) != c->dst || (type & type_mask) != type_wanted ||
-			frame[5] >= c->slots))
+			frame[5] >= 64 || !(c->slots >> frame[5] & 1)))
 		return false;
 	if (at != CW_ETH_BYTES && CW_UNLIKELY((tag & tag_mask) != c->tag))
 		return false;

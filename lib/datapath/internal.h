@@ -123,6 +123,9 @@ struct cw_worker {
 	bool polls[CW_SIDE_COUNT];     /* has a queue of its own there */
 	bool spreads;		       /* polls a LAN for workers that have none */
 	const struct cw_ns_view *view; /* loaded once per turn; valid until the turn ends */
+	/* Slots as of the turn's beginning: whose addresses we speak for, and whose frames we take.
+	 */
+	uint64_t slots, slots_taken;
 	unsigned int handover_first;   /* whose ring is looked at first this turn */
 	struct punt_budget budgets[CW_PUNT_KIND_COUNT];
 	uint64_t budgets_refilled_tsc;

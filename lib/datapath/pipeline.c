@@ -118,12 +118,25 @@ static unsigned int inbound(struct cw_worker *w)
 	return n;
 }
 
+/* The namespace as it is this turn, and which slots are ours. */
+static void look_around(struct cw_worker *w)
+{
+	const struct cw_ns_view *view = __atomic_load_n(&w->params.view->view, __ATOMIC_ACQUIRE);
+
+	w->view = view;
+	w->slots = w->slots_taken = 0;
+	if (CW_UNLIKELY(view == NULL))
+		return;
+	w->slots = cw_ns_slots_owned(view->deadline, w->now_tsc);
+	w->slots_taken = w->slots | cw_ns_slots_leaving(view->deadline, w->now_tsc);
+}
+
 unsigned int cw_worker_turn(struct cw_worker *w)
 {
 	unsigned int handled = 0;
 
 	w->now_tsc = w->stage_began_tsc = rte_rdtsc();
-	w->view = __atomic_load_n(&w->params.view->view, __ATOMIC_ACQUIRE);
+	look_around(w);
 	if (CW_UNLIKELY(w->settling_count > 0))
 		settle_release(w, false);
 	if (w->polls[CW_SIDE_LAN])

@@ -2,6 +2,10 @@
 /*
  * rx and tx: bursts in, bursts out, counted. What a port does not take at once is tried once more
  * and then dropped by name: a worker never waits for a port.
+ *
+ * Invariant: no frame leaves to the LAN from the virtual MAC of a slot that is not ours: the switch
+ * would send the hosts' frames here. What must leave all the same (a packet that a peer sent to us
+ * and not to the slot's owner, an answer for everybody) goes from the port's own address.
  */
 #include "internal.h"
 
@@ -21,6 +25,20 @@ void stage_rx(struct cw_worker *w, enum cw_stats_side side, struct lane *out)
 	w->stats->rx_bytes[side] += bytes;
 }
 
+/* Where slots are shared with other gateways. */
+static void own_sources(const struct cw_worker *w, const struct lane *tx)
+{
+	const struct cw_mac *own = &w->side[CW_SIDE_LAN].port.mac;
+
+	for (uint16_t i = 0; i < tx->n; i++) {
+		uint8_t *source = rte_pktmbuf_mtod_offset(tx->pkt[i], uint8_t *, 6);
+		int slot = cw_ns_slot_of_mac(w->view->mac_base, source);
+
+		if (slot >= 0 && !(w->slots >> slot & 1))
+			memcpy(source, own->b, sizeof(own->b));
+	}
+}
+
 void stage_tx(struct cw_worker *w, enum cw_stats_side side)
 {
 	struct cw_dp_port *port = &w->side[side].port;
@@ -30,6 +48,9 @@ void stage_tx(struct cw_worker *w, enum cw_stats_side side)
 
 	if (tx->n == 0)
 		return;
+	if (side == CW_SIDE_LAN && w->view != NULL &&
+	    CW_UNLIKELY(w->slots != cw_ns_slots_all(w->view->virtual_mac_slots)))
+		own_sources(w, tx);
 	for (uint16_t i = 0; i < tx->n; i++)
 		bytes += tx->pkt[i]->pkt_len;
 	sent = port->ops->tx(port->queue, tx->pkt, tx->n);

@@ -8,8 +8,8 @@
  *
  * Control builds a new view when the record, the session deadline or the lease changes and
  * publishes it whole (one pointer per LAN VLAN, in the worker's shared block); the old one is freed
- * after a grace period. Workers read only. The session deadline is apart (struct cw_ns_deadline):
- * it moves every 10 s and is one relaxed 64-bit store.
+ * after a grace period. Workers read only. What ends by itself is apart (struct cw_ns_deadline): it
+ * moves all the time and is a few relaxed 64-bit stores.
  */
 #include <cw_rcu.h>
 #include <cw_types.h>
@@ -25,11 +25,43 @@ struct cw_route_table;
 /** The domain in wire form: a record's text and one octet more at either end. */
 #define CW_NS_ZONE_BYTES_MAX 130u
 
-/** Past this instant the session's ownership is not ours to use: workers fall silent (dht.md
- * section 4). */
+/**
+ * What is ours until an instant, and not a moment longer, so that a gateway which was stopped wakes
+ * up mute. Control: w, workers: r, all relaxed atomic; workers load it once per burst.
+ */
 struct cw_ns_deadline {
-	uint64_t session_tsc; /* control: w, worker: r, both relaxed atomic */
+	/** Past it the session's ownership is not ours to use (dht.md section 4). */
+	uint64_t session_tsc;
+	/** Virtual MAC slots that this gateway owns, a bit each (design.md section 11). All of them
+	 * without end where no other gateway can be on the segment. */
+	uint64_t slots, slots_until_tsc;
+	/** Slots that were ours until just now and went to another gateway in order: what the
+	 * switch still sends here is carried until their new owner has shown itself. A worker that
+	 * sees it do so clears the bit. */
+	uint64_t leaving, leaving_until_tsc;
 };
+
+/** All slots, as a mask. */
+static inline uint64_t cw_ns_slots_all(uint16_t slots)
+{
+	return slots >= 64 ? UINT64_MAX : (UINT64_C(1) << slots) - 1;
+}
+
+/** Slots whose addresses may be spoken for at this instant. */
+static inline uint64_t cw_ns_slots_owned(const struct cw_ns_deadline *d, uint64_t now_tsc)
+{
+	uint64_t slots = __atomic_load_n(&d->slots, __ATOMIC_RELAXED);
+
+	return now_tsc < __atomic_load_n(&d->slots_until_tsc, __ATOMIC_RELAXED) ? slots : 0;
+}
+
+/** Slots that frames may still come for though another gateway has them. */
+static inline uint64_t cw_ns_slots_leaving(const struct cw_ns_deadline *d, uint64_t now_tsc)
+{
+	uint64_t slots = __atomic_load_n(&d->leaving, __ATOMIC_RELAXED);
+
+	return now_tsc < __atomic_load_n(&d->leaving_until_tsc, __ATOMIC_RELAXED) ? slots : 0;
+}
 
 /** Boot fields, and what a class of clients gets instead of the namespace's own. */
 #define CW_NS_VIEW_FILE_BYTES	 96u
@@ -78,7 +110,7 @@ struct cw_ns_view {
 	uint8_t class_count;
 	struct cw_ns_view_class classes[CW_NS_VIEW_CLASSES_MAX];
 	uint8_t site[8]; /* our own site */
-	const struct cw_ns_deadline *deadline;
+	struct cw_ns_deadline *deadline;
 	struct cw_host_table *hosts;
 	struct cw_route_table *routes;
 	struct cw_name_table *names; /* host names that DNS answers in-line */
@@ -87,7 +119,7 @@ struct cw_ns_view {
 	uint8_t zone[CW_NS_ZONE_BYTES_MAX]; /* wire form, root included */
 	uint32_t zone_serial;
 	const struct cw_policy *policy; /* NULL: everybody may talk to everybody */
-	bool has_upstream; /* other domains are asked for by control; else REFUSED */
+	bool has_upstream;		/* other domains are asked for by control; else REFUSED */
 };
 
 /** Slot of a remote address: the same everywhere (design.md section 11). 0 when there is one slot.
@@ -107,6 +139,15 @@ static inline rte_be16_t cw_ns_dhcp_server_port(const struct cw_ns_view *view)
 static inline rte_be16_t cw_ns_dhcp_client_port(const struct cw_ns_view *view)
 {
 	return view->select.client_port != 0 ? view->select.client_port : rte_cpu_to_be_16(68);
+}
+
+/** Is it a virtual MAC of this base, and of which slot? @return -1: it is not. */
+static inline int cw_ns_slot_of_mac(uint16_t mac_base, const uint8_t mac[6])
+{
+	return mac[0] == 0xfe && mac[1] == 0xfd && mac[2] == (uint8_t)(mac_base >> 8) &&
+			       mac[3] == (uint8_t)mac_base && mac[4] == 0 && mac[5] < 64
+		       ? mac[5]
+		       : -1;
 }
 
 /** Virtual MAC of a slot: FE:FD:nn:nn:00:ss. */

@@ -244,6 +244,8 @@ static int open_site(struct site *s)
 	    cw_peer_table_create(&s->peers, s->rcu, &cw_crypto_null, NULL, 1) < 0)
 		return -1;
 	s->deadline.session_tsc = UINT64_MAX;
+	s->deadline.slots = 1;
+	s->deadline.slots_until_tsc = UINT64_MAX;
 	s->view.subnet = (struct cw_prefix4){rte_cpu_to_be_32(SUBNET_IP), 14};
 	s->view.broadcast = rte_cpu_to_be_32(0x0a83ffff);
 	s->view.service_ip = rte_cpu_to_be_32(SERVICE_IP);

@@ -215,6 +215,8 @@ int bench_open(struct bench *b, const struct bench *shared, unsigned int peers)
 	    cw_peer_table_create(&b->twins, b->rcu, b->crypto, b->engine, 1) < 0)
 		return -1;
 	b->deadline.session_tsc = UINT64_MAX;
+	b->deadline.slots = 1;
+	b->deadline.slots_until_tsc = UINT64_MAX;
 	b->view = (struct cw_ns_view){.subnet = {.ip = rte_cpu_to_be_32(SUBNET_IP), .len = 15},
 				      .broadcast = rte_cpu_to_be_32(0x0a81ffff),
 				      .service_ip = rte_cpu_to_be_32(SUBNET_IP + 1),

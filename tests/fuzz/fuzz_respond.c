@@ -12,7 +12,8 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct cw_ns_view view;
-static struct cw_ns_deadline deadline = {UINT64_MAX};
+static struct cw_ns_deadline deadline = {
+	.session_tsc = UINT64_MAX, .slots = 1, .slots_until_tsc = UINT64_MAX};
 
 static void set_up(void)
 {

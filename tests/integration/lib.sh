@@ -233,6 +233,14 @@ fetch_promtool() {
 	echo "$BUILD/prometheus/usr/bin/promtool"
 }
 
+# The virtual MAC that stands for a remote ADDRESS where there are SLOTS of them (lib/host/cw_ns_view.h).
+slot_mac_of() {
+	local a b c d h
+	IFS=. read -r a b c d <<<"$1"
+	h=$((((a << 24 | b << 16 | c << 8 | d) * 0x9E3779B1 & 0xffffffff) * ${2:-64} >> 32))
+	printf 'fe:fd:00:00:00:%02x\n' $h
+}
+
 address_of_is_set() { [ -n "$(address_of "$1")" ]; }
 
 # Everything this PREFIX made: daemons by pid, namespaces, state.

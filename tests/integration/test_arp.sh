@@ -2,7 +2,7 @@
 # Who answers ARP, and with what: the paper's rules, seen from a host's place on the segment.
 #
 #     asked for                         answered by
-#     a host of the other site          the gateway: FE:FD:00:00:00:00
+#     a host of the other site          the gateway: FE:FD:00:00:00 and the slot of that address
 #     a host of this site               that host alone
 #     an address that nobody holds      nobody
 #     an address under offer            nobody
@@ -60,11 +60,11 @@ answered() {
 	[ $i = ${#questions[@]} ] || fail "$i answers to ${#questions[@]} questions"
 	questions=() expected=() whats=()
 }
-virtual=fe:fd:00:00:00:00
+virtual=$(slot_mac_of "$b1") service=fe:fd:00:00:00:00
 asks "$a1" "$b1" $virtual "a host of the other site"
 asks "$a1" "$a2" "$a2_mac" "a host of this site"
 asks "$a1" $free silence "an address that nobody holds"
-asks "$a1" 10.128.0.1 $virtual "the service address"
+asks "$a1" 10.128.0.1 $service "the service address"
 asks "$a1" 198.51.100.2 silence "the gateway's WAN address"
 asks 0.0.0.0 "$b1" $virtual "a probe for what a host of the other site holds"
 asks 0.0.0.0 $free silence "a probe for what nobody holds"

@@ -19,7 +19,7 @@ sed -n '/ summary/,$p' "$STATE/demo.out"
 for ns in a-gw a-h1 a-h2 b-gw b-h1 b-h2 wan; do
 	ip netns list | grep -q "^cw-$ns\b" || fail "there is no namespace cw-$ns"
 done
-for line in 'Two sites are one subnet' 'fe:fd:00:00:00:00: the gateway.s virtual MAC' 'throughput .*[0-9] [MG]bits/sec through both gateways' \
+for line in 'Two sites are one subnet' 'fe:fd:00:00:00:..: the gateway.s virtual MAC' 'throughput .*[0-9] [MG]bits/sec through both gateways' \
 	'[0-9] [MG]bits/sec over one plain routed hop' 'one voter' 'Where to go next'; do
 	grep -q "$line" "$STATE/demo.out" || fail "the summary lacks \"$line\""
 done

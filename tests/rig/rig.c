@@ -20,6 +20,7 @@
 #define MBUFS 2047u
 
 const struct cw_mac rig_host_mac = {{2, 0, 0, 0, 0, 5}};
+const struct cw_mac rig_lan_mac = {{2, 0, 0, 0, 0, 0x1a}};
 const struct cw_mac rig_wan_mac = {{4, 0, 0, 0, 0, 1}};
 const struct cw_mac rig_peer_mac = {{4, 0, 0, 0, 0, 2}};
 const struct cw_mac rig_virtual_mac = {{0xfe, 0xfd, 0, 0, 0, 0}};
@@ -189,6 +190,8 @@ static void add_channels(struct rig *rig)
 static void make_view(struct rig *rig)
 {
 	rig->deadline.session_tsc = UINT64_MAX;
+	rig->deadline.slots = 1;
+	rig->deadline.slots_until_tsc = UINT64_MAX;
 	rig->view.subnet = (struct cw_prefix4){rte_cpu_to_be_32(RIG_IP(0)), 16};
 	rig->view.broadcast = rte_cpu_to_be_32(0x0a80ffff);
 	rig->view.service_ip = rte_cpu_to_be_32(RIG_SERVICE);
@@ -208,6 +211,7 @@ static void make_worker(struct rig *rig, bool sees_own_frames, bool owns_address
 	struct cw_worker_params params = {.workers = RIG_WORKERS,
 					  .lan = {.ops = &ops,
 						  .queue = &rig->lan,
+						  .mac = rig_lan_mac,
 						  .queues = lan_queues,
 						  .sees_own_frames = sees_own_frames},
 					  .wan = {.ops = &ops,

@@ -72,7 +72,7 @@ struct rig {
 	uint8_t last_punt; /* enum cw_punt_kind */
 };
 
-extern const struct cw_mac rig_host_mac, rig_wan_mac, rig_peer_mac, rig_virtual_mac;
+extern const struct cw_mac rig_host_mac, rig_lan_mac, rig_wan_mac, rig_peer_mac, rig_virtual_mac;
 
 /* EAL, once per program; exits 77 when it does not come up. */
 void rig_start(void);

@@ -92,6 +92,10 @@ static void test_frames_that_are_not_ours_to_carry(void)
 	len = good();
 	memcpy(frame + 6, rig_virtual_mac.b, 6);
 	lan_drop(len, CW_DROP_OWN_FRAME);
+	len = good();
+	memset(frame, 0xff, 6);
+	memcpy(frame + 6, rig_lan_mac.b, 6);
+	lan_drop(len, CW_DROP_OWN_FRAME);
 	good();
 	memmove(frame + 18, frame + 14, 80);
 	memcpy(frame + 12, (const uint8_t[]){0x81, 0, 0, 9, 8, 0}, 6);
@@ -352,6 +356,63 @@ static void test_what_does_not_open(void)
 	wan_drop(60, CW_DROP_IP_LENGTH);
 }
 
+/* With several gateways on the segment: slots 0 and 1, of which the first is ours. */
+static void test_slots_of_other_gateways(void)
+{
+	uint16_t slot = cw_ns_slot(rte_cpu_to_be_32(RIG_NEAR), 2);
+	size_t len;
+
+	rig.view.virtual_mac_slots = 2;
+	/* Its frames are carried, by the owner alone. */
+	len = good();
+	frame[5] = 1;
+	lan_drop(len, CW_DROP_SLOT);
+	frame[5] = 2;
+	lan_drop(len, CW_DROP_NOT_FOR_US);
+	/* What a slot's former owner still gets is carried until the new one shows itself. */
+	rig.deadline.leaving = 2;
+	rig.deadline.leaving_until_tsc = UINT64_MAX;
+	frame[5] = 1;
+	rig_put(&rig, &rig.lan, frame, len, 1);
+	rig_turn(&rig);
+	CU_ASSERT_EQUAL(rig.wan.sent, 1);
+	frame[5] = 0;
+	memset(frame, 0, 60);
+	memcpy(frame,
+	       (const uint8_t[]){0xff, 0xfd, 0, 0, 0, 0xff, 0xfe, 0xfd, 0, 0, 0, 1, 0x88, 0xb5},
+	       14);
+	lan_drop(60, CW_DROP_SLOT_SHOWN);
+	len = good();
+	frame[5] = 1;
+	lan_drop(len, CW_DROP_SLOT);
+	/* From our own slot: it came back. */
+	memset(frame, 0, 60);
+	memcpy(frame,
+	       (const uint8_t[]){0xff, 0xfd, 0, 0, 0, 0xff, 0xfe, 0xfd, 0, 0, 0, 0, 0x88, 0xb5},
+	       14);
+	lan_drop(60, CW_DROP_OWN_FRAME);
+	/* A packet for a host leaves all the same, but not from the slot's address. */
+	rig.deadline.slots = 2 >> slot;
+	rig_put(&rig, &rig.wan, frame, sealed(RIG_NEAR, RIG_BOUND, 0), 1);
+	rig_turn(&rig);
+	CU_ASSERT_EQUAL_FATAL(rig.lan.sent, 1);
+	CU_ASSERT_EQUAL(memcmp(rig.lan.last.bytes + 6, rig_lan_mac.b, 6), 0);
+	/* ARP: the owner of the address's slot answers, and nobody else. */
+	lan_drop(arp(CW_ARP_REQUEST, RIG_BOUND, RIG_NEAR), CW_DROP_SLOT);
+	rig.deadline.slots = UINT64_C(1) << slot;
+	rig_put(&rig, &rig.lan, frame, arp(CW_ARP_REQUEST, RIG_BOUND, RIG_NEAR), 1);
+	rig_turn(&rig);
+	CU_ASSERT_EQUAL(rig.lan.last.bytes[6 + 5], slot);
+	CU_ASSERT_EQUAL(rig.stats.arp_replies, 1);
+	/* Past the slots' deadline none is ours: a gateway that was stopped is mute. */
+	rig.deadline.slots = 3;
+	rig.deadline.slots_until_tsc = 1;
+	lan_drop(good(), CW_DROP_SLOT);
+	rig.deadline.slots = 1;
+	rig.deadline.slots_until_tsc = UINT64_MAX;
+	rig.view.virtual_mac_slots = 1;
+}
+
 static void test_what_is_not_admitted(void)
 {
 	wan_drop(sealed(RIG_STRANGE, RIG_BOUND, 0), CW_DROP_ADMIT_SOURCE);
@@ -567,6 +628,7 @@ int main(void)
 		{"datagrams that are nothing", test_datagrams_that_are_nothing},
 		{"what opens and is admitted", test_what_opens_and_is_admitted},
 		{"what does not open", test_what_does_not_open},
+		{"slots of other gateways", test_slots_of_other_gateways},
 		{"what is not admitted", test_what_is_not_admitted},
 		{"padding and congestion", test_padding_and_congestion},
 		{"rings and ports that are full", test_rings_and_ports_that_are_full},

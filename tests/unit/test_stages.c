@@ -142,6 +142,8 @@ static int open_gateway(unsigned int i)
 		return -1;
 	params.peers = g->peers;
 	g->deadline.session_tsc = UINT64_MAX;
+	g->deadline.slots = 1;
+	g->deadline.slots_until_tsc = UINT64_MAX;
 	g->view = (struct cw_ns_view){.subnet = {.ip = IP(0), .len = 16},
 				      .broadcast = IP(0xffff),
 				      .service_ip = IP(1),
