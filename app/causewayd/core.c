@@ -110,6 +110,18 @@ static void op_lease_event(void *ctx, const struct cw_lease_event *event)
 }
 
 /* One line per SA as tshark's esp_sa table wants it: addresses, SPI, key with salt. */
+static bool op_key_memory(void *ctx, uint64_t *bytes, uint64_t *locked_bytes)
+{
+	struct daemon *d = ctx;
+	struct cw_os_keys_facts facts = {0};
+
+	if (d->key_memory != NULL)
+		cw_os_keys_facts(d->key_memory, &facts);
+	*bytes = facts.bytes;
+	*locked_bytes = facts.locked_bytes;
+	return facts.undumped;
+}
+
 static void op_key_log(void *ctx, const struct cw_endpoint *src, const struct cw_endpoint *dst,
 		       uint32_t spi, enum cw_suite suite, const uint8_t key[36])
 {
@@ -348,7 +360,8 @@ int core_open(struct daemon *d)
 						  .unix_s = identity_unix_s,
 						  .revoked = identity_revoked,
 						  .drops = op_drops,
-						  .worker = op_worker};
+						  .worker = op_worker,
+						  .key_memory = op_key_memory};
 	uint64_t now_ns = cw_os_now_ns();
 	struct cw_control_config config;
 	char path[512], *text;

@@ -68,6 +68,7 @@ struct daemon {
 	char error[ERROR_BYTES];
 	struct log_sink log;
 
+	struct cw_os_keys *key_memory; /* NULL: the heap */
 	int lock_fd;
 	pid_t keeper; /* 0: none */
 	int keeper_fd;
@@ -161,6 +162,10 @@ void log_leave_dpdk(struct daemon *d);
 
 int state_open(struct daemon *d);
 void state_close(struct daemon *d);
+/* key_memory.c. First of all, and once the table of peers is there. */
+void keys_open(struct daemon *d);
+void keys_for_sas(struct daemon *d);
+
 int identity_open(struct daemon *d);
 void identity_close(struct daemon *d);
 /* Certificate and CA bundle again, from where `config` says; what is wrong changes nothing.

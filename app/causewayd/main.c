@@ -49,6 +49,7 @@ int main(int argc, char **argv)
 		return EXIT_RUN;
 	d->lock_fd = d->quiet_fd = d->epoll_fd = d->signal_fd = d->listen_fd = -1;
 	d->writer_wake_fd = d->writer_done_fd = -1;
+	keys_open(d);
 	if (options_parse(&d->options, argc, argv, d->error, sizeof(d->error)) < 0) {
 		fprintf(stderr, "causewayd: %s\n", d->error);
 		options_usage(stderr);

@@ -57,20 +57,19 @@ static int make_worker(struct daemon *d, unsigned int i)
 {
 	struct worker_slot *slot = &d->worker[i];
 	struct cw_port_facts facts;
-	struct cw_worker_params params = {.index = i,
-					  .workers = d->workers,
-					  .wan_ip = d->wan_ip,
-					  .wan_port =
-						  rte_cpu_to_be_16((uint16_t)d->config.wan_port),
-					  .discovery = d->config.discovery !=
-						       CW_CONFIG_DISCOVERY_OFF,
-					  .pool = d->pool,
-					  .peers = d->peers,
-					  .crypto = d->crypto,
-					  .engine = d->crypto_engine,
-					  .view = &d->view,
-					  .handover = d->handover,
-					  .tsc_hz = d->tsc.hz};
+	struct cw_worker_params params = {
+		.index = i,
+		.workers = d->workers,
+		.wan_ip = d->wan_ip,
+		.wan_port = rte_cpu_to_be_16((uint16_t)d->config.wan_port),
+		.discovery = d->config.discovery != CW_CONFIG_DISCOVERY_OFF,
+		.pool = d->pool,
+		.peers = d->peers,
+		.crypto = d->crypto,
+		.engine = d->crypto_engine,
+		.view = &d->view,
+		.handover = d->handover,
+		.tsc_hz = d->tsc.hz};
 
 	slot->daemon = d;
 	slot->punt = params.punt = make_ring("punt", i, 0);
@@ -116,6 +115,7 @@ int workers_open(struct daemon *d)
 	    cw_peer_table_create(&d->peers, d->rcu, d->crypto, d->crypto_engine, d->workers) < 0 ||
 	    make_handover(d) < 0)
 		return FAIL(d, "no memory for the workers' tables");
+	keys_for_sas(d);
 	for (unsigned int i = 0; i < d->workers; i++)
 		if (make_worker(d, i) < 0)
 			return FAIL(d, "no memory for worker %u", i);

@@ -7,15 +7,51 @@
 #include "internal.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/rand.h>
 
+/* A key of P-256 in PEM has 240 bytes; parameters and remarks may stand around it. */
+#define KEY_FILE_BYTES_MAX 16384u
+
 #define CIPHERS                                                                                    \
 	"ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-ECDSA-AES128-GCM-SHA256:"                             \
 	"ECDHE-ECDSA-CHACHA20-POLY1305"
+
+/* A daemon asks nobody. */
+static int no_passphrase(char *buf, int size, int writing, void *ctx)
+{
+	(void)buf, (void)size, (void)writing, (void)ctx;
+	return -1;
+}
+
+/* Our private key, read without stdio: its buffers would keep the text. What libcrypto gives out
+ * is memory for keys. */
+static bool use_key(SSL_CTX *ctx, const char *path)
+{
+	char *text = OPENSSL_zalloc(KEY_FILE_BYTES_MAX);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	EVP_PKEY *key = NULL;
+	ssize_t len = -1;
+	BIO *bio;
+
+	if (text != NULL && fd >= 0)
+		len = read(fd, text, KEY_FILE_BYTES_MAX);
+	bio = len > 0 ? BIO_new_mem_buf(text, (int)len) : NULL;
+	if (bio != NULL)
+		key = PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL);
+	len = key != NULL ? SSL_CTX_use_PrivateKey(ctx, key) : 0;
+	EVP_PKEY_free(key);
+	BIO_free(bio);
+	OPENSSL_clear_free(text, KEY_FILE_BYTES_MAX);
+	if (fd >= 0)
+		close(fd);
+	return len == 1;
+}
 
 static int load_files(SSL_CTX *ctx, const struct cw_dtls_openssl_params *p, char *err,
 		      size_t err_size)
@@ -25,7 +61,7 @@ static int load_files(SSL_CTX *ctx, const struct cw_dtls_openssl_params *p, char
 	else if (SSL_CTX_use_certificate_chain_file(ctx, p->certificate) != 1)
 		snprintf(err, err_size, "%s: cannot read a certificate (PEM) from it",
 			 p->certificate);
-	else if (SSL_CTX_use_PrivateKey_file(ctx, p->key, SSL_FILETYPE_PEM) != 1)
+	else if (!use_key(ctx, p->key))
 		snprintf(err, err_size, "%s: cannot read a private key for %s from it", p->key,
 			 p->certificate);
 	else if (SSL_CTX_check_private_key(ctx) != 1)

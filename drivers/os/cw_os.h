@@ -111,4 +111,26 @@ void cw_os_no_dumps(void);
  * @return 0 or -errno. */
 CW_MUST_USE int cw_os_confine(void);
 
+/**
+ * Memory for keys: locked as far as the limit of locked memory goes, in no core dump, in no child
+ * (there it reads as zeroes). One for the process's whole life; nothing takes it apart.
+ */
+struct cw_os_keys;
+
+struct cw_os_keys_facts {
+	uint64_t bytes, locked_bytes; /* mapped now; the rest may be written to swap */
+	bool undumped;		      /* none of it stands in a core dump */
+};
+
+/** Raises the limit of locked memory if it may: call it before power is given up. @return 0 or
+ * -ENOMEM. */
+CW_MUST_USE int cw_os_keys_create(struct cw_os_keys **out);
+/** Zeroed, aligned to 64. [any] */
+void *cw_os_keys_alloc(struct cw_os_keys *keys, size_t bytes);
+/** As realloc does; 0 bytes free it. What is behind the old content is undefined. [any] */
+void *cw_os_keys_realloc(struct cw_os_keys *keys, void *mem, size_t bytes);
+/** Zeroes all of it first. NULL is fine. [any] */
+void cw_os_keys_free(struct cw_os_keys *keys, void *mem);
+void cw_os_keys_facts(struct cw_os_keys *keys, struct cw_os_keys_facts *out);
+
 #endif /* CW_OS_H */

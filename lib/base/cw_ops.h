@@ -49,8 +49,16 @@ struct cw_key_ops {
 	const uint8_t *(*key)(void *self, size_t *len);
 	/** Is this the key of @p node, and has it signed @p data? */
 	bool (*check)(void *self, const struct cw_node_id *node, const uint8_t *key, size_t key_len,
-		      const void *data, size_t len, const uint8_t *signature,
-		      size_t signature_len);
+		      const void *data, size_t len, const uint8_t *signature, size_t signature_len);
+};
+
+/** Where keys may stand: memory that is neither swapped nor dumped, zeroed when it is given back.
+ * [control] */
+struct cw_key_memory {
+	/** Zeroed, aligned to 64; NULL when there is none. */
+	void *(*alloc)(void *ctx, size_t bytes);
+	void (*free)(void *ctx, void *mem);
+	void *ctx;
 };
 
 #endif /* CW_OPS_H */

@@ -39,7 +39,7 @@ struct cw_control_worker {
 	uint64_t handed_over, taken_over; /* to and from other workers */
 	uint64_t forwarded;		  /* for hosts that moved to another site */
 	uint64_t busy_cycles, idle_cycles;
-	uint64_t turns, lan_packets; /* of the loop; received from the LAN */
+	uint64_t turns, lan_packets;	    /* of the loop; received from the LAN */
 	uint64_t bursts[CW_CONTROL_BURSTS]; /* turns by how many packets they handled */
 };
 
@@ -73,6 +73,9 @@ struct cw_control_ops {
 	/** Counters of all workers, summed, and of one. */
 	uint64_t (*drops)(void *ctx, enum cw_drop reason);
 	void (*worker)(void *ctx, unsigned int worker, struct cw_control_worker *out);
+	/** Memory for keys, and how much of it cannot be written to swap. @return none of it stands
+	 * in core dumps. May be NULL: keys stand on the heap. */
+	bool (*key_memory)(void *ctx, uint64_t *bytes, uint64_t *locked_bytes);
 };
 
 struct cw_control_config {
@@ -113,7 +116,7 @@ struct cw_control_config {
 	rte_be32_t wan_gateway; /* 0: everything is on-link */
 	rte_be16_t wan_port;
 	uint16_t wan_mtu_bytes;
-	uint32_t relay_mbit; /* limit of what is relayed, per channel */
+	uint32_t relay_mbit;   /* limit of what is relayed, per channel */
 	bool wan_owns_address; /* we answer ARP and ICMP echo for wan_ip; else the kernel does */
 	char lan_text[64], wan_text[64]; /* driver and device, for status */
 

@@ -196,6 +196,18 @@ static json_t *show_counts(struct cw_control *ctl, const struct cw_lease_status 
 		(json_int_t)s->releases_early);
 }
 
+static json_t *show_keys(struct cw_control *ctl)
+{
+	uint64_t bytes = 0, locked = 0;
+	bool undumped;
+
+	if (ctl->ops.key_memory == NULL)
+		return json_string("on the heap");
+	undumped = ctl->ops.key_memory(ctl->ctx, &bytes, &locked);
+	return json_pack("{s:I, s:I, s:b}", "bytes", (json_int_t)bytes, "locked_bytes",
+			 (json_int_t)locked, "in_core_dumps", !undumped);
+}
+
 json_t *cw_show_status(struct cw_control *ctl)
 {
 	const struct cw_control_config *c = &ctl->config;
@@ -226,6 +238,7 @@ json_t *cw_show_status(struct cw_control *ctl)
 		"certificate", cw_trust_show(ctl), "uptime_s",
 		(json_int_t)((ctl->now_ns - ctl->started_ns) / CW_NS_PER_S), "last_refusal",
 		ctl->refused_why, "warnings", cw_sightings_warnings(ctl), "reasons", why);
+	json_object_set_new(status, "key_memory", show_keys(ctl));
 	if (ctl->segment != NULL)
 		json_object_set_new(status, "hellos_refused", cw_segment_refusals(ctl));
 	return json_pack("{s:b, s:o, s:b}", "ok", 1, "status", status, "degraded", degraded);

@@ -32,6 +32,8 @@ int cw_peer_table_create(struct cw_peer_table **out, struct cw_rcu *rcu,
 	t->crypto = crypto;
 	t->engine = engine;
 	t->workers = workers;
+	t->memory.alloc = cw_sa_heap_alloc;
+	t->memory.free = cw_sa_heap_free;
 	for (unsigned int w = 0; w < workers; w++) {
 		t->slots[w] = calloc(1, sizeof(struct sa_slots));
 		if (t->slots[w] == NULL) {
@@ -41,6 +43,11 @@ int cw_peer_table_create(struct cw_peer_table **out, struct cw_rcu *rcu,
 	}
 	*out = t;
 	return 0;
+}
+
+void cw_peer_set_key_memory(struct cw_peer_table *table, const struct cw_key_memory *memory)
+{
+	table->memory = *memory;
 }
 
 void cw_peer_table_destroy(struct cw_peer_table *table)

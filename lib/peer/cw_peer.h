@@ -15,6 +15,7 @@
  * SPI = 1 | worker:6 (0 to 62) | index:16 | tag:9 (design.md section 3); index addresses the
  * worker's inbound SA slot, tag tells generations of one slot apart.
  */
+#include <cw_ops.h>
 #include <cw_rcu.h>
 #include <cw_suite.h>
 #include <cw_types.h>
@@ -73,6 +74,8 @@ CW_MUST_USE int cw_peer_table_create(struct cw_peer_table **out, struct cw_rcu *
 				     const struct cw_crypto_ops *crypto, void *engine,
 				     unsigned int workers);
 void cw_peer_table_destroy(struct cw_peer_table *table);
+/** Where SAs stand from now on; before the first one. Without it: the heap. */
+void cw_peer_set_key_memory(struct cw_peer_table *table, const struct cw_key_memory *memory);
 
 /* All [control]. */
 /** New outer source: every peer's ready headers are rebuilt. */

@@ -14,7 +14,7 @@
 
 /* Control's half of a peer. */
 struct peer_control {
-	uint16_t next; /* in its bucket: index + 1; 0: the last */
+	uint16_t next;		  /* in its bucket: index + 1; 0: the last */
 	struct cw_sa_in *inbound; /* live ones */
 	struct cw_sa_set *staged; /* outbound generation not switched to yet */
 	uint64_t retired_packets, retired_bytes, retired_rx_packets, retired_rx_bytes;
@@ -40,13 +40,14 @@ struct cw_peer_table {
 	unsigned int workers;
 	const struct cw_crypto_ops *crypto;
 	void *engine;
+	struct cw_key_memory memory; /* of SAs */
 	struct cw_rcu *rcu;
 
 	/* Control only. */
 	struct cw_underlay underlay;
 	struct peer_control control[CW_PEER_MAX];
 	uint16_t buckets[PEER_BUCKETS]; /* by node: index + 1 of the first; 0: none */
-	bool busy[CW_PEER_MAX]; /* live, or dead within its grace period */
+	bool busy[CW_PEER_MAX];		/* live, or dead within its grace period */
 	unsigned int count;
 };
 
@@ -55,6 +56,10 @@ int cw_peer_replace(struct cw_peer_table *table, const struct cw_peer *changed);
 
 /* An inbound slot is free for another SPI. */
 void cw_sa_slot_give(struct sa_slots *slots, uint16_t index);
+
+/* The heap as memory of SAs. */
+void *cw_sa_heap_alloc(void *ctx, size_t bytes);
+void cw_sa_heap_free(void *ctx, void *mem);
 
 /* First half of the death of an outbound set; its counters are kept. */
 void cw_sa_set_retire(struct cw_peer_table *table, uint16_t peer, struct cw_sa_set *set);

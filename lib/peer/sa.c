@@ -14,15 +14,32 @@
 #include <errno.h>
 #include <stdlib.h>
 
-static void *alloc_aligned(size_t bytes)
+void *cw_sa_heap_alloc(void *ctx, size_t bytes)
 {
 	void *mem = NULL;
 
+	(void)ctx;
 	bytes = (bytes + 63) / 64 * 64;
 	if (posix_memalign(&mem, 64, bytes) != 0)
 		return NULL;
 	memset(mem, 0, bytes);
 	return mem;
+}
+
+void cw_sa_heap_free(void *ctx, void *mem)
+{
+	(void)ctx;
+	free(mem);
+}
+
+static void *alloc(const struct cw_peer_table *table, size_t bytes)
+{
+	return table->memory.alloc(table->memory.ctx, bytes);
+}
+
+static void give_back(const struct cw_peer_table *table, void *mem)
+{
+	table->memory.free(table->memory.ctx, mem);
 }
 
 int cw_sa_add_inbound(struct cw_peer_table *table, const struct cw_sa_params *params)
@@ -39,7 +56,7 @@ int cw_sa_add_inbound(struct cw_peer_table *table, const struct cw_sa_params *pa
 	place = &table->slots[worker]->sa[cw_spi_index(params->spi)];
 	if (!slot->reserved || *place != NULL || slot->tag != cw_spi_tag(params->spi))
 		return -EINVAL;
-	sa = alloc_aligned(sizeof(*sa) + table->crypto->session_bytes);
+	sa = alloc(table, sizeof(*sa) + table->crypto->session_bytes);
 	if (sa == NULL)
 		return -ENOMEM;
 	sa->spi = params->spi;
@@ -53,7 +70,7 @@ int cw_sa_add_inbound(struct cw_peer_table *table, const struct cw_sa_params *pa
 	sa->suite = (uint8_t)params->suite;
 	if (table->crypto->session_init(table->engine, sa->session, params->suite, params->key) <
 	    0) {
-		free(sa);
+		give_back(table, sa);
 		return -EIO;
 	}
 	sa->next = table->control[params->peer].inbound;
@@ -68,7 +85,7 @@ static void inbound_free(struct cw_rcu_head *head)
 
 	cw_sa_slot_give(sa->table->slots[sa->worker], cw_spi_index(sa->spi));
 	sa->table->crypto->session_clear(sa->table->engine, sa->session);
-	free(sa);
+	give_back(sa->table, sa);
 }
 
 /* Generation 0: all of them. */
@@ -110,7 +127,7 @@ int cw_sa_add_outbound(struct cw_peer_table *table, const struct cw_sa_params *p
 		set = NULL;
 	}
 	if (set == NULL) {
-		set = alloc_aligned(sizeof(*set));
+		set = alloc(table, sizeof(*set));
 		if (set == NULL)
 			return -ENOMEM;
 		set->table = table;
@@ -120,7 +137,7 @@ int cw_sa_add_outbound(struct cw_peer_table *table, const struct cw_sa_params *p
 	}
 	if (set->sa[params->k] != NULL)
 		return -EEXIST;
-	sa = alloc_aligned(sizeof(*sa) + table->crypto->session_bytes);
+	sa = alloc(table, sizeof(*sa) + table->crypto->session_bytes);
 	if (sa == NULL)
 		return -ENOMEM;
 	sa->spi = params->spi;
@@ -130,7 +147,7 @@ int cw_sa_add_outbound(struct cw_peer_table *table, const struct cw_sa_params *p
 	sa->suite = (uint8_t)params->suite;
 	if (table->crypto->session_init(table->engine, sa->session, params->suite, params->key) <
 	    0) {
-		free(sa);
+		give_back(table, sa);
 		return -EIO;
 	}
 	set->sa[params->k] = sa;
@@ -146,9 +163,9 @@ static void set_free(struct cw_rcu_head *head)
 		if (set->sa[k] == NULL)
 			continue;
 		set->table->crypto->session_clear(set->table->engine, set->sa[k]->session);
-		free(set->sa[k]);
+		give_back(set->table, set->sa[k]);
 	}
-	free(set);
+	give_back(set->table, set);
 }
 
 void cw_sa_set_retire(struct cw_peer_table *table, uint16_t peer, struct cw_sa_set *set)

@@ -4,6 +4,7 @@
 # root can do at the end is done, after a stop and after a crash.
 . "$(dirname "$0")/begin.sh"
 
+command -v openssl >/dev/null || { echo "needs openssl"; exit 77; }
 two_sites
 make_pki a b
 # A user who is not root cannot read the operator's directory: certificates go where a gateway has them.
@@ -12,7 +13,8 @@ install -o nobody -g nogroup -m 600 "$STATE"/pki/gw-?.key "$STATE/etc"
 install -m 644 "$STATE"/pki/*.crt "$STATE/etc"
 for site in a b; do
 	write_config $site "$([ $site = a ] || echo '"198.51.100.2:7845"')" "
-		user = \"nobody\"; group = \"nogroup\"; control_group = \"daemon\";"
+		user = \"nobody\"; group = \"nogroup\"; control_group = \"daemon\";
+		debug = { esp_key_log = \"$STATE/$site.keys\"; };"
 	sed -i "s|$STATE/pki/|$STATE/etc/|" "$STATE/$site.conf"
 done
 sed -i "s|user = \"nobody\"|user = \"no-such-user\"|" "$STATE/a.conf"
@@ -70,6 +72,26 @@ udhcpc_get a-h2 || fail "a new host after all that"
 wait_for "ping again" in_ns a-h1 ping -c 1 -W 1 "$target"
 [ "$(stat -c %U "$STATE"/a/log | sort -u)" = nobody ] || fail "the log's owner"
 check_threads b || fail "a thread got something back"
+
+echo "== keys stand where neither a core dump nor swap gets at them, and nowhere in the process that stays root"
+wait_for "keys of SAs" test -s "$STATE/a.keys"
+where=$STATE/where
+keys_in() { /usr/bin/python3 "$TOP/tests/integration/keys_in_memory.py" "$@" >"$where" || fail "the search for keys"; cat "$where"; }
+keys_in "$(daemon_of a)" "$STATE/etc/gw-a.key" "$STATE/a.keys"
+grep -q " node:" "$where" && grep -q " sa:" "$where" || fail "the search finds no keys at all"
+# What a function that is called from afar leaves on control's own stack is shown, not judged: it is another library's on each CPU.
+sed -i '/\[stack\]/d' "$where"
+grep -qv "^undumped" "$where" && fail "keys in memory that goes into core dumps"
+# As far as the limit of locked memory goes: what the status says is what the kernel says.
+ctl a status --json | jq -e '.key_memory | .bytes > 0 and (.in_core_dumps | not)' >/dev/null || fail "status: $(ctl a status)"
+if [ "$(ctl a status --json | jq '.key_memory.bytes == .key_memory.locked_bytes')" = true ]; then
+	grep -qv "^undumped locked" "$where" && fail "keys in memory that may be swapped"
+fi
+keeper=$(cat "/proc/$(daemon_of a)/task/$(daemon_of a)/children")
+[ "$(wc -w <<<"$keeper")" = 1 ] || fail "not one process beside the daemon: $keeper"
+# shellcheck disable=SC2086
+keys_in $keeper "$STATE/etc/gw-a.key" "$STATE/a.keys"
+[ ! -s "$where" ] || fail "the keeper has keys"
 
 echo "== what only root can undo is undone"
 gave_back() { [ "$(in_ns a-gw cat /proc/sys/net/ipv4/conf/lan0/arp_ignore)" = "$before" ]; }

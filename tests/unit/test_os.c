@@ -374,6 +374,106 @@ static void a_quiet_port_is_neither_read_nor_refused(void)
 	CU_ASSERT_EQUAL(knock(port), ECONNREFUSED);
 }
 
+/* -- memory for keys */
+
+/* Flags of the mapping that holds an address, as the kernel tells them. */
+static bool mapping_has(const void *mem, const char *flag)
+{
+	FILE *f = fopen("/proc/self/smaps", "re");
+	char line[512], needle[16];
+	unsigned long first, last;
+	bool in = false, found = false;
+
+	snprintf(needle, sizeof(needle), " %s", flag);
+	while (f != NULL && fgets(line, sizeof(line), f) != NULL) {
+		if (sscanf(line, "%lx-%lx ", &first, &last) == 2)
+			in = first <= (uintptr_t)mem && (uintptr_t)mem < last;
+		else if (in && strncmp(line, "VmFlags:", 8) == 0)
+			found |= strstr(line, needle) != NULL;
+	}
+	if (f != NULL)
+		fclose(f);
+	return found;
+}
+
+static bool all_are(const uint8_t *mem, size_t len, uint8_t value)
+{
+	for (size_t i = 0; i < len; i++)
+		if (mem[i] != value)
+			return false;
+	return true;
+}
+
+static void key_memory_is_zeroed_aligned_and_reused(void)
+{
+	struct cw_os_keys *keys;
+	uint8_t *mem[400];
+
+	CU_ASSERT_EQUAL_FATAL(cw_os_keys_create(&keys), 0);
+	for (unsigned int round = 0; round < 3; round++) {
+		for (unsigned int i = 0; i < 400; i++) {
+			size_t len = (i * i * 7) % 90000;
+
+			mem[i] = cw_os_keys_alloc(keys, len);
+			CU_ASSERT_FATAL(mem[i] != NULL && (uintptr_t)mem[i] % 64 == 0);
+			CU_ASSERT(all_are(mem[i], len, 0));
+			memset(mem[i], (int)(i % 251) + 1, len);
+		}
+		/* Nobody wrote into another's. */
+		for (unsigned int i = 0; i < 400; i++) {
+			CU_ASSERT(all_are(mem[i], (i * i * 7) % 90000, (uint8_t)(i % 251 + 1)));
+			cw_os_keys_free(keys, mem[i]);
+		}
+	}
+	cw_os_keys_free(keys, NULL);
+}
+
+static void key_memory_grows_with_its_content(void)
+{
+	struct cw_os_keys_facts facts, before;
+	struct cw_os_keys *keys;
+	uint8_t *mem = NULL;
+
+	CU_ASSERT_EQUAL_FATAL(cw_os_keys_create(&keys), 0);
+	for (size_t len = 1; len < 1000000; len = len * 3 + 5) {
+		mem = cw_os_keys_realloc(keys, mem, len);
+		CU_ASSERT_FATAL(mem != NULL);
+		mem[len - 1] = 7;
+		mem[0] = 9;
+	}
+	CU_ASSERT(mem[0] == 9);
+	cw_os_keys_facts(keys, &before);
+	CU_ASSERT_PTR_NULL(cw_os_keys_realloc(keys, mem, 0));
+	cw_os_keys_facts(keys, &facts);
+	/* A large one's mapping goes with it. */
+	CU_ASSERT(facts.bytes < before.bytes && facts.locked_bytes <= facts.bytes);
+	CU_ASSERT_PTR_NULL(cw_os_keys_alloc(keys, SIZE_MAX - 100));
+}
+
+static void key_memory_is_in_no_core_and_in_no_child(void)
+{
+	struct cw_os_keys_facts facts;
+	struct cw_os_keys *keys;
+	const uint8_t *small, *large;
+	int status = -1;
+	pid_t child;
+
+	CU_ASSERT_EQUAL_FATAL(cw_os_keys_create(&keys), 0);
+	small = memset(cw_os_keys_alloc(keys, 36), 5, 36);
+	large = memset(cw_os_keys_alloc(keys, 200000), 5, 200000);
+	cw_os_keys_facts(keys, &facts);
+	CU_ASSERT(facts.undumped && facts.bytes >= 200000);
+	CU_ASSERT(mapping_has(small, "dd") && mapping_has(large, "dd"));
+	CU_ASSERT(mapping_has(small, "wf") && mapping_has(large, "wf"));
+	if (facts.locked_bytes == facts.bytes)
+		CU_ASSERT(mapping_has(small, "lo") && mapping_has(large, "lo"));
+	child = fork();
+	if (child == 0)
+		_exit(!all_are(small, 36, 0) || !all_are(large, 200000, 0));
+	CU_ASSERT(waitpid(child, &status, 0) == child && status == 0);
+	CU_ASSERT(all_are(small, 36, 5));
+}
+
 int main(void)
 {
 	CU_TestInfo clocks[] = {
@@ -403,8 +503,17 @@ int main(void)
 		 a_quiet_port_is_neither_read_nor_refused},
 		CU_TEST_INFO_NULL,
 	};
+	CU_TestInfo key_memory[] = {
+		{"key memory is zeroed, aligned and reused",
+		 key_memory_is_zeroed_aligned_and_reused},
+		{"key memory grows with its content", key_memory_grows_with_its_content},
+		{"key memory is in no core and in no child",
+		 key_memory_is_in_no_core_and_in_no_child},
+		CU_TEST_INFO_NULL,
+	};
 	CU_SuiteInfo suites[] = {CW_SUITE("clocks", clocks), CW_SUITE("files", files),
-				 CW_SUITE("netdevs", netdevs), CU_SUITE_INFO_NULL};
+				 CW_SUITE("netdevs", netdevs), CW_SUITE("key memory", key_memory),
+				 CU_SUITE_INFO_NULL};
 	char clean[64];
 	int rc;
 
