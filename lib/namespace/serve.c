@@ -70,11 +70,16 @@ static void next_candidate(struct cw_lease_engine *e, struct transaction *t)
 		false, 0, candidate_done, t);
 }
 
+/* May this client have it at all, if nobody else does? */
+static bool may_have(const struct cw_lease_engine *e, const struct transaction *t, rte_be32_t ip)
+{
+	return ip != 0 && (address_usable(e, ip) || ip == address_kept_for(e, t));
+}
+
 static void add_candidate(struct cw_lease_engine *e, struct transaction *t, rte_be32_t ip,
 			  bool twin)
 {
-	if ((!address_usable(e, ip) && ip != address_kept_for(e, t)) ||
-	    t->candidate_count == CANDIDATES_MAX)
+	if (!may_have(e, t, ip) || t->candidate_count == CANDIDATES_MAX)
 		return;
 	for (unsigned int i = 0; i < t->candidate_count; i++)
 		if (t->candidates[i].ip == ip && t->candidates[i].twin == twin)
@@ -243,11 +248,12 @@ static void request(struct cw_lease_engine *e, struct transaction *t)
 	b = binding_find(e, t->ip);
 	if (b != NULL && request_own(e, t, b))
 		return;
-	if (!address_usable(e, t->ip) && t->ip != address_kept_for(e, t)) {
+	if (!may_have(e, t, t->ip)) {
 		/* It comes from another network: where nobody else serves this segment, it is told
-		 * so (RFC 2131 section 4.3.2), else it is somebody else's client. */
-		if (e->config.ns.authoritative && t->m.server_id == 0 && session_live(e) &&
-		    !cw_prefix4_contains(&e->config.ns.subnet, t->ip))
+		 * so (RFC 2131 section 4.3.2), else it is somebody else's client. Who names no
+		 * address at all asks for nothing. */
+		if (t->ip != 0 && e->config.ns.authoritative && t->m.server_id == 0 &&
+		    session_live(e) && !cw_prefix4_contains(&e->config.ns.subnet, t->ip))
 			serve_reply(e, t, CW_DHCP_NAK, 0, 0);
 		transaction_free(t);
 		return;

@@ -43,14 +43,17 @@ static bool op_inject(void *ctx, const struct cw_inject_meta *meta, const void *
 		return true;
 	w->injected++;
 	w->last = *meta;
+	if (w->sent != NULL && meta->kind == CW_INJECT_LAN_FRAME)
+		w->sent(w, frame, len);
 	return true;
 }
 
 static void op_publish_view(void *ctx, uint16_t vlan, const struct cw_ns_view *view)
 {
-	(void)ctx;
+	struct world *w = ctx;
+
 	(void)vlan;
-	(void)view;
+	w->view = view;
 }
 
 static uint64_t op_append(void *ctx, uint8_t type, const void *data, size_t len)

@@ -20,6 +20,9 @@ struct world {
 	struct cw_inject_meta last;
 	json_t *reply; /* the last one, borrowed until the next */
 	bool mute;     /* the store answers no question for a mapping */
+	const struct cw_ns_view *view; /* what workers go by now; NULL: none yet */
+	/* Called with each frame that control sends; may be NULL. */
+	void (*sent)(struct world *w, const uint8_t *frame, size_t len);
 	struct cw_store store;
 	struct cw_store_ops store_ops;
 };
