@@ -120,6 +120,7 @@ enum cw_overlay_mutation {
 	CW_OVERLAY_MUT_NOSIGN, /* a signature is not looked at */
 	CW_OVERLAY_MUT_REPLAY, /* a message may come again */
 	CW_OVERLAY_MUT_ATHAND, /* what is for the nearest ends where it is at hand */
+	CW_OVERLAY_MUT_LETGO,  /* a frame that left by a dead link is gone */
 	CW_OVERLAY_MUT_COUNT
 };
 
@@ -153,6 +154,7 @@ struct cw_overlay_info {
 	unsigned int links, near, far, traffic, relayed, known;
 	uint64_t routed_in, hops_in; /* of messages that ended here */
 	uint64_t forwarded, unreachable, expired;
+	uint64_t rerouted; /* frames whose link died after they left */
 	uint64_t signatures_made, signatures_checked, signatures_bad;
 	/* Rightly signed, and refused: too old or from the future; from one source too many. */
 	uint64_t signatures_late, sources_refused;

@@ -39,6 +39,10 @@ enum {
 	 */
 	SENT_MAX = 32,
 	SENT_WANTS_LINK = 2,
+	/* Frames kept until their link has proven itself (a power of two), and their bytes: a frame
+	   is one to four datagrams. */
+	KEPT_MAX = 32,
+	KEPT_BYTES_MAX = 32768,
 	/* Endpoints heard of by LAN hellos and not tried yet. */
 	DISCOVERED_MAX = 8,
 };
@@ -109,12 +113,21 @@ struct signer {
 struct heard {
 	struct cw_node_id from;
 	uint64_t session, highest, window; /* numbers of this process of it */
-	uint64_t until_ns; /* whatever was taken is too old by then */
+	uint64_t until_ns;		   /* whatever was taken is too old by then */
 };
 
 struct told_certificate {
 	struct cw_node_id to;
 	uint64_t at_ns; /* 0: free */
+};
+
+/* A frame that left by a link. */
+struct kept {
+	struct cw_node_id by;
+	uint8_t *bytes;
+	size_t len;
+	uint64_t sent_ns;
+	bool again; /* the link is down: it goes another way */
 };
 
 struct sent {
@@ -154,6 +167,10 @@ struct cw_overlay {
 	unsigned int heard_count, heard_size;
 	uint64_t late_logged_ns;
 	struct told_certificate *told;
+	struct kept *kept; /* KEPT_MAX, from kept_at on, the oldest first */
+	unsigned int kept_at, kept_count;
+	size_t kept_bytes;
+	bool kept_again;
 	struct sent sent[SENT_MAX];
 	uint64_t nonce;
 	struct cw_overlay_info info;
@@ -228,9 +245,9 @@ void nodes_learn(struct cw_overlay *o, struct node *from, const Causeway__Overla
 		 uint64_t now_ns);
 struct node *learn_one(struct cw_overlay *o, const Causeway__Overlay__Node *node,
 		       const struct cw_node_id *teller, uint64_t now_ns);
-/* Frame over one link, with our need. */
+/* Frame over one link, with our need; `keep`: others wait for it (kept.c). */
 int overlay_send_frame(struct cw_overlay *o, struct node *to, Causeway__Overlay__Frame *frame,
-		       uint64_t now_ns);
+		       bool keep, uint64_t now_ns);
 bool id_unpack(const ProtobufCBinaryData *data, struct cw_node_id *out);
 ProtobufCBinaryData id_pack(const struct cw_node_id *id);
 
@@ -263,6 +280,15 @@ int route_frame(struct cw_overlay *o, Causeway__Overlay__Frame *frame,
 		const struct cw_node_id *not_to, uint64_t now_ns);
 int route_begin(struct cw_overlay *o, Causeway__Overlay__Frame *frame, const struct cw_node_id *to,
 		enum mode mode, const struct cw_node_id *via, uint64_t now_ns);
+
+/* kept.c */
+/* A frame left by this link; `bytes` (malloc'd) is kept's from now on. */
+void kept_add(struct cw_overlay *o, const struct cw_node_id *by, uint8_t *bytes, size_t len,
+	      uint64_t now_ns);
+/* What left by it lately goes another way at the next timer. */
+void kept_link_down(struct cw_overlay *o, const struct cw_node_id *by);
+uint64_t kept_timer(struct cw_overlay *o, uint64_t now_ns);
+void kept_free(struct cw_overlay *o);
 
 /* signed.c */
 int signed_send(struct cw_overlay *o, enum cw_overlay_service service, const struct cw_node_id *to,

@@ -59,6 +59,7 @@ void cw_overlay_destroy(struct cw_overlay *overlay)
 		overlay->loopback = next;
 	}
 	signed_free(overlay);
+	kept_free(overlay);
 	for (unsigned int i = 0; i < overlay->count; i++)
 		free(overlay->nodes[i]);
 	free(overlay->nodes);
@@ -94,6 +95,7 @@ uint64_t cw_overlay_timer(struct cw_overlay *overlay, uint64_t now_ns)
 		overlay->wake_ns = CW_NEVER;
 		next = ring_timer(overlay, now_ns);
 		next = cw_min_u64(next, connect_timer(overlay, now_ns));
+		next = cw_min_u64(next, kept_timer(overlay, now_ns));
 		overlay->wake_ns = cw_min_u64(overlay->wake_ns, next);
 	}
 	return overlay->loopback != NULL || overlay->changed ? now_ns : overlay->wake_ns;
@@ -166,6 +168,7 @@ void cw_overlay_link_down(struct cw_overlay *overlay, const struct cw_node_id *n
 		overlay->place_wait_ns = PLACE_FIRST_NS;
 		overlay->place_ns = cw_min_u64(overlay->place_ns, now_ns + PLACE_FIRST_NS);
 	}
+	kept_link_down(overlay, node);
 	overlay->changed = true;
 	overlay->wake_ns = 0;
 	overlay->ops.node(overlay->ctx, &n->node, false, now_ns);
@@ -341,7 +344,7 @@ void cw_overlay_leave(struct cw_overlay *overlay, uint64_t now_ns)
 			nodes_tell(overlay, n, now_ns);
 		frame.body_case = CAUSEWAY__OVERLAY__FRAME__BODY_LEAVING;
 		frame.leaving = &leaving;
-		if (overlay_send_frame(overlay, n, &frame, now_ns) < 0)
+		if (overlay_send_frame(overlay, n, &frame, false, now_ns) < 0)
 			cw_log(overlay->config.log, CW_LOG_DEBUG, MODULE, "leaving not told");
 	}
 }
@@ -413,7 +416,7 @@ int cw_overlay_send(struct cw_overlay *overlay, enum cw_overlay_service service,
 	payload.data.len = len;
 	frame.body_case = CAUSEWAY__OVERLAY__FRAME__BODY_PAYLOAD;
 	frame.payload = &payload;
-	return overlay_send_frame(overlay, n, &frame, now_ns);
+	return overlay_send_frame(overlay, n, &frame, false, now_ns);
 }
 
 int cw_overlay_route(struct cw_overlay *overlay, enum cw_overlay_service service,

@@ -235,7 +235,7 @@ static void say_roles(struct cw_overlay *o, uint64_t now_ns)
 	frame.role = &role;
 	for (unsigned int i = 0; i < o->count; i++)
 		if (o->nodes[i]->node.linked && o->nodes[i]->need != o->nodes[i]->said_need &&
-		    overlay_send_frame(o, o->nodes[i], &frame, now_ns) < 0)
+		    overlay_send_frame(o, o->nodes[i], &frame, false, now_ns) < 0)
 			o->nodes[i]->said_need = o->nodes[i]->need; /* it goes with the next one */
 }
 

@@ -121,7 +121,9 @@ int route_frame(struct cw_overlay *o, Causeway__Overlay__Frame *frame,
 		o->info.forwarded++;
 	if (o->ops.busy != NULL)
 		o->ops.busy(o->ctx, &n->node.identity.node, now_ns);
-	return overlay_send_frame(o, n, frame, now_ns);
+	/* Whoever sent a ConnectTo says it again until it is linked. */
+	return overlay_send_frame(
+		o, n, frame, frame->body_case != CAUSEWAY__OVERLAY__FRAME__BODY_CONNECT_TO, now_ns);
 }
 
 int route_begin(struct cw_overlay *o, Causeway__Overlay__Frame *frame, const struct cw_node_id *to,

@@ -126,7 +126,7 @@ unsigned int tell_near(const struct cw_overlay *o, const struct cw_node_id *to,
 }
 
 int overlay_send_frame(struct cw_overlay *o, struct node *to, Causeway__Overlay__Frame *frame,
-		       uint64_t now_ns)
+		       bool keep, uint64_t now_ns)
 {
 	size_t len;
 	uint8_t *bytes;
@@ -140,7 +140,10 @@ int overlay_send_frame(struct cw_overlay *o, struct node *to, Causeway__Overlay_
 		return -ENOMEM;
 	causeway__overlay__frame__pack(frame, bytes);
 	err = o->ops.send(o->ctx, &to->node.identity.node, bytes, len, now_ns);
-	free(bytes);
+	if (err == 0 && keep)
+		kept_add(o, &to->node.identity.node, bytes, len, now_ns);
+	else
+		free(bytes);
 	if (err == 0)
 		to->said_need = to->need;
 	return err;
@@ -160,6 +163,6 @@ void nodes_tell(struct cw_overlay *o, struct node *to, uint64_t now_ns)
 	nodes.estimate = o->own_estimate;
 	frame.body_case = CAUSEWAY__OVERLAY__FRAME__BODY_NODES;
 	frame.nodes = &nodes;
-	if (overlay_send_frame(o, to, &frame, now_ns) < 0)
+	if (overlay_send_frame(o, to, &frame, false, now_ns) < 0)
 		cw_log(o->config.log, CW_LOG_DEBUG, MODULE, "nodes not told");
 }

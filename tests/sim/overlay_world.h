@@ -61,7 +61,7 @@ struct overlay_world {
 /* Figures over all runs. */
 struct overlay_sums {
 	uint64_t hops, routed, idle_bytes, idle_datagrams, idle_node_seconds, heap_bytes, heal_ns;
-	uint64_t links, far, node_count, asked, answered;
+	uint64_t links, far, node_count, asked, answered, asked_hurt, answered_hurt;
 	unsigned int links_max, join_count;
 	uint32_t join_ms[65536];
 };

@@ -23,8 +23,9 @@ struct frame {
 struct party {
 	struct cw_node_id id;
 	struct cw_overlay *overlay;
-	struct frame last;
-	unsigned int sent, connects, delivered;
+	struct frame last, signed_last;
+	struct cw_node_id signed_by; /* the link it left by */
+	unsigned int sent, signed_sent, connects, delivered;
 	uint64_t unix_s, now_ns;
 };
 
@@ -56,13 +57,19 @@ static int op_send(void *ctx, const struct cw_node_id *to, const void *data, siz
 		   uint64_t now_ns)
 {
 	struct party *p = ctx;
+	Causeway__Overlay__Frame *frame = causeway__overlay__frame__unpack(NULL, len, data);
 
-	(void)to;
 	(void)now_ns;
 	p->sent++;
-	CU_ASSERT_FATAL(len <= sizeof(p->last.data));
+	CU_ASSERT_FATAL(frame != NULL && len <= sizeof(p->last.data));
 	memcpy(p->last.data, data, len);
 	p->last.len = len;
+	if (frame->body_case == CAUSEWAY__OVERLAY__FRAME__BODY_SIGNED) {
+		p->signed_last = p->last;
+		p->signed_by = *to;
+		p->signed_sent++;
+	}
+	causeway__overlay__frame__free_unpacked(frame, NULL);
 	return 0;
 }
 
@@ -399,6 +406,94 @@ static void test_a_flood_of_wishes_and_rumours_leaves_nothing_behind(void)
 	cw_overlay_destroy(receiver.overlay);
 }
 
+static unsigned int rerouted(const struct party *p)
+{
+	struct cw_overlay_info info;
+
+	cw_overlay_info(p->overlay, &info);
+	return (unsigned int)info.rerouted;
+}
+
+/* Two ways to the receiver: by the node between, which is nearer, and by a detour. */
+static void begin_with_detour(struct party *p, const struct cw_node_id *detour)
+{
+	struct cw_identity node = {.node = *detour, .name = "detour"};
+	struct cw_endpoint at = {.family = CW_FAMILY_IPV4, .port = 1, .ip4 = 2};
+
+	begin(p, 1);
+	cw_overlay_link_up(p->overlay, &node, &at, p->now_ns);
+}
+
+static void lose_between(struct party *p)
+{
+	cw_overlay_link_down(p->overlay, &between, p->now_ns);
+	/* One call for the news, one for what it caused. */
+	for (unsigned int i = 0; i < 3; i++)
+		cw_overlay_timer(p->overlay, p->now_ns);
+}
+
+static void test_what_left_by_a_dying_link_goes_another_way_once(void)
+{
+	static const struct cw_node_id detour = {{0xaa, 0x10}};
+	struct party source;
+	struct frame first;
+
+	begin(&receiver, RECEIVER);
+	begin_with_detour(&source, &detour);
+	say(&source, &first);
+	CU_ASSERT_TRUE(cw_node_id_equal(&source.signed_by, &between));
+	source.now_ns += 2 * CW_NS_PER_S;
+	cw_overlay_timer(source.overlay, source.now_ns);
+	CU_ASSERT_EQUAL(source.signed_sent, 1);
+	lose_between(&source);
+	CU_ASSERT_EQUAL(source.signed_sent, 2);
+	CU_ASSERT_EQUAL(rerouted(&source), 1);
+	CU_ASSERT_TRUE(cw_node_id_equal(&source.signed_by, &detour));
+	/* If the link was alive after all, its message came; the second one is the same. */
+	CU_ASSERT_TRUE(hand_in(&source.signed_last));
+	CU_ASSERT_FALSE(hand_in(&first));
+	cw_overlay_destroy(source.overlay);
+	cw_overlay_destroy(receiver.overlay);
+}
+
+static void test_what_left_long_ago_or_by_another_link_stays(void)
+{
+	static const struct cw_node_id detour = {{0xaa, 0x10}};
+	struct party source;
+	struct frame f;
+
+	begin_with_detour(&source, &detour);
+	say(&source, &f);
+	source.now_ns += 3 * CW_NS_PER_S;
+	lose_between(&source);
+	CU_ASSERT_EQUAL(rerouted(&source), 0);
+	say(&source, &f);
+	CU_ASSERT_TRUE(cw_node_id_equal(&source.signed_by, &detour));
+	lose_between(&source);
+	CU_ASSERT_EQUAL(rerouted(&source), 0);
+	cw_overlay_destroy(source.overlay);
+}
+
+static void test_kept_frames_are_bounded_and_the_newest_stay(void)
+{
+	static const struct cw_node_id detour = {{0xaa, 0x10}};
+	struct party source;
+	struct frame first, newest;
+
+	begin(&receiver, RECEIVER);
+	begin_with_detour(&source, &detour);
+	say(&source, &first);
+	CU_ASSERT_TRUE(hand_in(&first));
+	for (unsigned int i = 0; i < 1000; i++)
+		say(&source, &newest);
+	lose_between(&source);
+	CU_ASSERT_EQUAL(rerouted(&source), 32);
+	CU_ASSERT_TRUE(hand_in(&source.signed_last));
+	CU_ASSERT_FALSE(hand_in(&newest));
+	cw_overlay_destroy(source.overlay);
+	cw_overlay_destroy(receiver.overlay);
+}
+
 int main(void)
 {
 	CU_TestInfo tests[] = {
@@ -410,6 +505,12 @@ int main(void)
 		 test_sources_beyond_the_bound_are_refused_and_old_ones_heard},
 		{"a flood of wishes and rumours leaves nothing behind",
 		 test_a_flood_of_wishes_and_rumours_leaves_nothing_behind},
+		{"what left by a dying link goes another way, and is taken once",
+		 test_what_left_by_a_dying_link_goes_another_way_once},
+		{"what left long ago, or by another link, stays",
+		 test_what_left_long_ago_or_by_another_link_stays},
+		{"kept frames are bounded, and the newest stay",
+		 test_kept_frames_are_bounded_and_the_newest_stay},
 		{"a bent message is never believed", test_a_bent_message_is_never_believed},
 		CU_TEST_INFO_NULL,
 	};
