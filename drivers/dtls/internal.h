@@ -8,8 +8,9 @@
 #include "cw_certificate.h"
 #include "cw_dtls_openssl.h"
 
-/* Largest datagram we hand to the network: fits a 1500-byte path with room for a relay's header. */
-#define DATAGRAM_BYTES_MAX 1400u
+/* Largest datagram of a handshake or a message: fits a path of 1,280 bytes, the least that wan.mtu
+ * may be, with a relay's header. */
+#define DATAGRAM_BYTES_MAX 1200u
 #define COOKIE_BYTES	   32u
 /* Reading a public key costs as much as a check with it: those of the busiest nodes are kept. */
 #define KEYS_KEPT 256u

@@ -255,6 +255,22 @@ static int dtls_write(struct cw_dtls_session *s, const void *data, size_t len)
 	return SSL_write(s->ssl, data, (int)len) == (int)len ? 0 : -EIO;
 }
 
+static int dtls_probe(struct cw_dtls_session *s, const void *data, size_t len)
+{
+	if (s->status != CW_DTLS_ESTABLISHED)
+		return -ENOTCONN;
+	if (len == 0 || len > CW_DTLS_PROBE_BYTES_MAX)
+		return -EMSGSIZE;
+	ERR_clear_error();
+	/* OpenSSL's own limit is for handshake messages; a record is never cut. */
+	return SSL_write(s->ssl, data, (int)len) == (int)len ? 0 : -EIO;
+}
+
+static size_t dtls_overhead_bytes(const struct cw_dtls_session *s)
+{
+	return DATAGRAM_BYTES_MAX - DTLS_get_data_mtu(s->ssl);
+}
+
 static uint64_t dtls_timer(struct cw_dtls_session *s, uint64_t now_ns)
 {
 	struct timeval left;
@@ -324,6 +340,8 @@ const struct cw_dtls_ops cw_dtls_openssl_ops = {
 	.connect = dtls_connect,
 	.input = dtls_input,
 	.write = dtls_write,
+	.probe = dtls_probe,
+	.overhead_bytes = dtls_overhead_bytes,
 	.timer = dtls_timer,
 	.status = dtls_status,
 	.reason = dtls_reason,

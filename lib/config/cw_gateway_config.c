@@ -59,7 +59,7 @@ static const struct cw_option rows[] = {
 	{"wan.options", CW_OPT_STRING, AT(wan.options), 0, 0, "", NULL, false, "As lan.options."},
 	{"wan.queues", CW_OPT_UINT, AT(wan.queues), 0, 62, "0", NULL, false, "As lan.queues."},
 	{"wan.mtu", CW_OPT_UINT, AT(wan.mtu), 1280, 1500, "1500", NULL, false,
-	 "Largest IP packet of the WAN path."},
+	 "Largest IP packet of the WAN port. What the paths beyond it carry is measured."},
 	{"wan.address", CW_OPT_PREFIX, AT(wan_address), 0, 0, "", NULL, false,
 	 "Underlay address \"a.b.c.d/len\"; empty: the netdev's own."},
 	{"wan.gateway", CW_OPT_IP4, AT(wan_gateway), 0, 0, "", NULL, false,

@@ -132,12 +132,13 @@ static json_t *path_json(const struct cw_control *ctl, uint16_t peer, bool *usab
 		return json_null();
 	(void)cw_links_info(ctl->links, &info.params.node, &link);
 	*usable = info.usable && info.params.have_next_hop;
-	return json_pack("{s:o, s:s, s:b, s:b, s:f, s:i, s:i, s:i}", "peer",
+	return json_pack("{s:o, s:s, s:b, s:b, s:f, s:i, s:o, s:s, s:i, s:i}", "peer",
 			 node_json(ctl, &info.params.node), "endpoint",
 			 cw_endpoint_format(&info.params.path, at), "keys", info.usable, "next_hop",
 			 info.params.have_next_hop, "rtt_ms",
 			 (double)link.rtt_ns / (double)CW_NS_PER_MS, "sa_generation",
-			 (int)info.generation, "largest_packet", (int)info.params.mtu_bytes,
+			 (int)info.generation, "path_mtu", cw_path_mtu_json(&link), "mtu_state",
+			 cw_path_mtu_state(&link), "largest_packet", (int)info.params.mtu_bytes,
 			 "announced_mtu", (int)ctl->ns.mtu_bytes);
 }
 

@@ -291,6 +291,17 @@ void cw_segment_service_mac(const struct cw_control *ctl, struct cw_mac *out);
 /* The site is forming, or we own slots and must not serve them yet. */
 bool cw_segment_waits(const struct cw_control *ctl);
 
+/* path_mtu.c: the largest packet to a peer. */
+uint16_t cw_path_mtu_inner(const struct cw_control *ctl, const struct cw_node_id *node,
+			   const struct cw_endpoint *path);
+/* It was measured anew. */
+void cw_path_mtu_news(struct cw_control *ctl, const struct cw_node_id *node, uint16_t mtu_bytes);
+/* A frame from the WAN, which may hold a "fragmentation needed". */
+void cw_path_mtu_icmp(struct cw_control *ctl, const uint8_t *frame, size_t len);
+/* Outer bytes, null when nobody measures; and how sure that is. */
+json_t *cw_path_mtu_json(const struct cw_link_info *link);
+const char *cw_path_mtu_state(const struct cw_link_info *link);
+
 /* paths.c: words for how and why a peer is reached. */
 const char *cw_paths_nat(const struct cw_control *ctl, const struct cw_node_id *node);
 const char *cw_paths_why(const struct cw_control *ctl, const struct cw_link_info *link);

@@ -15,21 +15,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include <cw_channel.h>
 #include <cw_dht.h>
-
-/* Outer bytes around an inner packet: IPv4 20, UDP 8, ESP header 8, IV 8, ICV 16; the trailer (2
- * bytes and padding to 4) is taken off separately. */
-#define ESP_OUTER_BYTES 60u
-
-static uint16_t inner_mtu(const struct cw_control *ctl, const struct cw_endpoint *path)
-{
-	unsigned int outer = ESP_OUTER_BYTES;
-
-	if (path->family == CW_FAMILY_RELAY)
-		outer += CW_CHANNEL_BYTES;
-	return (uint16_t)((ctl->config.wan_mtu_bytes - outer) / 4 * 4 - 2);
-}
 
 static void link_send(void *ctx, const struct cw_endpoint *to, const void *data, size_t len)
 {
@@ -40,7 +26,8 @@ void cw_mesh_set_path(struct cw_control *ctl, uint16_t index, const struct cw_en
 		      uint64_t settle_ns)
 {
 	struct peer_facts *peer = ctl->peers[index];
-	struct cw_peer_path to = {.path = *path, .mtu_bytes = inner_mtu(ctl, path)};
+	struct cw_peer_path to = {.path = *path,
+				  .mtu_bytes = cw_path_mtu_inner(ctl, &peer->node, path)};
 
 	peer->path = *path;
 	peer->next_hop_ip = 0;
@@ -62,8 +49,9 @@ void cw_mesh_set_path(struct cw_control *ctl, uint16_t index, const struct cw_en
 static int add_peer(struct cw_control *ctl, const struct cw_identity *identity,
 		    const struct cw_endpoint *path, uint16_t *index)
 {
-	struct cw_peer_params params = {
-		.node = identity->node, .path = *path, .mtu_bytes = inner_mtu(ctl, path)};
+	struct cw_peer_params params = {.node = identity->node,
+					.path = *path,
+					.mtu_bytes = cw_path_mtu_inner(ctl, &identity->node, path)};
 	struct peer_facts *peer = calloc(1, sizeof(*peer));
 	int err;
 
@@ -270,6 +258,14 @@ static void channels(void *ctx, uint64_t now_ns)
 {
 	(void)now_ns;
 	cw_relays_stale(ctx);
+}
+
+static void mtu(void *ctx, const struct cw_node_id *node, uint16_t mtu_bytes, uint64_t now_ns)
+{
+	struct cw_control *ctl = ctx;
+
+	ctl->now_ns = now_ns;
+	cw_path_mtu_news(ctl, node, mtu_bytes);
 }
 
 static void refused(void *ctx, const struct cw_endpoint *from, const char *why, uint64_t now_ns)
@@ -514,6 +510,7 @@ int cw_mesh_create(struct cw_control *ctl)
 						    .channels = channels,
 						    .objection = objection,
 						    .wants_sas = wants_sas,
+						    .mtu = mtu,
 						    .twin = twin};
 	static const struct cw_overlay_ops overlay_ops = {.connect = overlay_connect,
 							  .send = overlay_send,
@@ -537,7 +534,8 @@ int cw_mesh_create(struct cw_control *ctl)
 				      .engine = config->engine,
 				      .kdf = config->kdf,
 				      .sa_rekey_ns = config->sa_rekey_ns,
-				      .renew_ns = config->renew_ns};
+				      .renew_ns = config->renew_ns,
+				      .mtu_bytes = config->wan_mtu_bytes};
 	struct cw_overlay_config overlay = {.self = config->identity.node,
 					    .log = config->log,
 					    .random = config->random,

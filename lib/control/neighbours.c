@@ -267,6 +267,7 @@ void cw_neighbours_icmp(struct cw_control *ctl, const uint8_t *frame, size_t len
 	uint8_t reply[CW_PUNT_FRAME_BYTES_MAX];
 	struct cw_mac to;
 
+	cw_path_mtu_icmp(ctl, frame, len);
 	if (!ctl->config.wan_owns_address || len > sizeof(reply) || len < CW_ETH_BYTES)
 		return;
 	memcpy(reply, frame, len);

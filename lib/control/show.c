@@ -167,7 +167,7 @@ static void peer_row(void *arg, const struct cw_link_info *link)
 	json_array_append_new(
 		p->rows,
 		json_pack(
-			"{s:s, s:o, s:s, s:s, s:s, s:o, s:s, s:s, s:s, s:f, s:f, s:i, s:b, s:b, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}",
+			"{s:s, s:o, s:s, s:s, s:s, s:o, s:s, s:s, s:s, s:f, s:f, s:i, s:o, s:s, s:b, s:b, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}",
 			"name", link->identity.name, "node", text_node(&link->identity.node),
 			"site", link->identity.site, "path",
 			link->path.family == CW_FAMILY_RELAY ? "relayed" : "direct", "why",
@@ -177,7 +177,8 @@ static void peer_row(void *arg, const struct cw_link_info *link)
 			cw_endpoint_format(&via, path), "rtt_ms",
 			(double)link->rtt_ns / (double)CW_NS_PER_MS, "loss_percent",
 			link->pings > 0 ? 100.0 * link->pings_lost / link->pings : 0.0, "mtu",
-			(int)info.params.mtu_bytes, "member",
+			(int)info.params.mtu_bytes, "path_mtu", cw_path_mtu_json(link), "mtu_state",
+			cw_path_mtu_state(link), "member",
 			cw_control_is_member(p->ctl, &link->identity), "usable", info.usable,
 			"cipher", cw_suite_name(link->suite), "sa_generation",
 			(json_int_t)link->sa_generation, "rekeys", (json_int_t)link->rekeys,
@@ -380,7 +381,7 @@ static const struct {
 	{"names", names, "[\"name\",\"ip\",\"where\",\"fresh_s\"]"},
 	{"routes", routes, "[\"ip\",\"kind\",\"node\",\"gen\",\"fresh_s\"]"},
 	{"peers", peers,
-	 "[\"name\",\"node\",\"site\",\"path\",\"why\",\"relay\",\"nat\",\"endpoint\",\"rtt_ms\",\"loss_percent\",\"mtu\",\"needed\",\"member\",\"usable\",\"cipher\",\"sa_generation\",\"renewals\","
+	 "[\"name\",\"node\",\"site\",\"path\",\"why\",\"relay\",\"nat\",\"endpoint\",\"rtt_ms\",\"loss_percent\",\"mtu\",\"path_mtu\",\"mtu_state\",\"needed\",\"member\",\"usable\",\"cipher\",\"sa_generation\",\"renewals\","
 	 "\"tx_packets\",\"tx_bytes\",\"rx_packets\",\"rx_bytes\",\"age_s\",\"expires\"]"},
 	{"site", site,
 	 "[\"name\",\"node\",\"state\",\"unwell\",\"slots\",\"epoch\",\"losses\",\"silent_ms\"]"},

@@ -3,8 +3,9 @@
  * demux: a frame from the WAN is ESP for an SA of ours, something for control, or not ours at all.
  *
  * By the first byte of the datagram (design.md section 3). STUN and DTLS are punted; ARP is (our
- * next hop's answers), ICMP is where the port's address is ours alone. Where a netdev is shared
- * with the kernel, everything else on it is the kernel's and is dropped here silently but counted.
+ * next hop's answers), "fragmentation needed" is, other ICMP where the port's address is ours
+ * alone. Where a netdev is shared with the kernel, everything else on it is the kernel's and is
+ * dropped here silently but counted.
  * An ESP packet of another worker's SA goes over by its ring. Channels of relays are relay.c's.
  *
  * Nearly every frame is ESP from a peer to our one address and port: demux_common recognises just
@@ -13,6 +14,7 @@
 #include "internal.h"
 
 #include <cw_dns.h>
+#include <cw_icmp.h>
 
 static void punt_datagram(struct cw_worker *w, struct rte_mbuf *m, enum cw_punt_kind kind,
 			  size_t offset, uint16_t bytes)
@@ -146,6 +148,15 @@ static bool take_hello(struct cw_worker *w, struct rte_mbuf *m, const struct cw_
 	return true;
 }
 
+/* ICMP about a packet that was too large for somebody on the way: a hint for control. */
+static bool is_needed(const struct rte_mbuf *m, const struct cw_ip4_header *ip, size_t at)
+{
+	const uint8_t *icmp = rte_pktmbuf_mtod_offset(m, const uint8_t *, at);
+
+	return cw_be_to_cpu_16(ip->total_bytes) >= CW_IP4_BYTES + CW_ICMP_BYTES &&
+	       icmp[0] == CW_ICMP_UNREACHABLE && icmp[1] == CW_ICMP_FRAG_NEEDED;
+}
+
 static void demux_ip(struct cw_worker *w, struct rte_mbuf *m, size_t at)
 {
 	struct cw_ip4_header ip;
@@ -164,7 +175,8 @@ static void demux_ip(struct cw_worker *w, struct rte_mbuf *m, size_t at)
 	}
 	if (CW_LIKELY(ip.proto == CW_IP_PROTO_UDP))
 		demux_udp(w, m, &ip, at + CW_IP4_BYTES);
-	else if (ip.proto == CW_IP_PROTO_ICMP && w->side[CW_SIDE_WAN].port.owns_address)
+	else if (ip.proto == CW_IP_PROTO_ICMP &&
+		 (w->side[CW_SIDE_WAN].port.owns_address || is_needed(m, &ip, at + CW_IP4_BYTES)))
 		punt(w, m, CW_PUNT_WAN_ICMP);
 	else
 		drop(w, m, CW_DROP_WAN_NOT_OURS);

@@ -311,6 +311,7 @@ static void on_response(struct association *a, const struct cw_endpoint *from,
 	association_rebucket(a, &a->challenged);
 	a->path_heard_ns = now_ns;
 	a->links->config.dtls->move(a->session, &a->challenged);
+	measure_moved(a, now_ns);
 	if (a->is_link)
 		a->links->ops.moved(a->links->ctx, &a->identity.node, &a->path, now_ns);
 }
@@ -344,6 +345,7 @@ static void on_frame(struct association *a, const struct cw_endpoint *from,
 		break;
 	case CAUSEWAY__LINK__FRAME__BODY_PONG:
 		keepalive_pong(a, frame->pong->token, now_ns);
+		measure_pong(a, frame->pong->token, now_ns);
 		break;
 	case CAUSEWAY__LINK__FRAME__BODY_CHALLENGE:
 		answer_challenge(a, from, frame->challenge);
@@ -452,6 +454,7 @@ uint64_t association_timer(struct association *a, uint64_t now_ns)
 	if (now_ns >= a->stun_ns)
 		stun_ask(a, now_ns);
 	message_timer(a, now_ns);
+	next = cw_min_u64(next, measure_timer(a, now_ns));
 	next = cw_min_u64(next, renew_timer(a, now_ns));
 	next = cw_min_u64(next, cw_min_u64(sa_timer(a, now_ns), a->stun_ns));
 	return a->hello_confirmed ? next : cw_min_u64(next, a->hello_ns);

@@ -26,6 +26,9 @@ enum cw_dtls_status {
 typedef void (*cw_dtls_send_fn)(void *ctx, const struct cw_endpoint *to, const void *data,
 				size_t len);
 
+/** Application data in the largest datagram that is ever sent: an Ethernet's. */
+#define CW_DTLS_PROBE_BYTES_MAX 1500u
+
 /** Of a ClientHello (RFC 5246 section 7.4.1.2). */
 #define CW_DTLS_RANDOM_BYTES 32u
 
@@ -50,6 +53,12 @@ struct cw_dtls_ops {
 			size_t out_size, uint64_t now_ns);
 	/** Seal one record of application data and send it. @return 0, -EMSGSIZE, -ENOTCONN. */
 	int (*write)(struct cw_dtls_session *s, const void *data, size_t len);
+	/** The same with up to CW_DTLS_PROBE_BYTES_MAX, whatever the path takes: to find that out.
+	 */
+	int (*probe)(struct cw_dtls_session *s, const void *data, size_t len);
+	/** How much longer a datagram is than the application data in it; valid when ESTABLISHED.
+	 */
+	size_t (*overhead_bytes)(const struct cw_dtls_session *s);
 	/** Retransmit if due. @return next deadline or CW_NEVER. */
 	uint64_t (*timer)(struct cw_dtls_session *s, uint64_t now_ns);
 	enum cw_dtls_status (*status)(const struct cw_dtls_session *s);
@@ -64,7 +73,7 @@ struct cw_dtls_ops {
 	int (*exporter)(struct cw_dtls_session *s, const char *label, uint8_t *out, size_t len);
 	/** Later datagrams go there (the path moved). */
 	void (*move)(struct cw_dtls_session *s, const struct cw_endpoint *to);
-	/** Largest application record that fits one datagram of the path. */
+	/** Largest application record in a datagram that fits every path of use. */
 	size_t (*data_bytes_max)(const struct cw_dtls_session *s);
 	/** Look at the peer's certificate again, under what the engine trusts now. @return NULL, or
 	 * why not. May be NULL: never objects. */

@@ -26,6 +26,7 @@
 #include <cw_log.h>
 #include <cw_suite.h>
 #include "cw_dtls.h"
+#include "cw_pmtu.h"
 
 struct cw_links;
 
@@ -125,6 +126,10 @@ struct cw_link_ops {
 	void (*ailing)(void *ctx, const struct cw_node_id *node, uint64_t now_ns);
 	/** Channels came or went (cw_links_channels). May be NULL. */
 	void (*channels)(void *ctx, uint64_t now_ns);
+	/** The path to this node carries IP packets of up to so many bytes, as measured; on a path
+	 * over a relay, to the relay with the channel's header. Until the first news it is
+	 * cw_link_config.mtu_bytes. May be NULL. */
+	void (*mtu)(void *ctx, const struct cw_node_id *node, uint16_t mtu_bytes, uint64_t now_ns);
 	/** Two nodes with one identity: @p node answers from both endpoints, or it is our own ID
 	 * and not us. May be NULL. */
 	void (*twin)(void *ctx, const struct cw_node_id *node, const struct cw_endpoint *one,
@@ -151,9 +156,12 @@ struct cw_link_config {
 	const struct cw_dtls_ops *dtls;
 	struct cw_dtls *engine;
 	struct cw_kdf_ops kdf;
-	uint64_t sa_rekey_ns; /* 0: CW_LINK_SA_REKEY_NS */
-	uint64_t renew_ns;    /* 0: CW_LINK_RENEW_NS */
+	uint64_t sa_rekey_ns;  /* 0: CW_LINK_SA_REKEY_NS */
+	uint64_t renew_ns;     /* 0: CW_LINK_RENEW_NS */
+	uint16_t mtu_bytes;    /* of the first hop, IP packets; 0: paths are not measured */
+	uint64_t mtu_raise_ns; /* 0: CW_PMTU_RAISE_NS */
 	enum cw_link_mutation mutate;
+	enum cw_pmtu_mutation mutate_pmtu;
 };
 
 /** What `show peers` says of a link. */
@@ -173,6 +181,10 @@ struct cw_link_info {
 	/* What was sent on the path before may arrive so much later than what is sent now. */
 	uint64_t settle_ns;
 	uint64_t fell_ns; /* when a direct path fell silent and a relay took over; 0: it did not */
+	/* Largest IP packet that the path carries, as far as known; 0: not measured (no traffic of
+	 * hosts on this link). */
+	uint16_t mtu_bytes;
+	enum cw_pmtu_state mtu_state;
 };
 
 /** How much there is of everything that strangers or faults could make grow. */
@@ -237,6 +249,12 @@ void cw_links_channels(const struct cw_links *links, cw_links_channel_fn visit, 
 /** Send a message over the link. @return 0, -ENOTCONN, -EMSGSIZE. */
 CW_MUST_USE int cw_links_send(struct cw_links *links, const struct cw_node_id *to, const void *data,
 			      size_t len, uint64_t now_ns);
+
+/** An ICMP message says that a datagram of ours to this endpoint was too large for somebody on the
+ * way. Whoever calls has seen that it quotes one of ours; it is a reason to ask, not believed.
+ * @return how many links ask now. */
+unsigned int cw_links_too_big(struct cw_links *links, const struct cw_endpoint *to,
+			      uint16_t mtu_bytes, uint64_t now_ns);
 
 /** An authenticated ESP packet of this peer came from another endpoint (worker's note): challenge,
  * then move. */

@@ -148,6 +148,9 @@ struct association {
 	struct sa_agreement sa;
 	uint32_t rekeys;
 
+	struct cw_pmtu pmtu;
+	uint16_t told_mtu_bytes; /* what the owner knows */
+
 	/* roaming */
 	struct cw_endpoint challenged, previous; /* previous: records may still come from there */
 	uint64_t challenge_token, challenge_ns;
@@ -233,8 +236,18 @@ void keepalive_busy(struct association *a, uint64_t now_ns);
 void keepalive_pong(struct association *a, uint64_t token, uint64_t now_ns);
 /* Pings when due. @return false when the other end is dead. */
 bool keepalive_timer(struct association *a, uint64_t now_ns, uint64_t *next);
+bool keepalive_is_busy(const struct association *a, uint64_t now_ns);
 /* Its path has been silent for so long that it may have moved. */
 bool keepalive_silent(const struct association *a, uint64_t now_ns);
+
+/* measure.c */
+uint64_t measure_timer(struct association *a, uint64_t now_ns);
+/* Its path is another one. */
+void measure_moved(struct association *a, uint64_t now_ns);
+/* Perhaps a probe's. */
+void measure_pong(struct association *a, uint64_t token, uint64_t now_ns);
+/* Bytes of a frame whose datagram fits the path. */
+size_t measure_room(const struct association *a);
 
 /* relay.c */
 void relay_frame(struct association *a, const Causeway__Link__Frame *frame, uint64_t now_ns);

@@ -32,14 +32,14 @@ static const struct keepalive busy = {.ping_ns = UINT64_C(400) * CW_NS_PER_MS,
 /* A link stays busy this long after the last traffic of ours. */
 #define BUSY_NS (UINT64_C(3) * CW_NS_PER_S)
 
-static bool is_busy(const struct association *a, uint64_t now_ns)
+bool keepalive_is_busy(const struct association *a, uint64_t now_ns)
 {
 	return now_ns < a->busy_until_ns;
 }
 
 static const struct keepalive *rule_of(const struct association *a, uint64_t now_ns)
 {
-	return is_busy(a, now_ns) ? &busy : &classes[a->class];
+	return keepalive_is_busy(a, now_ns) ? &busy : &classes[a->class];
 }
 
 void keepalive_heard(struct association *a, const struct cw_endpoint *from, uint64_t now_ns)
@@ -51,7 +51,7 @@ void keepalive_heard(struct association *a, const struct cw_endpoint *from, uint
 
 void keepalive_busy(struct association *a, uint64_t now_ns)
 {
-	if (!is_busy(a, now_ns))
+	if (!keepalive_is_busy(a, now_ns))
 		a->busy_ns = now_ns;
 	a->busy_until_ns = now_ns + BUSY_NS;
 	association_touch(a);
@@ -95,7 +95,8 @@ bool keepalive_timer(struct association *a, uint64_t now_ns, uint64_t *next)
 {
 	const struct keepalive *rule = rule_of(a, now_ns);
 	/* Whoever begins to send first gives the other end the time to be asked. */
-	uint64_t since_ns = is_busy(a, now_ns) ? cw_max_u64(a->heard_ns, a->busy_ns) : a->heard_ns;
+	uint64_t since_ns =
+		keepalive_is_busy(a, now_ns) ? cw_max_u64(a->heard_ns, a->busy_ns) : a->heard_ns;
 	uint64_t due_ns = a->heard_ns + rule->ping_ns + a->jitter_ns % rule->ping_ns;
 
 	if (now_ns >= since_ns + rule->dead_ns)
@@ -105,7 +106,7 @@ bool keepalive_timer(struct association *a, uint64_t now_ns, uint64_t *next)
 	else if (a->ping_sent_ns != 0)
 		due_ns = cw_max_u64(due_ns, a->ping_sent_ns + rule->again_ns + a->rtt_ns);
 	if (now_ns >= due_ns) {
-		if (is_busy(a, now_ns) && a->ping_sent_ns != 0 &&
+		if (keepalive_is_busy(a, now_ns) && a->ping_sent_ns != 0 &&
 		    now_ns - a->ailing_ns >= AILING_EVERY_NS) {
 			a->ailing_ns = now_ns;
 			relay_ailing(a, now_ns);
@@ -114,7 +115,7 @@ bool keepalive_timer(struct association *a, uint64_t now_ns, uint64_t *next)
 		due_ns = now_ns + rule->again_ns + a->rtt_ns;
 	}
 	*next = cw_min_u64(*next, cw_min_u64(due_ns, since_ns + rule->dead_ns));
-	if (is_busy(a, now_ns))
+	if (keepalive_is_busy(a, now_ns))
 		*next = cw_min_u64(*next, a->busy_until_ns);
 	return true;
 }

@@ -513,7 +513,9 @@ static void fill_info(const struct association *a, struct cw_link_info *out)
 				     .pings = a->pings,
 				     .pings_lost = a->pings_lost,
 				     .settle_ns = a->settle_ns,
-				     .fell_ns = a->fell_ns};
+				     .fell_ns = a->fell_ns,
+				     .mtu_bytes = a->pmtu.mtu_bytes,
+				     .mtu_state = (enum cw_pmtu_state)a->pmtu.state};
 }
 
 bool cw_links_info(const struct cw_links *links, const struct cw_node_id *node,

@@ -14,7 +14,7 @@
 
 int message_send(struct association *a, const void *data, size_t len)
 {
-	size_t room = a->links->config.dtls->data_bytes_max(a->session);
+	size_t room = measure_room(a);
 	size_t piece_bytes, at = 0;
 	Causeway__Link__Piece piece = CAUSEWAY__LINK__PIECE__INIT;
 	Causeway__Link__Frame frame = CAUSEWAY__LINK__FRAME__INIT;

@@ -120,6 +120,10 @@ void renew_take_over(struct association *a, struct association *old, uint64_t no
 	a->changes = old->changes;
 	a->changes_since_ns = old->changes_since_ns;
 	a->sa = old->sa;
+	/* Answers to the old one's questions come to the old one. */
+	a->pmtu = old->pmtu;
+	cw_pmtu_again(&a->pmtu, now_ns);
+	a->told_mtu_bytes = old->told_mtu_bytes;
 	links->config.kdf.cleanse(&old->sa, sizeof(old->sa));
 	old->retired = true;
 	old->retire_ns = now_ns + RETIRED_NS;
@@ -133,6 +137,8 @@ void renew_take_over(struct association *a, struct association *old, uint64_t no
 		a->asked_ns = old->asked_ns;
 		a->renew_ns = now_ns;
 	}
+	if (moved)
+		measure_moved(a, now_ns);
 	if (moved)
 		links->ops.moved(links->ctx, &a->identity.node, &a->path, now_ns);
 }

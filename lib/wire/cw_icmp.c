@@ -71,3 +71,31 @@ size_t cw_icmp_too_big(const uint8_t *ip, size_t len, rte_be32_t from, uint16_t 
 		     h.src);
 	return CW_IP4_BYTES + CW_ICMP_BYTES + quote;
 }
+
+bool cw_icmp_parse_needed(const uint8_t *ip, size_t len, struct cw_icmp_needed *out)
+{
+	const uint8_t *icmp = ip + CW_IP4_BYTES;
+	struct cw_ip4_header h, quoted;
+	size_t total;
+
+	if (cw_ip4_parse_header(ip, len, &h) != CW_DROP_NONE || h.proto != CW_IP_PROTO_ICMP ||
+	    (h.fragment & rte_cpu_to_be_16(CW_IP4_MF | CW_IP4_OFFSET)))
+		return false;
+	total = rte_be_to_cpu_16(h.total_bytes);
+	if (total < CW_ICMP_TOO_BIG_BYTES || icmp[0] != CW_ICMP_UNREACHABLE ||
+	    icmp[1] != CW_ICMP_FRAG_NEEDED ||
+	    cw_checksum_fold(cw_checksum_add(0, icmp, total - CW_IP4_BYTES)) != 0)
+		return false;
+	memcpy(&quoted, icmp + CW_ICMP_BYTES, sizeof(quoted));
+	if (quoted.version_ihl != 0x45 || quoted.proto != CW_IP_PROTO_UDP ||
+	    (quoted.fragment & rte_cpu_to_be_16(CW_IP4_DF | CW_IP4_MF | CW_IP4_OFFSET)) !=
+		    rte_cpu_to_be_16(CW_IP4_DF))
+		return false;
+	*out = (struct cw_icmp_needed){.src = quoted.src,
+				       .dst = quoted.dst,
+				       .total_bytes = rte_be_to_cpu_16(quoted.total_bytes),
+				       .mtu_bytes = (uint16_t)(icmp[6] << 8 | icmp[7])};
+	memcpy(&out->src_port, icmp + CW_ICMP_BYTES + CW_IP4_BYTES, 2);
+	memcpy(&out->dst_port, icmp + CW_ICMP_BYTES + CW_IP4_BYTES + 2, 2);
+	return out->mtu_bytes != 0 && out->mtu_bytes < out->total_bytes;
+}

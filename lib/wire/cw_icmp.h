@@ -36,4 +36,19 @@ bool cw_icmp_echo_reply(uint8_t *ip, size_t len);
  */
 size_t cw_icmp_too_big(const uint8_t *ip, size_t len, rte_be32_t from, uint16_t mtu, uint8_t *out);
 
+/** A "fragmentation needed" that came, and what it quotes of a UDP packet. */
+struct cw_icmp_needed {
+	rte_be32_t src, dst; /* of the packet quoted */
+	rte_be16_t src_port, dst_port;
+	uint16_t total_bytes; /* of the packet quoted */
+	uint16_t mtu_bytes;   /* what the sender of the message says fits */
+};
+
+/**
+ * @param ip the message from its IPv4 header on
+ * @return false: not one, damaged, or what it quotes is no unfragmented UDP packet with DF set that
+ * is larger than the MTU it names. Nothing of it is authentic.
+ */
+bool cw_icmp_parse_needed(const uint8_t *ip, size_t len, struct cw_icmp_needed *out);
+
 #endif /* CW_ICMP_H */

@@ -89,6 +89,14 @@ static void op_moved(void *ctx, const struct cw_node_id *node, const struct cw_e
 	CW_ASSERT(w->up[number_of(node)]);
 }
 
+static void op_mtu(void *ctx, const struct cw_node_id *node, uint16_t mtu_bytes, uint64_t now_ns)
+{
+	struct world *w = ctx;
+
+	(void)now_ns;
+	CW_ASSERT(w->up[number_of(node)] && mtu_bytes >= CW_PMTU_MIN_BYTES && mtu_bytes <= 1500);
+}
+
 static void op_message(void *ctx, const struct cw_node_id *from, const uint8_t *data, size_t len,
 		       uint64_t now_ns)
 {
@@ -177,6 +185,7 @@ static const struct cw_link_ops ops = {.send = op_send,
 				       .up = op_up,
 				       .down = op_down,
 				       .moved = op_moved,
+				       .mtu = op_mtu,
 				       .message = op_message,
 				       .spi_alloc = op_spi_alloc,
 				       .spi_free = op_spi_free,
@@ -213,7 +222,10 @@ static void take(struct cw_links *links, enum step what, uint8_t who, const uint
 		(void)!cw_links_send(links, &node, data, len, *now_ns);
 		break;
 	case ROAM:
-		cw_links_roam(links, &node, &at, *now_ns);
+		if (who & 0x80)
+			(void)cw_links_too_big(links, &at, (uint16_t)(len * 16), *now_ns);
+		else
+			cw_links_roam(links, &node, &at, *now_ns);
 		break;
 	case REKEY:
 		cw_links_rekey(links, &node, *now_ns);
@@ -227,7 +239,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const struct cw_log log;
 	uint64_t now_ns = CW_NS_PER_S;
-	struct cw_link_config config = {.workers = 2, .log = &log, .dtls = &open_dtls};
+	struct cw_link_config config = {
+		.workers = 2, .log = &log, .dtls = &open_dtls, .mtu_bytes = 1500};
 	struct world *world = calloc(1, sizeof(*world));
 	struct cw_links *links;
 

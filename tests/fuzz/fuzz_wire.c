@@ -18,6 +18,7 @@ static void fuzz_ip(const uint8_t *data, size_t size)
 {
 	uint8_t out[CW_ICMP_TOO_BIG_BYTES], *copy;
 	struct cw_ip4_header ip;
+	struct cw_icmp_needed needed;
 	struct cw_udp_header udp;
 	size_t total;
 
@@ -26,6 +27,8 @@ static void fuzz_ip(const uint8_t *data, size_t size)
 	total = rte_be_to_cpu_16(ip.total_bytes);
 	if (cw_udp_parse(&ip, data + CW_IP4_BYTES, total - CW_IP4_BYTES, &udp) == CW_DROP_NONE)
 		CW_ASSERT(rte_be_to_cpu_16(udp.bytes) <= total);
+	if (cw_icmp_parse_needed(data, total, &needed))
+		CW_ASSERT(needed.mtu_bytes < needed.total_bytes);
 	cw_icmp_too_big(data, total, 1, 1400, out);
 	copy = malloc(size);
 	CW_ASSERT(copy != NULL);

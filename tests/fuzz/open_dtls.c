@@ -60,6 +60,19 @@ static int dtls_write(struct cw_dtls_session *s, const void *data, size_t len)
 	return s->status != CW_DTLS_ESTABLISHED ? -ENOTCONN : len > 1300 ? -EMSGSIZE : 0;
 }
 
+static int dtls_probe(struct cw_dtls_session *s, const void *data, size_t len)
+{
+	(void)data;
+	CW_ASSERT(len <= CW_DTLS_PROBE_BYTES_MAX);
+	return s->status != CW_DTLS_ESTABLISHED ? -ENOTCONN : 0;
+}
+
+static size_t dtls_overhead_bytes(const struct cw_dtls_session *s)
+{
+	(void)s;
+	return 37;
+}
+
 static uint64_t dtls_timer(struct cw_dtls_session *s, uint64_t now_ns)
 {
 	(void)s;
@@ -117,6 +130,8 @@ const struct cw_dtls_ops open_dtls = {.accept = dtls_accept,
 				      .connect = dtls_connect,
 				      .input = dtls_input,
 				      .write = dtls_write,
+				      .probe = dtls_probe,
+				      .overhead_bytes = dtls_overhead_bytes,
 				      .timer = dtls_timer,
 				      .status = dtls_status,
 				      .reason = dtls_reason,

@@ -31,6 +31,7 @@ enum {
 	HEADER_BYTES = 13,
 	NONCE_BYTES = 8,
 	TAG_BYTES = 16,
+	OVERHEAD_BYTES = HEADER_BYTES + NONCE_BYTES + TAG_BYTES,
 	DATAGRAM_MAX = 1400,
 	RETRANSMISSIONS_MAX = 12,
 	/* What a certificate with its chain and a signature add to a flight. */
@@ -320,7 +321,7 @@ static void make_tag(const struct cw_dtls_session *s, bool from_client, uint8_t 
 
 static void send_record(struct cw_dtls_session *s, uint8_t type, const void *data, size_t len)
 {
-	uint8_t datagram[DATAGRAM_MAX] = {0};
+	uint8_t datagram[CW_DTLS_PROBE_BYTES_MAX + OVERHEAD_BYTES] = {0};
 	size_t at = put_header(datagram, type, 1, s->write_seq, NONCE_BYTES + len + TAG_BYTES);
 
 	at += NONCE_BYTES;
@@ -393,7 +394,7 @@ static size_t stand_in_input(struct cw_dtls_session *s, const uint8_t *data, siz
 static size_t stand_in_data_bytes_max(const struct cw_dtls_session *s)
 {
 	(void)s;
-	return DATAGRAM_MAX - HEADER_BYTES - NONCE_BYTES - TAG_BYTES;
+	return DATAGRAM_MAX - OVERHEAD_BYTES;
 }
 
 static int stand_in_write(struct cw_dtls_session *s, const void *data, size_t len)
@@ -404,6 +405,22 @@ static int stand_in_write(struct cw_dtls_session *s, const void *data, size_t le
 		return -EMSGSIZE;
 	send_record(s, RECORD_APPLICATION, data, len);
 	return 0;
+}
+
+static int stand_in_probe(struct cw_dtls_session *s, const void *data, size_t len)
+{
+	if (s->status != CW_DTLS_ESTABLISHED)
+		return -ENOTCONN;
+	if (len == 0 || len > CW_DTLS_PROBE_BYTES_MAX)
+		return -EMSGSIZE;
+	send_record(s, RECORD_APPLICATION, data, len);
+	return 0;
+}
+
+static size_t stand_in_overhead_bytes(const struct cw_dtls_session *s)
+{
+	(void)s;
+	return OVERHEAD_BYTES;
 }
 
 static uint64_t stand_in_timer(struct cw_dtls_session *s, uint64_t now_ns)
@@ -479,6 +496,8 @@ const struct cw_dtls_ops dtls_stand_in_ops = {
 	.connect = stand_in_connect,
 	.input = stand_in_input,
 	.write = stand_in_write,
+	.probe = stand_in_probe,
+	.overhead_bytes = stand_in_overhead_bytes,
 	.timer = stand_in_timer,
 	.status = stand_in_status,
 	.reason = stand_in_reason,

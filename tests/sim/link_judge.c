@@ -68,6 +68,7 @@ static void op_up(void *ctx, const struct cw_identity *identity, const struct cw
 	memset(&p->current, 0, sizeof(p->current));
 	p->up = true;
 	p->path = *path;
+	p->mtu_bytes = FIRST_HOP_BYTES;
 	link_sums.ups++;
 }
 
@@ -106,6 +107,26 @@ static void op_moved(void *ctx, const struct cw_node_id *peer, const struct cw_e
 {
 	(void)now_ns;
 	pair_of(ctx, peer)->path = *path;
+}
+
+static void op_mtu(void *ctx, const struct cw_node_id *peer, uint16_t mtu_bytes, uint64_t now_ns)
+{
+	struct node *n = ctx;
+	struct world *w = n->world;
+	struct node *other = node_of(w, peer);
+	struct pair *p = &n->pairs[other->index];
+	uint64_t since = cw_max_u64(n->mtu_ns, other->mtu_ns);
+
+	(void)now_ns;
+	/* On its way down it may pass by the right one; it must not begin where it is. */
+	if (w->calm && mtu_bytes < p->mtu_bytes &&
+	    p->mtu_bytes <= link_mtu_of(w, n->index, other->index) &&
+	    under_now(w->under) - since > SEARCH_NS)
+		link_violation(w, "node %u thinks that only %u bytes get to %u, and %u do",
+			       n->index, mtu_bytes, other->index,
+			       link_mtu_of(w, n->index, other->index));
+	p->mtu_bytes = mtu_bytes;
+	link_sums.mtus++;
 }
 
 static int op_spi_alloc(void *ctx, const struct cw_node_id *peer, uint8_t worker, uint32_t *spi)
@@ -276,6 +297,7 @@ const struct cw_link_ops link_judge_ops = {.send = link_send,
 					   .down = op_down,
 					   .moved = op_moved,
 					   .message = op_message,
+					   .mtu = op_mtu,
 					   .spi_alloc = op_spi_alloc,
 					   .spi_free = op_spi_free,
 					   .sa_install = op_sa_install,

@@ -8,7 +8,8 @@
  *   a packet sealed with an SA that the other end of a living link does not have, or no longer has
  * - never (rekey is make before break); SAs outlive their link or SPIs get lost - never; two links
  *   between two nodes, or up and down out of order - never; a message in pieces, changed or twice -
- *   never; associations and attempts stay bounded, whatever a stranger sends; after healing every
+ *   never; the largest packet that a path carries is found, and what is dead is not taken for
+ * narrow; associations and attempts stay bounded, whatever a stranger sends; after healing every
  *   pair has one link on which packets and messages get through both ways, and it stays.
  */
 #include <stdio.h>
@@ -20,13 +21,32 @@ static const char *const mutations[CW_LINK_MUT_COUNT] = {
 	[CW_LINK_MUT_EAGER] = "eager",	     [CW_LINK_MUT_SPILEAK] = "spileak",
 	[CW_LINK_MUT_TWOLINKS] = "twolinks", [CW_LINK_MUT_PIECES] = "pieces",
 };
+/* Numbered behind those. */
+static const char *const pmtu_mutations[CW_PMTU_MUT_COUNT] = {
+	[CW_PMTU_MUT_NONE] = "none",	       [CW_PMTU_MUT_NOWITNESS] = "nowitness",
+	[CW_PMTU_MUT_NOCONFIRM] = "noconfirm", [CW_PMTU_MUT_NORAISE] = "noraise",
+	[CW_PMTU_MUT_BLINDHINT] = "blindhint",
+};
 
 static int link_mutation(const char *name)
 {
 	for (int i = 0; i < CW_LINK_MUT_COUNT; i++)
 		if (strcmp(mutations[i], name) == 0)
 			return i;
+	for (int i = 0; i < CW_PMTU_MUT_COUNT; i++)
+		if (strcmp(pmtu_mutations[i], name) == 0)
+			return CW_LINK_MUT_COUNT + i;
 	return -1;
+}
+
+static void set_mutation(struct world *w, const char *name)
+{
+	int i = name != NULL ? link_mutation(name) : 0;
+
+	if (i < CW_LINK_MUT_COUNT)
+		w->mutate = (enum cw_link_mutation)i;
+	else
+		w->mutate_pmtu = (enum cw_pmtu_mutation)(i - CW_LINK_MUT_COUNT);
 }
 
 static void wake(struct node *n, uint64_t deadline_ns)
@@ -66,7 +86,10 @@ static void start(struct node *n)
 					.kdf = dtls_stand_in_kdf,
 					.sa_rekey_ns = REKEY_NS,
 					.renew_ns = RENEW_NS,
-					.mutate = w->mutate};
+					.mtu_bytes = FIRST_HOP_BYTES,
+					.mtu_raise_ns = RAISE_NS,
+					.mutate = w->mutate,
+					.mutate_pmtu = w->mutate_pmtu};
 
 	n->engine = dtls_stand_in_create(&dtls);
 	config.engine = n->engine;
@@ -183,6 +206,18 @@ static void act(struct node *n)
 	check_load(n);
 }
 
+/* A forged ICMP message, that quotes what it saw: some path carries less than it does. */
+static void lie(struct world *w, unsigned int victim)
+{
+	unsigned int other = (unsigned int)(sim_random(&w->random) % w->count);
+	struct node *n = &w->nodes[victim];
+
+	if (n->up && !n->paused && sim_chance(&w->random, 20))
+		(void)cw_links_too_big(n->links, under_address(w->under, other),
+				       (uint16_t)(sim_random(&w->random) % FIRST_HOP_BYTES),
+				       clock_of(n));
+}
+
 /* Somebody who has no certificate, and hears what is sent. */
 static void strange(struct world *w)
 {
@@ -201,6 +236,7 @@ static void strange(struct world *w)
 		}
 		under_send(w->under, w->count, under_address(w->under, victim), data, len);
 	}
+	lie(w, victim);
 	under_wake(w->under, w->count, under_now(w->under) + CW_NS_PER_S / 20);
 }
 
@@ -247,6 +283,16 @@ static void on_datagram(void *ctx, unsigned int index, const struct cw_endpoint 
 
 /* -- faults */
 
+/* The way to it became narrower, or wider. */
+static void set_mtu(struct node *n)
+{
+	struct world *w = n->world;
+	unsigned int bytes = MTU_LEAST_BYTES + (unsigned int)(sim_random(&w->random) % 230);
+
+	under_set_mtu(w->under, n->index, bytes < FIRST_HOP_BYTES ? bytes : FIRST_HOP_BYTES);
+	n->mtu_ns = under_now(w->under);
+}
+
 static void fault(struct world *w)
 {
 	unsigned int i = (unsigned int)(sim_random(&w->random) % w->count);
@@ -256,7 +302,7 @@ static void fault(struct world *w)
 	struct cw_endpoint at;
 	uint64_t span = (UINT64_C(1) << (sim_random(&w->random) % 4)) * CW_NS_PER_S;
 
-	switch (sim_random(&w->random) % 7) {
+	switch (sim_random(&w->random) % 9) {
 	case 0:
 		under_cut(w->under, i, j);
 		break;
@@ -282,7 +328,12 @@ static void fault(struct world *w)
 		at = new_address(w);
 		under_place(w->under, i, 0, &at);
 		break;
+	case 6:
+	case 7:
+		set_mtu(n);
+		break;
 	default:
+		w->calm = false;
 		c->loss = (unsigned int)(sim_random(&w->random) % 300);
 		c->duplicate = (unsigned int)(sim_random(&w->random) % 100);
 		c->slow = (unsigned int)(sim_random(&w->random) % 60);
@@ -301,6 +352,18 @@ static void heal(struct world *w)
 		w->nodes[i].back_ns = w->heal_ns;
 		under_wake(w->under, i, w->heal_ns);
 	}
+}
+
+static void check_mtu(struct world *w, struct node *n, unsigned int other)
+{
+	struct cw_link_info info = {.mtu_bytes = 0};
+	uint16_t want = link_mtu_of(w, n->index, other);
+
+	if (!cw_links_info(n->links, &w->nodes[other].id, &info) || info.mtu_bytes != want ||
+	    info.mtu_state != CW_PMTU_CONFIRMED)
+		link_violation(w, "node %u has %u bytes (%s) for the path to %u, which carries %u",
+			       n->index, info.mtu_bytes, cw_pmtu_state_name(info.mtu_state), other,
+			       want);
 }
 
 static void check_healed(struct world *w)
@@ -324,6 +387,8 @@ static void check_healed(struct world *w)
 			else if (p->message_ns + 10 * CW_NS_PER_S < under_now(w->under))
 				link_violation(w, "messages of node %u do not get through to %u", j,
 					       i);
+			else
+				check_mtu(w, &w->nodes[i], j);
 		}
 }
 
@@ -336,6 +401,7 @@ static void set_up(struct world *w, uint64_t seed, unsigned int nodes)
 	w->random = seed * UINT64_C(0x2545F4914F6CDD1D) + 1;
 	w->count = nodes;
 	w->next_host = 1;
+	w->calm = true;
 	w->under = under_create(nodes + 1, &w->random, &ops, w);
 	c = under_conditions(w->under);
 	*c = (struct under_conditions){.delay_ns = 20 * CW_NS_PER_MS,
@@ -356,6 +422,7 @@ static void set_up(struct world *w, uint64_t seed, unsigned int nodes)
 		n->workers = 1 + (unsigned int)(sim_random(&w->random) % WORKERS_MAX);
 		n->rate = 100000 - 199 + sim_random(&w->random) % 399;
 		n->skew_ns = (int64_t)(sim_random(&w->random) % (1000 * CW_NS_PER_S));
+		under_set_mtu(w->under, i, FIRST_HOP_BYTES);
 		start(n);
 	}
 	under_wake(w->under, nodes, under_now(w->under));
@@ -368,8 +435,7 @@ static void link_run(const struct sim_options *options, uint64_t seed, struct si
 
 	CW_ASSERT(w != NULL);
 	w->result = result;
-	w->mutate = options->mutate ? (enum cw_link_mutation)link_mutation(options->mutate)
-				    : CW_LINK_MUT_NONE;
+	set_mutation(w, options->mutate);
 	set_up(w, seed, options->nodes);
 	now = under_now(w->under);
 	heal_ns = now + options->seconds * CW_NS_PER_S;
@@ -399,11 +465,12 @@ static void link_run(const struct sim_options *options, uint64_t seed, struct si
 static void link_report(FILE *out, bool json)
 {
 	fprintf(out,
-		json ? ",\"packets\":%llu,\"opened\":%llu,\"messages\":%llu,\"delivered\":%llu,\"rekeys\":%llu,\"links\":%llu"
-		     : "packets %llu, opened %llu, messages %llu, delivered %llu, rekeys %llu, links made %llu\n",
+		json ? ",\"packets\":%llu,\"opened\":%llu,\"messages\":%llu,\"delivered\":%llu,\"rekeys\":%llu,\"links\":%llu,\"mtu_changes\":%llu"
+		     : "packets %llu, opened %llu, messages %llu, delivered %llu, rekeys %llu, links made %llu, MTUs changed %llu\n",
 		(unsigned long long)link_sums.packets, (unsigned long long)link_sums.opened,
 		(unsigned long long)link_sums.messages, (unsigned long long)link_sums.delivered,
-		(unsigned long long)link_sums.rekeys, (unsigned long long)link_sums.ups);
+		(unsigned long long)link_sums.rekeys, (unsigned long long)link_sums.ups,
+		(unsigned long long)link_sums.mtus);
 }
 
 const struct sim_suite sim_link = {.name = "link",

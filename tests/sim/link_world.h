@@ -19,10 +19,16 @@ enum {
 	WORKERS_MAX = 3,
 	MESSAGE_MAX = 40000,
 	ESP_BYTES = 60,
+	FIRST_HOP_BYTES = 1500,
+	/* What a handshake of the stand-in needs is less. */
+	MTU_LEAST_BYTES = 1280,
 };
 #define SPI_FIRST UINT32_C(0x80000000)
 #define ACT_NS	  (UINT64_C(50) * CW_NS_PER_MS)
 #define RENEW_NS  (UINT64_C(20) * CW_NS_PER_S)
+#define RAISE_NS  (UINT64_C(5) * CW_NS_PER_S)
+/* A search that began before the path changed is over by then. */
+#define SEARCH_NS (UINT64_C(15) * CW_NS_PER_S)
 #define REKEY_NS  (UINT64_C(8) * CW_NS_PER_S)
 
 enum sa_state { SA_ALLOCATED, SA_FREED, SA_INSTALLED, SA_RETIRED };
@@ -50,6 +56,7 @@ struct pair {
 	struct cw_endpoint path;
 	struct sealing staged, current;
 	uint64_t connect_ns, opened_ns, message_ns;
+	uint16_t mtu_bytes;
 	unsigned int downs;
 };
 
@@ -61,7 +68,7 @@ struct node {
 	struct cw_node_id id;
 	char name[16];
 	bool up, paused;
-	uint64_t back_ns, act_ns;
+	uint64_t back_ns, act_ns, mtu_ns; /* mtu_ns: since when its MTU is what it is */
 	int64_t skew_ns;
 	uint64_t rate; /* of its clock, per 100,000 */
 	struct cw_dtls *engine;
@@ -77,6 +84,8 @@ struct world {
 	unsigned int count;
 	uint32_t next_host;
 	enum cw_link_mutation mutate;
+	enum cw_pmtu_mutation mutate_pmtu;
+	bool calm; /* so far nothing was lost by chance, late, or twice */
 	struct sim_result *result;
 	bool healed, ended;
 	uint64_t heal_ns;
@@ -92,7 +101,7 @@ struct world {
 
 /* Figures over all runs. */
 struct link_sums {
-	uint64_t packets, opened, messages, delivered, rekeys, ups;
+	uint64_t packets, opened, messages, delivered, rekeys, ups, mtus;
 };
 
 extern struct link_sums link_sums;
@@ -104,6 +113,14 @@ void link_send(void *ctx, const struct cw_endpoint *to, const void *data, size_t
 uint8_t link_message_byte(uint32_t number, size_t at);
 /* A datagram that looks like a sealed packet came. */
 void link_open(struct node *n, const struct cw_endpoint *from, const uint8_t *data);
+
+/* What measuring the way between two should find. */
+static inline uint16_t link_mtu_of(const struct world *w, unsigned int one, unsigned int other)
+{
+	unsigned int mtu_bytes = under_mtu(w->under, one, other);
+
+	return (uint16_t)(mtu_bytes < FIRST_HOP_BYTES ? mtu_bytes / 4 * 4 : FIRST_HOP_BYTES);
+}
 
 static inline uint64_t clock_of(const struct node *n)
 {

@@ -20,7 +20,7 @@ struct event {
 };
 
 struct host {
-	unsigned int realm, group;
+	unsigned int realm, group, mtu_bytes;
 	struct cw_endpoint at;
 	uint64_t wake_ns, bytes, datagrams;
 	unsigned int next; /* chain of its bucket, + 1 */
@@ -136,6 +136,25 @@ const struct cw_endpoint *under_address(const struct underlay *u, unsigned int n
 void under_set_group(struct underlay *u, unsigned int node, unsigned int group)
 {
 	u->hosts[node].group = group;
+}
+
+void under_set_mtu(struct underlay *u, unsigned int node, unsigned int mtu_bytes)
+{
+	u->hosts[node].mtu_bytes = mtu_bytes;
+}
+
+unsigned int under_mtu(const struct underlay *u, unsigned int one, unsigned int other)
+{
+	unsigned int a = u->hosts[one].mtu_bytes, b = u->hosts[other].mtu_bytes;
+
+	return a == 0 || (b != 0 && b < a) ? b : a;
+}
+
+static bool fits(const struct underlay *u, unsigned int from, unsigned int to, size_t len)
+{
+	unsigned int mtu_bytes = under_mtu(u, from, to);
+
+	return mtu_bytes == 0 || len + HEADERS_BYTES <= mtu_bytes;
 }
 
 void under_cut(struct underlay *u, unsigned int from, unsigned int to)
@@ -285,7 +304,8 @@ void under_send(struct underlay *u, unsigned int node, const struct cw_endpoint 
 	u->hosts[node].bytes += len + HEADERS_BYTES;
 	u->hosts[node].datagrams++;
 	found = find_way(u, node, &from, *to);
-	if (found == 0 || blocked(u, node, found - 1) || sim_chance(u->random, c->loss))
+	if (found == 0 || !fits(u, node, found - 1, len) || blocked(u, node, found - 1) ||
+	    sim_chance(u->random, c->loss))
 		return;
 	delay = delay_of(u, node, found - 1);
 	deliver_later(u, found - 1, &from, data, len, u->now_ns + delay);

@@ -55,6 +55,13 @@ void under_place(struct underlay *u, unsigned int node, unsigned int realm,
 		 const struct cw_endpoint *at);
 const struct cw_endpoint *under_address(const struct underlay *u, unsigned int node);
 
+/* Where it is, no larger packet (with IP and UDP headers) gets in or out, and nobody says so; 0:
+ * any.
+ */
+void under_set_mtu(struct underlay *u, unsigned int node, unsigned int mtu_bytes);
+/* Of the way between two nodes; 0: any. */
+unsigned int under_mtu(const struct underlay *u, unsigned int one, unsigned int other);
+
 /* Partition: nodes of different groups do not hear each other. All begin in group 0. */
 void under_set_group(struct underlay *u, unsigned int node, unsigned int group);
 /* Nothing gets from one to the other (one way); few pairs. */

@@ -603,6 +603,26 @@ static void test_punts_by_kind(void)
 	CU_ASSERT_EQUAL(rig.punted, 5);
 }
 
+/* Where the kernel has the port's address, it has its ICMP too, but for what concerns our paths. */
+static void test_fragmentation_needed_goes_to_control_other_icmp_does_not(void)
+{
+	static const uint8_t needed[8] = {CW_ICMP_UNREACHABLE, CW_ICMP_FRAG_NEEDED};
+	size_t len = rig_wan_udp(frame, needed, sizeof(needed));
+	struct cw_ip4_header *ip = (struct cw_ip4_header *)(frame + CW_ETH_BYTES);
+
+	cw_ip4_write(frame + CW_ETH_BYTES, 0, 16, 1, 0, 64, CW_IP_PROTO_ICMP, ip->src, ip->dst);
+	memcpy(frame + CW_ETH_BYTES + CW_IP4_BYTES, needed, sizeof(needed));
+	rig_put(&rig, &rig.wan, frame, len, 1);
+	rig_turn(&rig);
+	CU_ASSERT_EQUAL(rig.last_punt, CW_PUNT_WAN_ICMP);
+	CU_ASSERT_EQUAL(rig.punted, 1);
+	frame[CW_ETH_BYTES + CW_IP4_BYTES + 1] = 3; /* port unreachable */
+	wan_drop(len, CW_DROP_WAN_NOT_OURS);
+	frame[CW_ETH_BYTES + CW_IP4_BYTES + 1] = CW_ICMP_FRAG_NEEDED;
+	cw_ip4_write(frame + CW_ETH_BYTES, 0, 7, 1, 0, 64, CW_IP_PROTO_ICMP, ip->src, ip->dst);
+	wan_drop(len, CW_DROP_WAN_NOT_OURS); /* too short to say anything */
+}
+
 /* A rig of its own around each test: nothing is left over, no mbuf is lost. */
 static void set_up(void)
 {
@@ -637,6 +657,8 @@ int main(void)
 		{"hellos of the segment are punted", test_hellos_of_the_segment_are_punted},
 		{"the policy on both ways", test_the_policy_on_both_ways},
 		{"punts by kind", test_punts_by_kind},
+		{"fragmentation needed goes to control, other ICMP does not",
+		 test_fragmentation_needed_goes_to_control_other_icmp_does_not},
 		CU_TEST_INFO_NULL,
 	};
 	CU_SuiteInfo suites[] = {{"datapath", NULL, NULL, set_up, tear_down, tests},

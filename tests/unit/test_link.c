@@ -15,9 +15,11 @@
 #include "cw_test.h"
 #include "pki_fixture.h"
 
-#define NODES	4u
-#define QUEUE	256u
-#define STEP_NS (10 * CW_NS_PER_MS)
+#define NODES		4u
+#define QUEUE		256u
+#define STEP_NS		(10 * CW_NS_PER_MS)
+#define FIRST_HOP_BYTES 1500
+#define IP_UDP_BYTES	28u
 
 struct flying {
 	struct cw_endpoint from, to;
@@ -39,6 +41,9 @@ struct node {
 	enum cw_suite installed; /* the last SA's */
 	char why[96];
 	uint64_t last_message;
+	struct cw_endpoint relayed; /* a path that a relay made */
+	uint16_t mtu_bytes;	    /* the last news */
+	unsigned int mtus;
 };
 
 static const char *dir;
@@ -47,6 +52,9 @@ static struct flying queue[QUEUE];
 static unsigned int queued;
 static uint64_t now;
 static unsigned int lose_one_in; /* 0: none */
+static size_t wire_mtu;		 /* of the way to the node behind it; 0: any */
+static unsigned int narrow_node;
+static size_t largest; /* packet that was sent */
 
 static struct node *node_at(const struct cw_endpoint *at)
 {
@@ -60,6 +68,11 @@ static void op_send(void *ctx, const struct cw_endpoint *to, const void *data, s
 {
 	struct node *n = ctx;
 
+	if (len + IP_UDP_BYTES > largest)
+		largest = len + IP_UDP_BYTES;
+	if (wire_mtu != 0 && len + IP_UDP_BYTES > wire_mtu &&
+	    (n == &nodes[narrow_node] || cw_endpoint_equal(to, &nodes[narrow_node].at)))
+		return;
 	if (queued == QUEUE || len > sizeof(queue[0].data) ||
 	    (lose_one_in != 0 && (unsigned int)random() % lose_one_in == 0))
 		return;
@@ -67,6 +80,15 @@ static void op_send(void *ctx, const struct cw_endpoint *to, const void *data, s
 	queue[queued].to = *to;
 	queue[queued].len = len;
 	memcpy(queue[queued++].data, data, len);
+}
+
+/* Of the DTLS engine: it may go through a relay. */
+static void dtls_send(void *ctx, const struct cw_endpoint *to, const void *data, size_t len)
+{
+	struct node *n = ctx;
+
+	if (n->links != NULL)
+		cw_links_output(n->links, to, data, len);
 }
 
 static void op_up(void *ctx, const struct cw_identity *id, const struct cw_endpoint *path,
@@ -144,6 +166,25 @@ static void op_refused(void *ctx, const struct cw_endpoint *from, const char *wh
 	snprintf(n->why, sizeof(n->why), "%s", why);
 }
 
+static void op_relayed(void *ctx, const struct cw_node_id *id, const struct cw_endpoint *path,
+		       uint64_t t)
+{
+	struct node *n = ctx;
+
+	n->relayed = *path;
+	if (cw_node_id_compare(&n->self.node, id) < 0)
+		CU_ASSERT_EQUAL(cw_links_connect(n->links, id, path, 1, t), 0);
+}
+
+static void op_mtu(void *ctx, const struct cw_node_id *id, uint16_t mtu_bytes, uint64_t t)
+{
+	struct node *n = ctx;
+
+	(void)id, (void)t;
+	n->mtu_bytes = mtu_bytes;
+	n->mtus++;
+}
+
 static const char *op_objection(void *ctx, const struct cw_identity *peer)
 {
 	(void)peer;
@@ -178,12 +219,15 @@ static void open_node(unsigned int i, const char *name)
 					       .refused = op_refused,
 					       .objection = op_objection,
 					       .wants_sas = op_wants_sas,
+					       .relayed = op_relayed,
+					       .mtu = op_mtu,
 					       .twin = op_twin};
 	struct node *n = &nodes[i];
 	char crt[256], key[256], ca[256], err[256] = "";
 	struct cw_dtls_openssl_params params = {
-		.certificate = crt, .key = key, .ca = ca, .send = op_send, .send_ctx = n};
+		.certificate = crt, .key = key, .ca = ca, .send = dtls_send, .send_ctx = n};
 	struct cw_link_config config = {.workers = 1,
+					.mtu_bytes = FIRST_HOP_BYTES,
 					.random = cw_os_random,
 					.dtls = &cw_dtls_openssl_ops,
 					.kdf = cw_kdf_openssl};
@@ -212,6 +256,8 @@ static void close_all(void)
 	}
 	queued = 0;
 	lose_one_in = 0;
+	wire_mtu = 0;
+	largest = 0;
 }
 
 /* Carry what flies now; what is sent meanwhile flies the next time. */
@@ -324,6 +370,112 @@ static void test_either_end_may_want_a_renewal(void)
 		CU_ASSERT_EQUAL(nodes[0].downs + nodes[1].downs, 0);
 		close_all();
 	}
+}
+
+static void test_a_probe_is_as_large_as_it_says(void)
+{
+	open_node(0, "node-a");
+	open_node(1, "node-b");
+	join(0, 1);
+	CU_ASSERT_EQUAL(largest, FIRST_HOP_BYTES);
+	for (unsigned int i = 0; i < 2; i++) {
+		CU_ASSERT_EQUAL(info_of(i, 1 - i).mtu_bytes, FIRST_HOP_BYTES);
+		CU_ASSERT_EQUAL(info_of(i, 1 - i).mtu_state, CW_PMTU_CONFIRMED);
+		CU_ASSERT_EQUAL(nodes[i].mtus, 0);
+	}
+	close_all();
+}
+
+/* Handshake and messages as well. */
+static void test_a_path_of_1280_bytes_carries_a_link(void)
+{
+	uint64_t number = 1;
+
+	wire_mtu = 1280;
+	narrow_node = 1;
+	open_node(0, "node-a");
+	open_node(1, "node-b");
+	join(0, 1);
+	run(CW_NS_PER_S);
+	for (unsigned int i = 0; i < 2; i++) {
+		CU_ASSERT_EQUAL(nodes[i].ups, 1);
+		CU_ASSERT_EQUAL(nodes[i].mtu_bytes, 1280);
+		CU_ASSERT_EQUAL(info_of(i, 1 - i).mtu_bytes, 1280);
+	}
+	/* A renewal keeps what is known. */
+	cw_links_renew(nodes[0].links, 0, now);
+	run(3 * CW_NS_PER_S);
+	CU_ASSERT_EQUAL(info_of(0, 1).renewals, 1);
+	CU_ASSERT_EQUAL(info_of(0, 1).mtu_bytes, 1280);
+	CU_ASSERT_EQUAL(
+		cw_links_send(nodes[0].links, &nodes[1].self.node, &number, sizeof(number), now),
+		0);
+	run(STEP_NS);
+	CU_ASSERT_EQUAL(nodes[1].messages, 1);
+	close_all();
+}
+
+static void test_messages_shrink_with_the_path(void)
+{
+	static uint8_t large[3000];
+
+	open_node(0, "node-a");
+	open_node(1, "node-b");
+	join(0, 1);
+	wire_mtu = 900;
+	narrow_node = 1;
+	for (unsigned int i = 0; i < 10; i++) {
+		cw_links_busy(nodes[0].links, &nodes[1].self.node, now);
+		run(CW_NS_PER_S);
+	}
+	CU_ASSERT_EQUAL(info_of(0, 1).mtu_bytes, 900);
+	largest = 0;
+	CU_ASSERT_EQUAL(
+		cw_links_send(nodes[0].links, &nodes[1].self.node, large, sizeof(large), now), 0);
+	CU_ASSERT(largest > 800 && largest <= 900);
+	close_all();
+}
+
+/* Node 2 is behind the narrow leg, node 1 relays; both legs count, and the channel's header. */
+static void test_a_relayed_path_is_measured_with_both_legs(void)
+{
+	wire_mtu = 1404;
+	narrow_node = 2;
+	open_node(0, "node-a");
+	open_node(1, "node-b");
+	open_node(2, "node-c");
+	join(0, 1);
+	join(2, 1);
+	CU_ASSERT_EQUAL(
+		cw_links_relay(nodes[0].links, &nodes[1].self.node, &nodes[2].self.node, now), 0);
+	run(3 * CW_NS_PER_S);
+	CU_ASSERT_EQUAL_FATAL(info_of(0, 2).path.family, CW_FAMILY_RELAY);
+	CU_ASSERT_EQUAL(info_of(0, 2).mtu_bytes, 1404);
+	CU_ASSERT_EQUAL(info_of(2, 0).mtu_bytes, 1404);
+	CU_ASSERT_EQUAL(info_of(0, 1).mtu_bytes, FIRST_HOP_BYTES);
+	CU_ASSERT_EQUAL(info_of(1, 2).mtu_bytes, 1404);
+	CU_ASSERT_EQUAL(largest, FIRST_HOP_BYTES);
+	/* What is said of the way to the relay may concern both. */
+	wire_mtu = 1300;
+	narrow_node = 0;
+	CU_ASSERT_EQUAL(cw_links_too_big(nodes[0].links, &nodes[1].at, 1300, now), 2);
+	CU_ASSERT_EQUAL(cw_links_too_big(nodes[0].links, &nodes[3].at, 1300, now), 0);
+	run(CW_NS_PER_S);
+	CU_ASSERT_EQUAL(info_of(0, 2).mtu_bytes, 1300);
+	CU_ASSERT_EQUAL(info_of(0, 1).mtu_bytes, 1300);
+	close_all();
+}
+
+static void test_no_path_is_measured_where_no_traffic_may_flow(void)
+{
+	open_node(0, "node-a");
+	open_node(1, "node-b");
+	nodes[1].no_sas = true;
+	join(0, 1);
+	CU_ASSERT_EQUAL(info_of(0, 1).mtu_bytes, 0);
+	CU_ASSERT_EQUAL(cw_links_too_big(nodes[0].links, &nodes[1].at, 1300, now), 0);
+	CU_ASSERT(largest < CW_PMTU_BASE_BYTES);
+	close_all();
 }
 
 static void test_an_objection_refuses_and_ends(void)
@@ -439,6 +591,13 @@ int main(void)
 		 test_a_renewal_takes_nothing_down_and_changes_the_keys},
 		{"renewals hold, a day of them", test_renewals_every_hour_hold_for_a_day_of_them},
 		{"either end may want a renewal", test_either_end_may_want_a_renewal},
+		{"a probe is as large as it says", test_a_probe_is_as_large_as_it_says},
+		{"a path of 1,280 bytes carries a link", test_a_path_of_1280_bytes_carries_a_link},
+		{"messages shrink with the path", test_messages_shrink_with_the_path},
+		{"a relayed path is measured with both legs",
+		 test_a_relayed_path_is_measured_with_both_legs},
+		{"no path is measured where no traffic may flow",
+		 test_no_path_is_measured_where_no_traffic_may_flow},
 		{"an objection refuses, and ends", test_an_objection_refuses_and_ends},
 		{"no SAs where one end wants none", test_no_sas_where_one_end_wants_none},
 		{"both ends use the cipher they agree on",
@@ -459,6 +618,7 @@ int main(void)
 	now = CW_NS_PER_S;
 	pki_fixture_node("ca1", "node-a", 5);
 	pki_fixture_node("ca1", "node-b", 5);
+	pki_fixture_node("ca1", "node-c", 5);
 	rc = cw_test_run(suites);
 	pki_fixture_close();
 	return rc;

@@ -306,6 +306,57 @@ static void test_icmp_answers_echo_and_never_errors(void)
 	CU_ASSERT_EQUAL(cw_icmp_too_big(ip, 36, 9, 1400, out), 0);
 }
 
+/* A datagram of ours that was too large, quoted by a router; `quote` bytes of it come back. */
+static size_t needed(uint8_t *ip, uint16_t mtu, uint16_t fragment, uint8_t proto, uint16_t bytes)
+{
+	static const uint8_t ports[8] = {0x1e, 0xa5, 0x1e, 0xa6};
+	uint8_t *icmp = ip + CW_IP4_BYTES;
+	uint16_t sum;
+
+	memset(ip, 0, 64);
+	icmp[0] = CW_ICMP_UNREACHABLE;
+	icmp[1] = CW_ICMP_FRAG_NEEDED;
+	icmp[6] = (uint8_t)(mtu >> 8);
+	icmp[7] = (uint8_t)mtu;
+	cw_ip4_write(icmp + 8, 0, bytes, 1, fragment, 60, proto, rte_cpu_to_be_32(0x0a000001),
+		     rte_cpu_to_be_32(0x0a000002));
+	memcpy(icmp + 8 + CW_IP4_BYTES, ports, sizeof(ports));
+	sum = cw_checksum_fold(cw_checksum_add(0, icmp, 36));
+	memcpy(icmp + 2, &sum, 2);
+	cw_ip4_write(ip, 0, 36, 1, 0, 64, CW_IP_PROTO_ICMP, rte_cpu_to_be_32(0x0a000009),
+		     rte_cpu_to_be_32(0x0a000001));
+	return CW_IP4_BYTES + 36;
+}
+
+static void test_fragmentation_needed_is_read_if_it_makes_sense(void)
+{
+	struct cw_icmp_needed n;
+	uint8_t ip[64];
+	size_t len = needed(ip, 1400, CW_IP4_DF, CW_IP_PROTO_UDP, 1464);
+
+	CU_ASSERT_TRUE_FATAL(cw_icmp_parse_needed(ip, len, &n));
+	CU_ASSERT_EQUAL(n.mtu_bytes, 1400);
+	CU_ASSERT_EQUAL(n.total_bytes, 1484);
+	CU_ASSERT_EQUAL(n.src, rte_cpu_to_be_32(0x0a000001));
+	CU_ASSERT_EQUAL(n.dst, rte_cpu_to_be_32(0x0a000002));
+	CU_ASSERT_EQUAL(n.src_port, rte_cpu_to_be_16(7845));
+	CU_ASSERT_EQUAL(n.dst_port, rte_cpu_to_be_16(7846));
+	for (size_t cut = 0; cut < len; cut++)
+		CU_ASSERT_FALSE(cw_icmp_parse_needed(ip, cut, &n));
+	ip[50] ^= 1; /* the checksum notices */
+	CU_ASSERT_FALSE(cw_icmp_parse_needed(ip, len, &n));
+	needed(ip, 0, CW_IP4_DF, CW_IP_PROTO_UDP, 1464);
+	CU_ASSERT_FALSE(cw_icmp_parse_needed(ip, len, &n));
+	needed(ip, 1484, CW_IP4_DF, CW_IP_PROTO_UDP, 1464); /* it fits */
+	CU_ASSERT_FALSE(cw_icmp_parse_needed(ip, len, &n));
+	needed(ip, 1400, 0, CW_IP_PROTO_UDP, 1464);
+	CU_ASSERT_FALSE(cw_icmp_parse_needed(ip, len, &n));
+	needed(ip, 1400, CW_IP4_DF | CW_IP4_MF, CW_IP_PROTO_UDP, 1464);
+	CU_ASSERT_FALSE(cw_icmp_parse_needed(ip, len, &n));
+	needed(ip, 1400, CW_IP4_DF, CW_IP_PROTO_TCP, 1464);
+	CU_ASSERT_FALSE(cw_icmp_parse_needed(ip, len, &n));
+}
+
 static void test_mss_is_lowered_and_the_checksum_kept(void)
 {
 	uint8_t tcp[28] = {0};
@@ -411,6 +462,8 @@ int main(void)
 		{"a DHCP reply echoes relay information last",
 		 test_a_dhcp_reply_echoes_relay_information_last},
 		{"ICMP answers echo and never errors", test_icmp_answers_echo_and_never_errors},
+		{"fragmentation needed is read if it makes sense",
+		 test_fragmentation_needed_is_read_if_it_makes_sense},
 		{"MSS is lowered and the checksum kept", test_mss_is_lowered_and_the_checksum_kept},
 		{"the Toeplitz hash by its vectors", test_the_toeplitz_hash_by_its_vectors},
 		{"ESP: SPI, padding and sequence numbers",
