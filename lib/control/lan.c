@@ -148,6 +148,9 @@ static void on_dhcp(struct cw_control *ctl, const struct cw_punt_meta *meta, con
 				 &pieces) != CW_DROP_NONE)
 		return;
 	memcpy(src.b, data + 6, sizeof(src.b));
+	if (!(data[0] & 1) && cw_lease_forward(ctl->lease, &m, data + offset, len - offset, &src,
+					       meta->vlan, ctl->now_ns))
+		return;
 	cw_lease_dhcp(ctl->lease, &m, &src, meta->vlan, ctl->now_ns);
 }
 

@@ -26,7 +26,15 @@
 /* A frame that shows a slot: Ethernet's smallest, without FCS. */
 #define SHOWN_BYTES 60u
 
+/* What the lease engine was told. */
+struct sharing {
+	const struct cw_lease_engine *lease;
+	struct cw_node_id owners[CW_SITE_MEMBERS_MAX], linked[CW_SITE_MEMBERS_MAX];
+	unsigned int owner_count, linked_count;
+};
+
 struct segment {
+	struct sharing sharing;
 	struct cw_site *site;
 	uint64_t look_ns, lan_packets;
 	uint64_t workers_ns, turns[CW_SEGMENT_WORKERS_MAX];
@@ -153,17 +161,29 @@ bool cw_segment_waits(const struct cw_control *ctl)
 }
 
 /* Who has slots shares the leases: gets every first binding before its ACK leaves, and its part of
- * the clients to answer. */
-static void share_leases(struct cw_control *ctl, const struct cw_site_status *status)
+ * the clients to answer. Whoever is linked is told which hosts are served here. */
+static void share_leases(struct cw_control *ctl)
 {
-	struct cw_node_id nodes[CW_SITE_MEMBERS_MAX];
-	unsigned int count = 0;
+	struct segment *s = ctl->segment;
+	struct sharing now = {.lease = ctl->lease};
+	struct cw_site_status status;
 
-	for (unsigned int i = 0; i < status->count; i++)
-		if (status->member[i].slots > 0)
-			nodes[count++] = status->member[i].node;
-	if (ctl->lease != NULL)
-		cw_lease_set_fellows(ctl->lease, nodes, count);
+	if (ctl->lease == NULL)
+		return;
+	cw_site_status(s->site, &status);
+	for (unsigned int i = 0; i < status.count; i++) {
+		const struct cw_site_member *m = &status.member[i];
+
+		if (m->slots > 0)
+			now.owners[now.owner_count++] = m->node;
+		if (!m->self && is_linked(ctl, &m->node))
+			now.linked[now.linked_count++] = m->node;
+	}
+	if (memcmp(&now, &s->sharing, sizeof(now)) == 0)
+		return;
+	s->sharing = now;
+	cw_lease_set_company(ctl->lease, now.linked, now.linked_count, ctl->now_ns);
+	cw_lease_set_fellows(ctl->lease, now.owners, now.owner_count);
 }
 
 static void changed(void *ctx)
@@ -175,7 +195,7 @@ static void changed(void *ctx)
 	cw_site_status(ctl->segment->site, &status);
 	for (unsigned int i = 0; i < status.count; i++)
 		owners += status.member[i].slots > 0;
-	share_leases(ctl, &status);
+	share_leases(ctl);
 	cw_log(ctl->config.log, CW_LOG_NOTICE, "site",
 	       "table %llu: %u of %u slots are ours, %u gateways have some, %u are known",
 	       (unsigned long long)status.epoch, status.member[0].slots, status.slots, owners,
@@ -280,12 +300,15 @@ void cw_segment_link_up(struct cw_control *ctl, const struct cw_identity *identi
 		       "%s (%s) is one gateway too many for this site: at most %u take part",
 		       identity->name, cw_node_id_format(&identity->node, node),
 		       CW_SITE_MEMBERS_MAX);
+	share_leases(ctl);
 }
 
 void cw_segment_link_down(struct cw_control *ctl, const struct cw_node_id *node)
 {
-	if (ctl->segment != NULL)
-		cw_site_fellow_down(ctl->segment->site, node, ctl->now_ns);
+	if (ctl->segment == NULL)
+		return;
+	cw_site_fellow_down(ctl->segment->site, node, ctl->now_ns);
+	share_leases(ctl);
 }
 
 void cw_segment_message(struct cw_control *ctl, const struct cw_node_id *from, const uint8_t *data,
@@ -366,6 +389,7 @@ uint64_t cw_segment_timer(struct cw_control *ctl)
 	if (ctl->now_ns >= s->workers_ns) {
 		look_at_workers(ctl);
 		want_fellows(ctl);
+		share_leases(ctl);
 	}
 	if (ctl->now_ns >= s->look_ns) {
 		s->look_ns = ctl->now_ns + hello_of(ctl) / 2;

@@ -93,8 +93,9 @@ void binding_remove(struct cw_lease_engine *e, struct binding *b)
 {
 	struct binding **at = &e->by_ip[hash_ip(b->ip, BUCKETS)];
 
-	if (b->shown != 0)
+	if (b->shown != 0 && !shared_show(e, b->ip))
 		e->ops.retire(e->ctx, b->ip, e->now_ns);
+	shared_forget(e, b);
 	names_withdraw(e, b);
 	if (b->logged)
 		log_forget(e, b->ip);
@@ -218,7 +219,7 @@ static void keep_spare(struct cw_lease_engine *e, struct binding *b)
 	}
 }
 
-void binding_show(struct cw_lease_engine *e, struct binding *b)
+static void show(struct cw_lease_engine *e, struct binding *b)
 {
 	int state = wanted_state(e, b);
 	const struct offer *offer = state == CW_HOST_OFFERED ? b->offer : NULL;
@@ -226,6 +227,12 @@ void binding_show(struct cw_lease_engine *e, struct binding *b)
 
 	keep_spare(e, b);
 	binding_pull_acks(e, b);
+	if ((state < 0 || state == CW_HOST_SILENT) && shared_show(e, b->ip)) {
+		/* A fellow serves it; what workers noted while we did is still to be had. */
+		b->shown = state < 0 ? 0 : 1 + CW_HOST_SILENT;
+		b->shown_inline = false;
+		return;
+	}
 	if (state < 0) {
 		if (b->shown != 0)
 			e->ops.retire(e->ctx, b->ip, e->now_ns);
@@ -244,6 +251,12 @@ void binding_show(struct cw_lease_engine *e, struct binding *b)
 				.grant_until_tsc = b->shown_inline ? UINT64_MAX : 0};
 	memcpy(host.name, b->name, sizeof(host.name));
 	e->ops.publish(e->ctx, &host, e->now_ns);
+}
+
+void binding_show(struct cw_lease_engine *e, struct binding *b)
+{
+	show(e, b);
+	shared_tell(e, b);
 }
 
 void binding_due(struct cw_lease_engine *e, struct binding *b, uint64_t at_ns)

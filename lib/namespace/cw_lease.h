@@ -31,7 +31,8 @@ struct cw_lease_engine;
 struct cw_lease_event {
 	/** One word: ack (by control), renew (ACKs of workers, noticed later), release,
 	 * release-early (ignored: R12), static (configured by hand, claimed), decline, expire,
-	 * arrive, depart, stay (asked for elsewhere, answers here). */
+	 * adopt (a host of a gateway of this site that is gone), arrive, depart, stay (asked for
+	 * elsewhere, answers here). */
 	const char *what;
 	rte_be32_t ip;
 	uint32_t seconds; /* of the lease: ack, renew; else 0 */
@@ -154,6 +155,19 @@ void cw_lease_message(struct cw_lease_engine *engine, const struct cw_node_id *f
  * others are left out. Bindings that wait for an answer go by the register instead. */
 void cw_lease_set_fellows(struct cw_lease_engine *engine, const struct cw_node_id *nodes,
 			  unsigned int count);
+/** The gateways of this site that are within reach, whether they have slots or not: they are told
+ * which hosts are served here, and what they serve is shown to our workers. Hosts of one that is
+ * not among the fellows any more are taken over by those who are. */
+void cw_lease_set_company(struct cw_lease_engine *engine, const struct cw_node_id *nodes,
+			  unsigned int count, uint64_t now_ns);
+/**
+ * A DHCP message that came to the service address by unicast: only this gateway has it. @return
+ * true: its host is another gateway's, which now has the message; false: it is for cw_lease_dhcp.
+ * @param data the message as it came; @p m is what was parsed from it
+ */
+bool cw_lease_forward(struct cw_lease_engine *engine, const struct cw_dhcp_message *m,
+		      const uint8_t *data, size_t len, const struct cw_mac *ether_src,
+		      uint16_t vlan, uint64_t now_ns);
 /** From the store's events. */
 void cw_lease_changed(struct cw_lease_engine *engine, rte_be32_t ip,
 		      const struct cw_mapping *mapping, uint64_t now_ns);

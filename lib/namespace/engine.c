@@ -114,6 +114,7 @@ uint64_t cw_lease_timer(struct cw_lease_engine *e, uint64_t now_ns)
 		binding_turn_wheel(e);
 		if (session_live(e)) {
 			settle_tick(e);
+			shared_tick(e);
 			pool_tick(e);
 		}
 	}

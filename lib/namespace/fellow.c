@@ -10,6 +10,9 @@
 
 #include <stdlib.h>
 
+/* A binding that does not come about after all is carried here for so long. */
+#define PROMISED_NS (UINT64_C(30) * CW_NS_PER_S)
+
 /* A fellow's line on its way to our disk. */
 struct ack {
 	struct link fifo;
@@ -112,10 +115,15 @@ void fellow_told(struct cw_lease_engine *e, const struct cw_node_id *from,
 		 const Causeway__Lease__Replica *in)
 {
 	struct ack *ack;
-	struct line line;
+	struct line line, *kept;
 
-	if (!read_line(e, in, &line) || lines_put(&e->fellows, &line) == NULL)
+	if (!read_line(e, in, &line))
 		return;
+	kept = lines_put(&e->fellows, &line);
+	if (kept == NULL)
+		return;
+	/* Its first packet may come here, right behind the ACK. */
+	shared_live(e, kept, from, e->now_ns + PROMISED_NS);
 	ack = calloc(1, sizeof(*ack));
 	if (ack == NULL)
 		return;

@@ -40,8 +40,9 @@ static void found(void *arg, const struct cw_store_answer *answer, uint64_t now_
 		static_claim(e, ip, &mac);
 		return;
 	}
+	/* A fellow has it, and is asked to say so. */
 	if (answer->result != CW_STORE_OK || m->client_state != CW_CLIENT_BOUND ||
-	    !cw_mac_equal(&m->mac, &mac)) {
+	    !cw_mac_equal(&m->mac, &mac) || (m->owned && shared_lives(e, &m->owner))) {
 		e->garps--;
 		return;
 	}
@@ -67,8 +68,9 @@ static void look(struct cw_lease_engine *e, rte_be32_t ip, const struct cw_mac *
 		note_drop(note);
 }
 
-/* @return false: just this was looked at a moment ago. */
-static bool is_due(struct cw_lease_engine *e, rte_be32_t ip, const struct cw_mac *mac)
+/* @return false: just this was looked at a moment ago. @p again: it was heard before, perhaps long
+ * ago. */
+static bool is_due(struct cw_lease_engine *e, rte_be32_t ip, const struct cw_mac *mac, bool *again)
 {
 	uint64_t key = 0;
 	struct refusal *r;
@@ -76,7 +78,8 @@ static bool is_due(struct cw_lease_engine *e, rte_be32_t ip, const struct cw_mac
 	memcpy(&key, mac->b, sizeof(mac->b));
 	key = (key ^ (uint64_t)ip << 17) * UINT64_C(0x9E3779B97F4A7C15);
 	r = &e->garps_lately[key >> 32 & (GARP_SLOTS - 1)];
-	if (r->key == key && e->now_ns < r->until_ns)
+	*again = r->key == key;
+	if (*again && e->now_ns < r->until_ns)
 		return false;
 	r->key = key;
 	r->until_ns = e->now_ns + GARP_NS;
@@ -88,10 +91,19 @@ static bool may_look(const struct cw_lease_engine *e)
 	return e->garps < GARPS_MAX && !e->closing && session_live(e);
 }
 
+/* A fellow serves this very station. */
+static bool is_shared(const struct cw_lease_engine *e, rte_be32_t ip, const struct cw_mac *mac)
+{
+	const struct line *line = shared_find(e, ip);
+
+	return line != NULL && cw_mac_equal(&line->mac, mac);
+}
+
 void cw_lease_heard(struct cw_lease_engine *e, rte_be32_t ip, const struct cw_mac *mac,
 		    bool unasked, uint64_t now_ns)
 {
 	struct binding *b = binding_find(e, ip);
+	bool again;
 
 	e->now_ns = now_ns;
 	/* Only the client's own station shows that it is still here. */
@@ -102,7 +114,11 @@ void cw_lease_heard(struct cw_lease_engine *e, rte_be32_t ip, const struct cw_ma
 	if (!unasked || !may_look(e) || acquire_under_way(e, ip) ||
 	    (!address_usable(e, ip) && !static_allowed(e, ip, mac)))
 		return;
-	if ((b == NULL || b->stopped) && is_due(e, ip, mac))
+	if ((b != NULL && !b->stopped) || is_shared(e, ip, mac) || !is_due(e, ip, mac, &again))
+		return;
+	/* All gateways of a segment hear it; one looks, the others if it is heard once more. */
+	shared_ask(e, ip);
+	if (e->fellow_count == 0 || shared_is_mine(e, ip) || again)
 		look(e, ip, mac);
 }
 
@@ -124,9 +140,10 @@ void cw_lease_heard_mac(struct cw_lease_engine *e, const struct cw_mac *mac, uin
 	struct cw_store_request request = {
 		.verb = CW_STORE_CLIENTS_GET, .client_count = 1, .budget_ns = OP_NS};
 	struct note *note;
+	bool again;
 
 	e->now_ns = now_ns;
-	if (!may_look(e) || !is_due(e, 0, mac))
+	if (!may_look(e) || !is_due(e, 0, mac, &again))
 		return;
 	note = note_new(e, 0);
 	if (note == NULL)

@@ -198,6 +198,7 @@ struct binding {
 	bool departed;	   /* another gateway has it now, and whom it concerns was told */
 	struct offer *offer;
 	struct commit *commit;
+	uint64_t told, told_ns; /* what fellows were told of it (shared.c); 0: nothing */
 	/* how workers see it */
 	uint8_t shown; /* 0: not published, else 1 + enum cw_host_state */
 	bool shown_inline;
@@ -249,6 +250,11 @@ struct line {
 	struct cw_mac mac;
 	uint16_t vlan;
 	char name[64];
+	/* A fellow's: it serves that host now (shared.c). */
+	bool live, adopting;
+	struct cw_node_id from;
+	uint64_t live_until_ns, away_ns,
+		retry_ns; /* away: since when its gateway is; 0: it is not */
 };
 
 struct lines {
@@ -345,6 +351,8 @@ struct cw_lease_engine {
 	unsigned int fellow_count, fellow_rank; /* how many of them come before us */
 	bool fellow_standby;			/* they share the clients without us */
 	struct link fellow_acks;		/* lines of fellows that wait for the disk */
+	struct cw_node_id company[CW_LEASE_FELLOWS_MAX]; /* who is told of our hosts */
+	unsigned int company_count;
 };
 
 static inline bool mutated(const struct cw_lease_engine *e, enum cw_lease_mutation m)
@@ -479,6 +487,8 @@ void names_withdraw(struct cw_lease_engine *e, struct binding *b);
 /* upkeep.c, pool.c, settle.c */
 void upkeep_turn(struct cw_lease_engine *e);
 void upkeep_sign_off(struct cw_lease_engine *e, struct binding *b);
+/* How often a record is looked at. */
+uint64_t upkeep_look_period(const struct cw_lease_engine *e);
 void upkeep_recalled(struct cw_lease_engine *e, struct binding *b);
 void pool_tick(struct cw_lease_engine *e);
 bool pool_turn(struct cw_lease_engine *e);
@@ -507,6 +517,32 @@ int fellow_index(const struct cw_lease_engine *e, const struct cw_node_id *node)
 /* Is it ours to answer this client first? */
 bool fellow_is_ours(const struct cw_lease_engine *e, const struct cw_client_hash *hash);
 void fellow_free(struct cw_lease_engine *e);
+
+/* shared.c: hosts of fellows as workers see them */
+/* Tell the fellows of it if that is news, or was told long ago; and that it is gone for good. */
+void shared_tell(struct cw_lease_engine *e, struct binding *b);
+void shared_forget(struct cw_lease_engine *e, struct binding *b);
+void shared_told(struct cw_lease_engine *e, const struct cw_node_id *from,
+		 const Causeway__Lease__Host *in);
+void shared_asked(struct cw_lease_engine *e, const struct cw_node_id *from,
+		  const Causeway__Lease__Whose *in);
+void shared_ask(struct cw_lease_engine *e, rte_be32_t ip);
+void shared_forwarded(struct cw_lease_engine *e, const Causeway__Lease__Forwarded *in);
+/* This fellow serves the line's host. */
+void shared_live(struct cw_lease_engine *e, struct line *line, const struct cw_node_id *from,
+		 uint64_t until_ns);
+/* NULL: no fellow serves it. */
+const struct line *shared_find(const struct cw_lease_engine *e, rte_be32_t ip);
+/* The same of a client whose gateway lives, and so answers it. */
+const struct line *shared_of_client(const struct cw_lease_engine *e,
+				    const struct cw_client_hash *hash);
+/* Show workers what a fellow says of this address. @return false: nothing */
+bool shared_show(struct cw_lease_engine *e, rte_be32_t ip);
+/* Is this gateway of our site, other than ourselves, within reach? */
+bool shared_lives(const struct cw_lease_engine *e, const struct cw_node_id *node);
+/* Of the gateways that share the clients, is it ours to care for this address? */
+bool shared_is_mine(const struct cw_lease_engine *e, rte_be32_t ip);
+void shared_tick(struct cw_lease_engine *e);
 
 /* log.c */
 uint64_t log_binding(struct cw_lease_engine *e, const struct binding *b);

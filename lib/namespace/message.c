@@ -2,7 +2,8 @@
 /*
  * What gateways say to each other about leases: one frame per message, in the overlay's LEASE
  * service. Nothing here is trusted beyond its sender's certificate: consents count for the node
- * that was asked, replicas only from a fellow; "not here" only makes us ask the registers.
+ * that was asked, replicas and hosts only from a fellow; "not here" only makes us ask the
+ * registers.
  */
 #include "internal.h"
 
@@ -11,7 +12,7 @@
 void lease_send(struct cw_lease_engine *e, const struct cw_node_id *to,
 		Causeway__Lease__Frame *frame)
 {
-	uint8_t bytes[512];
+	uint8_t bytes[CW_DHCP_BYTES_MAX + 128]; /* a DHCP message and who sent it */
 
 	frame->version = CW_LEASE_VERSION;
 	if (causeway__lease__frame__get_packed_size(frame) > sizeof(bytes))
@@ -61,6 +62,18 @@ void cw_lease_message(struct cw_lease_engine *e, const struct cw_node_id *from,
 	case CAUSEWAY__LEASE__FRAME__BODY_REPLICATED:
 		if (fellow)
 			commit_replicated(e, from, frame->replicated->call);
+		break;
+	case CAUSEWAY__LEASE__FRAME__BODY_HOST:
+		if (fellow)
+			shared_told(e, from, frame->host);
+		break;
+	case CAUSEWAY__LEASE__FRAME__BODY_WHOSE:
+		if (fellow)
+			shared_asked(e, from, frame->whose);
+		break;
+	case CAUSEWAY__LEASE__FRAME__BODY_FORWARDED:
+		if (fellow)
+			shared_forwarded(e, frame->forwarded);
 		break;
 	case CAUSEWAY__LEASE__FRAME__BODY_NOT_HERE:
 		if (e->ops.not_there != NULL && strcmp(frame->not_here->ns, e->config.ns.name) == 0)

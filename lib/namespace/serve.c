@@ -356,14 +356,20 @@ static void decline(struct cw_lease_engine *e, const struct transaction *t)
 static bool is_for_us(struct cw_lease_engine *e, const struct transaction *t)
 {
 	const struct binding *b = binding_of_client(e, &t->who.hash);
+	uint64_t salt = UINT64_C(1) << 56 | (uint64_t)t->m.xid << 8 | t->m.type;
 
+	/* Its own gateway answers it. */
+	if ((b == NULL || session_grant_s(e, b) == 0) &&
+	    (shared_of_client(e, &t->who.hash) != NULL ||
+	     (t->has_twin && shared_of_client(e, &t->twin.hash) != NULL)))
+		return refusal_count(e, t, salt) > 1;
 	if (e->fellow_count == 0 || fellow_is_ours(e, &t->who.hash) ||
 	    offer_find(e, &t->who.hash) != NULL ||
 	    (t->has_twin && offer_find(e, &t->twin.hash) != NULL))
 		return true;
 	if (b != NULL && session_grant_s(e, b) != 0)
 		return true;
-	return refusal_count(e, t, UINT64_C(1) << 56 | (uint64_t)t->m.xid << 8 | t->m.type) > 1;
+	return refusal_count(e, t, salt) > 1;
 }
 
 /* @return true when the transaction goes on. */
@@ -399,7 +405,7 @@ static bool dispatch(struct cw_lease_engine *e, struct transaction *t)
 			decline(e, t);
 		return false;
 	case CW_DHCP_INFORM:
-		if (fellow_is_ours(e, &t->who.hash))
+		if (is_for_us(e, t))
 			serve_reply(e, t, CW_DHCP_ACK, 0, 0);
 		return false;
 	default:

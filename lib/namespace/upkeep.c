@@ -206,7 +206,7 @@ static void pump_stale(struct cw_lease_engine *e)
 	}
 }
 
-static uint64_t look_period(const struct cw_lease_engine *e)
+uint64_t upkeep_look_period(const struct cw_lease_engine *e)
 {
 	return cw_max_u64(LOOK_EVERY_NS, e->count * (CW_NS_PER_S / LOOKS_PER_S));
 }
@@ -214,7 +214,7 @@ static uint64_t look_period(const struct cw_lease_engine *e)
 static bool needs_look(const struct cw_lease_engine *e, const struct binding *b)
 {
 	return !b->ver_known || b->looked_ns < e->woke_ns ||
-	       e->now_ns - b->looked_ns >= look_period(e);
+	       e->now_ns - b->looked_ns >= upkeep_look_period(e);
 }
 
 /* Its entry may go: all its leases are over, and no worker can be in the middle of another. */
@@ -245,7 +245,7 @@ static void act(struct cw_lease_engine *e, struct binding *b)
 
 static uint64_t next_due(const struct cw_lease_engine *e, const struct binding *b)
 {
-	uint64_t next = b->looked_ns + look_period(e);
+	uint64_t next = b->looked_ns + upkeep_look_period(e);
 
 	if (b->busy || b->commit != NULL)
 		return e->now_ns + LOOK_EVERY_NS; /* the answer is earlier */
@@ -273,6 +273,7 @@ static void one(struct cw_lease_engine *e, struct binding *b)
 		act(e, b);
 	}
 	names_tick(e, b);
+	shared_tell(e, b);
 	if (link_empty(&b->due))
 		binding_due(e, b, next_due(e, b));
 }
