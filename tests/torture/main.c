@@ -158,7 +158,8 @@ static int run_scene(const struct scene *scene, unsigned int readers, double sec
 	return sections == 0 || freed == 0;
 }
 
-static const struct scene *const scenes[] = {&scene_routes, &scene_hosts, &scene_peers};
+static const struct scene *const scenes[] = {&scene_routes, &scene_hosts, &scene_peers,
+					     &scene_channels};
 
 int main(int argc, char **argv)
 {
@@ -183,7 +184,7 @@ int main(int argc, char **argv)
 			readers = 0;
 	}
 	if (readers == 0 || readers > READERS_MAX || seconds <= 0) {
-		fputs("usage: torture [--seconds S per scene] [--readers 1-8] [--scene routes|hosts|peers] [--seed X]\n",
+		fputs("usage: torture [--seconds S per scene] [--readers 1-8] [--scene routes|hosts|peers|channels] [--seed X]\n",
 		      stderr);
 		return 2;
 	}

@@ -53,6 +53,19 @@ MUTANTS = [
     ("headers-after-publication", "peers", "lib/peer/cw_peer.c",
      ("	make_outer(table, p);\n	__atomic_store_n(&table->peers[p->index], p, __ATOMIC_RELEASE);",
       "	__atomic_store_n(&table->peers[p->index], p, __ATOMIC_RELEASE);\n	" + GAP + "\n	make_outer(table, p);")),
+    ("channels-freed-at-once", "channels", "lib/peer/channels.c",
+     ("		cw_rcu_retire(table->rcu, &old->rcu, index_free);", "		index_free(&old->rcu);")),
+    ("channels-before-they-are-entered", "channels", "lib/peer/channels.c",
+     ("		for (unsigned int i = 0; i < count; i++)\n			if (all[i].number",
+      "		__atomic_store_n(&table->channels, index, __ATOMIC_RELEASE);\n		" + GAP + "\n		for (unsigned int i = 0; i < count; i++)\n			if (all[i].number")),
+    ("channels-changed-in-place", "channels", "lib/peer/channels.c",
+     ("		index = calloc(1, sizeof(*index) + size * sizeof(index->slots[0]));",
+      "		if (old != NULL && old->mask == size - 1)\n			index = memset(old, 0, sizeof(*old) + size * sizeof(old->slots[0])), old = NULL;\n"
+      "		else\n			index = calloc(1, sizeof(*index) + size * sizeof(index->slots[0]));")),
+    ("channel-by-number-alone", "channels", "lib/peer/channels.c",
+     ("		if (e->number != number || e->from_key != from_key)", "		if (e->number != number)")),
+    ("channel-numbers-overwritten", "channels", "lib/peer/channels.c",
+     ("index->numbers[(p->number - CW_CHANNEL_FIRST) / 64] |= ", "index->numbers[(p->number - CW_CHANNEL_FIRST) / 64] = ")),
 ]
 
 

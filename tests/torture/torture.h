@@ -55,7 +55,7 @@ struct scene {
 	void (*close)(void *scene);
 };
 
-extern const struct scene scene_routes, scene_hosts, scene_peers;
+extern const struct scene scene_routes, scene_hosts, scene_peers, scene_channels;
 
 #define READERS_MAX 8u
 
