@@ -131,6 +131,15 @@ static inline bool cw_prefix4_contains(const struct cw_prefix4 *p, rte_be32_t ip
 	return (ip & cw_prefix4_mask(p->len)) == p->ip;
 }
 
+/** Slot of an address among so many: the same function at every site (design.md section 11). 0 when
+ * there is one slot. */
+static inline uint16_t cw_slot_of(rte_be32_t ip, uint16_t slots)
+{
+	uint32_t h = rte_be_to_cpu_32(ip) * UINT32_C(0x9E3779B1); /* Fibonacci hashing */
+
+	return slots <= 1 ? 0 : (uint16_t)(((uint64_t)h * slots) >> 32);
+}
+
 /* Text. Formatters write at most the stated bytes into @p buf and return @p buf. */
 const char *cw_node_id_format(const struct cw_node_id *id, char buf[CW_NODE_ID_TEXT_BYTES]);
 const char *cw_mac_format(const struct cw_mac *mac, char buf[CW_MAC_TEXT_BYTES]);

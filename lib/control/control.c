@@ -178,6 +178,8 @@ int cw_control_create(struct cw_control **out, const struct cw_control_config *c
 	if (err == 0)
 		err = cw_resolver_create(ctl);
 	if (err == 0)
+		err = cw_nexthops_create(ctl);
+	if (err == 0)
 		err = cw_dns_create(ctl);
 	if (err == 0)
 		err = cw_names_create(ctl);
@@ -219,6 +221,7 @@ void cw_control_destroy(struct cw_control *ctl)
 	cw_mesh_destroy(ctl);
 	if (ctl->resolver != NULL)
 		cw_resolver_destroy(ctl);
+	cw_nexthops_destroy(ctl);
 	cw_dht_destroy(ctl->dht);
 	cw_neighbours_destroy(ctl);
 	cw_sightings_destroy(ctl);
@@ -403,6 +406,7 @@ uint64_t cw_control_timer(struct cw_control *ctl, uint64_t now_ns)
 	if (ctl->lease != NULL)
 		next = cw_min_u64(next, cw_lease_timer(ctl->lease, now_ns));
 	next = cw_min_u64(next, cw_segment_timer(ctl));
+	next = cw_min_u64(next, cw_nexthops_timer(ctl));
 	if (now_ns >= ctl->housekeeping_ns) {
 		ctl->housekeeping_ns = now_ns + CW_HOUSEKEEPING_NS;
 		cw_neighbours_timer(ctl);

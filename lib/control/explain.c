@@ -240,15 +240,15 @@ static json_t *drops_json(struct cw_control *ctl)
 static json_t *policy_json(const struct cw_control *ctl, const struct explain *x, bool here,
 			   bool *passes)
 {
-	const struct cw_route *route = route_of(ctl, here ? x->destination.ip : x->source.ip);
-	struct cw_policy_query q = {.src = x->source.ip,
-				    .dst = x->destination.ip,
-				    .outbound = here,
-				    .peer = route != NULL && route->kind == CW_ROUTE_REMOTE
-						    ? route->peer
-						    : CW_PEER_NONE,
-				    .proto = x->proto,
-				    .port = x->port};
+	rte_be32_t far = here ? x->destination.ip : x->source.ip;
+	const struct cw_route *route = route_of(ctl, far);
+	struct cw_policy_query q = {
+		.src = x->source.ip,
+		.dst = x->destination.ip,
+		.outbound = here,
+		.peer = cw_nexthops_peer(ctl, route, here ? x->source.ip : x->destination.ip),
+		.proto = x->proto,
+		.port = x->port};
 	json_t *policy;
 	bool pass;
 
@@ -267,8 +267,9 @@ static json_t *build(struct explain *x)
 	const struct end *far = here ? &x->destination : &x->source;
 	const struct cw_route *route = route_of(ctl, far->ip);
 	bool usable, passes;
+	/* The same gateway both ways: the slot is that of the host here. */
 	json_t *path = path_json(
-		ctl, route != NULL && route->kind == CW_ROUTE_REMOTE ? route->peer : CW_PEER_NONE,
+		ctl, cw_nexthops_peer(ctl, route, here ? x->source.ip : x->destination.ip),
 		&usable);
 	json_t *object = json_pack("{s:s, s:o, s:o, s:o}", "direction",
 				   here ? "out: the source is a host of this site"

@@ -72,6 +72,8 @@ struct discovery;
 struct segment;
 struct explain;
 struct netchecks;
+struct nexthops;
+struct cw_site_table;
 struct probes;
 struct sightings;
 struct moves;
@@ -82,6 +84,7 @@ struct cw_dhcp_message;
 struct peer_facts {
 	struct cw_node_id node;
 	struct cw_endpoint path;
+	struct cw_site_id site;
 	rte_be32_t next_hop_ip;
 	uint64_t up_ns;
 	uint64_t tx_packets;	   /* as of the last look */
@@ -150,6 +153,7 @@ struct cw_control {
 	struct sightings *sightings;
 	struct moves *moves;
 	uint64_t defended_ns;	 /* the service address, last */
+	struct nexthops *nexthops;
 	struct segment *segment; /* NULL: the certificate names no site, or not serving yet */
 	struct peer_facts *peers[CW_PEER_MAX];
 	bool relays_stale; /* what workers know of channels is to be made anew */
@@ -211,10 +215,8 @@ void cw_resolver_departed(struct cw_control *ctl, rte_be32_t ip, const struct cw
 /* Its former site says that an address is there no more, at this version. */
 void cw_resolver_not_there(struct cw_control *ctl, const struct cw_site_id *from, rte_be32_t ip,
 			   uint64_t ver);
-void cw_resolver_peer_up(struct cw_control *ctl, uint16_t peer);
-/* Packets can be sent to it now: those that waited for it go. */
-void cw_resolver_peer_ready(struct cw_control *ctl, uint16_t peer);
-void cw_resolver_peer_down(struct cw_control *ctl, uint16_t peer);
+/* Its gateways came, went, or can be sent to now: routes follow, and packets that waited go. */
+void cw_resolver_site(struct cw_control *ctl, const struct cw_site_id *site);
 void cw_resolver_timer(struct cw_control *ctl);
 unsigned int cw_resolver_waiting(const struct cw_control *ctl);
 
@@ -263,6 +265,8 @@ void cw_mesh_poll_peers(struct cw_control *ctl);
 /* Where this peer is from now on; on another path its packets wait for settle_ns. */
 void cw_mesh_set_path(struct cw_control *ctl, uint16_t index, const struct cw_endpoint *path,
 		      uint64_t settle_ns);
+/* Its path stays, and packets to it wait so long. */
+void cw_mesh_settle(struct cw_control *ctl, uint16_t index, uint64_t settle_ns);
 /* Does its certificate name our namespace? False on a node without a LAN: it serves none. */
 bool cw_control_is_member(const struct cw_control *ctl, const struct cw_identity *peer);
 
@@ -301,6 +305,41 @@ void cw_path_mtu_icmp(struct cw_control *ctl, const uint8_t *frame, size_t len);
 /* Outer bytes, null when nobody measures; and how sure that is. */
 json_t *cw_path_mtu_json(const struct cw_link_info *link);
 const char *cw_path_mtu_state(const struct cw_link_info *link);
+
+/* The table that our site goes by, for peers; false: none yet. */
+bool cw_segment_table(const struct cw_control *ctl, struct cw_site_table *out);
+/* A peer knows a table of our site with a higher epoch than what we told it. */
+void cw_segment_outbid(struct cw_control *ctl, uint64_t epoch);
+
+/* nexthops.c: which gateway of another site gets a packet. */
+int cw_nexthops_create(struct cw_control *ctl);
+void cw_nexthops_destroy(struct cw_control *ctl);
+uint64_t cw_nexthops_timer(struct cw_control *ctl);
+/* The peer at `index` was added; is gone from ctl->peers, and not dead yet; has SAs and next hop.
+ */
+void cw_nexthops_link_up(struct cw_control *ctl, uint16_t index);
+void cw_nexthops_link_down(struct cw_control *ctl, uint16_t index, const struct cw_site_id *site);
+void cw_nexthops_sendable(struct cw_control *ctl, uint16_t index);
+/* @return false: it is none of its messages */
+bool cw_nexthops_message(struct cw_control *ctl, const struct cw_node_id *from, const uint8_t *data,
+			 size_t len);
+/* Our own site's table, to all peers; how many have not confirmed it. */
+void cw_nexthops_tell(struct cw_control *ctl, const struct cw_site_table *table);
+unsigned int cw_nexthops_untold(const struct cw_control *ctl);
+/* What a route to a mapping of `owner` at `site` names: a peer, or a group; CW_PEER_NONE: nobody
+ * there is linked. */
+uint16_t cw_nexthops_of(struct cw_control *ctl, const struct cw_site_id *site,
+			const struct cw_node_id *owner);
+/* The peer that a packet from `source` goes to by this route; CW_PEER_NONE: to none. */
+uint16_t cw_nexthops_peer(const struct cw_control *ctl, const struct cw_route *route,
+			  rte_be32_t source);
+/* Can packets be sent to what a route names? */
+bool cw_nexthops_ready(const struct cw_control *ctl, const struct cw_route *route);
+/* Packets go there: its gateways stay linked. */
+void cw_nexthops_used(struct cw_control *ctl, const struct cw_site_id *site);
+/* A group in words: its gateways and how many slots each has. */
+json_t *cw_nexthops_text(const struct cw_control *ctl, const struct cw_route *route);
+json_t *cw_nexthops_show(const struct cw_control *ctl);
 
 /* paths.c: words for how and why a peer is reached. */
 const char *cw_paths_nat(const struct cw_control *ctl, const struct cw_node_id *node);

@@ -8,7 +8,8 @@
  * their messages here. It decides nothing itself: who may link is lib/link's and the certificates'
  * business.
  *
- * Invariant: ctl->peers[i] is set exactly while index i of the peer table is a live peer.
+ * Invariant: ctl->peers[i] is set exactly while index i of the peer table is a live peer that may
+ * be named by routes.
  */
 #include "internal.h"
 
@@ -22,8 +23,9 @@ static void link_send(void *ctx, const struct cw_endpoint *to, const void *data,
 	cw_neighbours_send(ctx, to, data, len);
 }
 
-void cw_mesh_set_path(struct cw_control *ctl, uint16_t index, const struct cw_endpoint *path,
-		      uint64_t settle_ns)
+/* @return whether its next hop is known. */
+static bool move(struct cw_control *ctl, uint16_t index, const struct cw_endpoint *path,
+		 uint64_t settle_ns)
 {
 	struct peer_facts *peer = ctl->peers[index];
 	struct cw_peer_path to = {.path = *path,
@@ -42,8 +44,21 @@ void cw_mesh_set_path(struct cw_control *ctl, uint16_t index, const struct cw_en
 	if (cw_peer_move(ctl->config.peers, index, &to) < 0)
 		cw_log(ctl->config.log, CW_LOG_ERROR, CW_CONTROL_MODULE,
 		       "no memory to move a peer's path");
-	if (to.next_hop != NULL)
-		cw_resolver_peer_ready(ctl, index);
+	return to.next_hop != NULL;
+}
+
+void cw_mesh_set_path(struct cw_control *ctl, uint16_t index, const struct cw_endpoint *path,
+		      uint64_t settle_ns)
+{
+	if (move(ctl, index, path, settle_ns))
+		cw_nexthops_sendable(ctl, index);
+}
+
+void cw_mesh_settle(struct cw_control *ctl, uint16_t index, uint64_t settle_ns)
+{
+	struct cw_endpoint path = ctl->peers[index]->path;
+
+	(void)move(ctl, index, &path, settle_ns);
 }
 
 static int add_peer(struct cw_control *ctl, const struct cw_identity *identity,
@@ -71,6 +86,7 @@ static int add_peer(struct cw_control *ctl, const struct cw_identity *identity,
 	}
 	peer->node = identity->node;
 	peer->groups = *identity;
+	memcpy(peer->site.b, params.site, sizeof(peer->site.b));
 	peer->up_ns = ctl->now_ns;
 	ctl->peers[*index] = peer;
 	ctl->peer_count++;
@@ -99,6 +115,7 @@ static void link_up(void *ctx, const struct cw_identity *identity, const struct 
 	       cw_endpoint_format(path, at));
 	cw_overlay_link_up(ctl->overlay, identity, path, now_ns);
 	cw_segment_link_up(ctl, identity);
+	cw_nexthops_link_up(ctl, index);
 }
 
 static void link_down(void *ctx, const struct cw_node_id *node, enum cw_link_down_reason why,
@@ -115,11 +132,13 @@ static void link_down(void *ctx, const struct cw_node_id *node, enum cw_link_dow
 	       cw_node_id_format(node, text),
 	       (unsigned int)why < CW_ARRAY_SIZE(reasons) ? reasons[why] : "?");
 	if (index != CW_PEER_NONE && ctl->peers[index] != NULL) {
-		cw_resolver_peer_down(ctl, index);
-		cw_peer_make_dead(ctl->config.peers, index);
-		free(ctl->peers[index]);
+		struct peer_facts *peer = ctl->peers[index];
+
 		ctl->peers[index] = NULL;
 		ctl->peer_count--;
+		cw_nexthops_link_down(ctl, index, &peer->site);
+		cw_peer_make_dead(ctl->config.peers, index);
+		free(peer);
 	}
 	cw_segment_link_down(ctl, node);
 	if (ctl->overlay != NULL)
@@ -200,7 +219,7 @@ static int sa_install(void *ctx, const struct cw_link_sa *sa, uint64_t now_ns)
 		if (err == 0 && sa->outbound && sa->k + 1 == sa->K) {
 			err = cw_sa_switch(ctl->config.peers, params.peer, sa->generation);
 			if (err == 0)
-				cw_resolver_peer_up(ctl, params.peer);
+				cw_nexthops_sendable(ctl, params.peer);
 		}
 		log_key(ctl, sa, params.peer);
 		ctl->config.kdf.cleanse(params.key, sizeof(params.key));
@@ -400,7 +419,8 @@ static void deliver(void *ctx, enum cw_overlay_service service, const struct cw_
 		return;
 	}
 	if (service == CW_OVERLAY_SITE) {
-		cw_segment_message(ctl, from, data, len);
+		if (!cw_nexthops_message(ctl, from, data, len))
+			cw_segment_message(ctl, from, data, len);
 		return;
 	}
 	if (service == CW_OVERLAY_PROBE) {

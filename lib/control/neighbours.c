@@ -237,7 +237,7 @@ static void learnt(struct cw_control *ctl, struct neighbour *n, const struct cw_
 		if (ctl->peers[i] == NULL || ctl->peers[i]->next_hop_ip != n->ip)
 			continue;
 		cw_peer_set_next_hop(ctl->config.peers, (uint16_t)i, mac);
-		cw_resolver_peer_ready(ctl, (uint16_t)i);
+		cw_nexthops_sendable(ctl, (uint16_t)i);
 	}
 }
 

@@ -11,9 +11,9 @@
  * It refuses to be a cache of the world: at most CW_RESOLUTIONS_MAX mappings, CW_HOLD_ADDRESSES_MAX
  * addresses with frames waiting, CW_HOLD_PER_ADDRESS_MAX frames each, CW_HOLD_NS long.
  *
- * Invariant: a published REMOTE route names a peer that is linked; when the link goes, so does the
- * route. A host of our own (cw_resolver_local) always stands before what the store says: who speaks
- * for it is us until the lease engine retires it.
+ * Invariant: a published REMOTE route names a peer that is linked, or a group of such (nexthops.c);
+ * when the last link goes, so does the route. A host of our own (cw_resolver_local) always stands
+ * before what the store says: who speaks for it is us until the lease engine retires it.
  */
 #include "internal.h"
 
@@ -236,7 +236,7 @@ static bool route_of(struct resolution *x, struct cw_route *route)
 		return true;
 	}
 	route->kind = CW_ROUTE_REMOTE;
-	route->peer = cw_peer_find(ctl->config.peers, &m->owner);
+	route->peer = cw_nexthops_of(ctl, &m->owner_site, &m->owner);
 	return route->peer != CW_PEER_NONE;
 }
 
@@ -249,7 +249,7 @@ static void publish(struct resolution *x)
 		return;
 	if (!route_of(x, &route)) {
 		cw_route_retire(ctl->routes, x->ip);
-		if (x->hold_count > 0)
+		if (x->hold_count > 0 && ctl->overlay != NULL)
 			cw_overlay_want(ctl->overlay, &x->mapping.owner, ctl->now_ns);
 		return;
 	}
@@ -259,7 +259,7 @@ static void publish(struct resolution *x)
 		return;
 	}
 	watch(x, route.kind == CW_ROUTE_REMOTE);
-	give_back(x, route.kind != CW_ROUTE_REMOTE || cw_peer_ready(ctl->config.peers, route.peer));
+	give_back(x, route.kind != CW_ROUTE_REMOTE || cw_nexthops_ready(ctl, &route));
 }
 
 static void on_mapping(void *arg, const struct cw_store_answer *answer, uint64_t now_ns)
@@ -396,35 +396,27 @@ void cw_resolver_local(struct cw_control *ctl, rte_be32_t ip, bool is_local)
 		forget(x);
 }
 
-void cw_resolver_peer_up(struct cw_control *ctl, uint16_t peer)
+/* @return whether the published route is what it should be by now. */
+static bool stands(struct resolution *x)
+{
+	const struct cw_route *route = cw_route_find(x->ctl->routes, x->ip);
+	struct cw_route wanted;
+
+	if (!route_of(x, &wanted))
+		return route == NULL;
+	return route != NULL && route->kind == wanted.kind && route->peer == wanted.peer;
+}
+
+void cw_resolver_site(struct cw_control *ctl, const struct cw_site_id *site)
 {
 	struct resolver *r = ctl->resolver;
 	struct resolution *x = r->cursor;
-	const struct cw_node_id *node = &ctl->peers[peer]->node;
 
 	for (unsigned int i = 0; i < r->count; i++, x = x->ring_next)
 		if (x->known && !x->local && x->mapping.owned &&
-		    cw_node_id_equal(&x->mapping.owner, node))
+		    memcmp(&x->mapping.owner_site, site, sizeof(*site)) == 0 &&
+		    (x->hold_count > 0 || !stands(x)))
 			publish(x);
-}
-
-void cw_resolver_peer_ready(struct cw_control *ctl, uint16_t peer)
-{
-	/* Routes name it already; only frames that waited for it are looked for. */
-	if (ctl->resolver->holding > 0)
-		cw_resolver_peer_up(ctl, peer);
-}
-
-void cw_resolver_peer_down(struct cw_control *ctl, uint16_t peer)
-{
-	struct resolver *r = ctl->resolver;
-	struct resolution *x = r->cursor;
-	const struct cw_node_id *node = &ctl->peers[peer]->node;
-
-	for (unsigned int i = 0; i < r->count; i++, x = x->ring_next)
-		if (x->known && !x->local && x->mapping.owned &&
-		    cw_node_id_equal(&x->mapping.owner, node) && ctl->routes != NULL)
-			cw_route_retire(ctl->routes, x->ip);
 }
 
 static void expire_holds(struct resolution *x)
@@ -469,6 +461,8 @@ static bool keep_house(struct resolution *x)
 		forget(x);
 		return false;
 	}
+	if (route->peer >= CW_ROUTE_GROUP)
+		cw_nexthops_used(ctl, &x->mapping.owner_site);
 	if (ctl->now_ns >= x->known_ns + CW_REFRESH_NS &&
 	    x->used_ns + CW_STORE_CACHE_NS > ctl->now_ns)
 		ask(x, false);

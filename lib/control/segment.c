@@ -190,12 +190,15 @@ static void changed(void *ctx)
 {
 	struct cw_control *ctl = ctx;
 	struct cw_site_status status;
+	struct cw_site_table table;
 	unsigned int owners = 0;
 
 	cw_site_status(ctl->segment->site, &status);
 	for (unsigned int i = 0; i < status.count; i++)
 		owners += status.member[i].slots > 0;
 	share_leases(ctl);
+	if (cw_segment_table(ctl, &table))
+		cw_nexthops_tell(ctl, &table);
 	cw_log(ctl->config.log, CW_LOG_NOTICE, "site",
 	       "table %llu: %u of %u slots are ours, %u gateways have some, %u are known",
 	       (unsigned long long)status.epoch, status.member[0].slots, status.slots, owners,
@@ -277,6 +280,20 @@ void cw_segment_end(struct cw_control *ctl)
 	free(ctl->segment);
 	ctl->segment = NULL;
 	serve(ctl, 0, 0);
+}
+
+bool cw_segment_table(const struct cw_control *ctl, struct cw_site_table *out)
+{
+	if (ctl->segment == NULL)
+		return false;
+	cw_site_table(ctl->segment->site, out);
+	return out->epoch != 0;
+}
+
+void cw_segment_outbid(struct cw_control *ctl, uint64_t epoch)
+{
+	if (ctl->segment != NULL)
+		cw_site_outbid(ctl->segment->site, epoch, ctl->now_ns);
 }
 
 static bool is_fellow(const struct cw_control *ctl, const struct cw_identity *identity)

@@ -116,16 +116,20 @@ static void route_row(void *arg, const struct cw_route *route)
 	struct page *p = arg;
 	const struct peer_facts *peer =
 		route->peer < CW_PEER_MAX ? p->ctl->peers[route->peer] : NULL;
+	json_t *node;
 
 	if (!take(p))
 		return;
+	if (route->kind == CW_ROUTE_REMOTE && route->peer >= CW_ROUTE_GROUP)
+		node = cw_nexthops_text(p->ctl, route);
+	else
+		node = route->kind == CW_ROUTE_REMOTE && peer != NULL ? text_node(&peer->node)
+								      : json_null();
 	json_array_append_new(
 		p->rows,
 		json_pack("{s:o, s:s, s:o, s:I, s:o}", "ip", text_ip(route->ip), "kind",
-			  route->kind < 3 ? kinds[route->kind] : "?", "node",
-			  route->kind == CW_ROUTE_REMOTE && peer != NULL ? text_node(&peer->node)
-									 : json_null(),
-			  "gen", (json_int_t)route->gen, "fresh_s",
+			  route->kind < 3 ? kinds[route->kind] : "?", "node", node, "gen",
+			  (json_int_t)route->gen, "fresh_s",
 			  route->expires_tsc == UINT64_MAX
 				  ? json_null()
 				  : json_integer(seconds_left(

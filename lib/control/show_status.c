@@ -241,5 +241,6 @@ json_t *cw_show_status(struct cw_control *ctl)
 	json_object_set_new(status, "key_memory", show_keys(ctl));
 	if (ctl->segment != NULL)
 		json_object_set_new(status, "hellos_refused", cw_segment_refusals(ctl));
+	json_object_set_new(status, "site_tables", cw_nexthops_show(ctl));
 	return json_pack("{s:b, s:o, s:b}", "ok", 1, "status", status, "degraded", degraded);
 }

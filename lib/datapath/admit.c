@@ -36,7 +36,7 @@ static bool look_again(struct cw_worker *w, struct rte_mbuf *m, const struct cw_
 		drop(w, m, CW_DROP_SESSION_DEADLINE);
 	else if (host->state == CW_HOST_BOUND) {
 		/* The policy asks who speaks for the source, not who sent it on. */
-		f->peer = route->peer;
+		f->peer = cw_route_peer(cw_route_index_of(w->view->routes), route, f->ip.dst);
 		return true;
 	} else {
 		f->host = host;

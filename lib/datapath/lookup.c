@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * lookup: destination address to peer, the whole burst at once. A miss, or a mapping past its time,
+ * lookup: destination address to peer, the whole burst at once. Where the destination's site has
+ * several gateways the slot of the *source* picks one of them, so that both directions of a pair
+ * meet there. A miss, or a mapping past its time,
  * is punted: control resolves it and gives the packet back. Marks entries as used about once a
  * second, so that control refreshes what carries traffic.
  *
@@ -62,8 +64,8 @@ void stage_lookup(struct cw_worker *w, struct lane *l)
 		}
 		if (CW_UNLIKELY((int64_t)(cw_counted(&route->used_tsc) - stale) < 0))
 			__atomic_store_n(&route->used_tsc, now, __ATOMIC_RELAXED);
-		f->peer = route->peer;
-		f->to = peer_at(w, route->peer);
+		f->peer = cw_route_peer(index, route, f->ip.src);
+		f->to = peer_at(w, f->peer);
 		rte_prefetch0(f->to);
 		l->pkt[kept++] = m;
 	}

@@ -126,9 +126,7 @@ struct cw_ns_view {
  */
 static inline uint16_t cw_ns_slot(rte_be32_t remote_ip, uint16_t slots)
 {
-	uint32_t h = rte_be_to_cpu_32(remote_ip) * UINT32_C(0x9E3779B1); /* Fibonacci hashing */
-
-	return slots <= 1 ? 0 : (uint16_t)(((uint64_t)h * slots) >> 32);
+	return cw_slot_of(remote_ip, slots);
 }
 
 static inline rte_be16_t cw_ns_dhcp_server_port(const struct cw_ns_view *view)

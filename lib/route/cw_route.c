@@ -13,6 +13,9 @@
  * hold it; a number is reused only after its entry's grace period. What only control needs of an
  * entry stands in a second array of its chunk, so that a reader touches one cache line.
  *
+ * Groups of next hops are changed in place, slot by slot: a packet finds the slot's gateway of
+ * before or of after, and both take it.
+ *
  * Invariant: at most 3/4 of the slots are used (live or tombstone), so every probe ends. Key 0
  * (0.0.0.0) cannot be stored; a slot's key 0 means empty.
  */
@@ -33,9 +36,17 @@ struct grave {
 	struct cw_route_table *table;
 };
 
+/* Control's half of a group. */
+struct group_grave {
+	struct cw_rcu_head rcu;
+	struct cw_route_table *table;
+	bool used;
+};
+
 struct cw_route_table {
 	struct cw_route_index index; /* control: w; workers: r */
 	struct grave *graves[CHUNKS_MAX];
+	struct group_grave *group_graves;
 	struct cw_rcu *rcu;
 	uint32_t *free_numbers;
 	uint32_t free_count, free_size, numbers; /* numbers: handed out so far */
@@ -70,8 +81,11 @@ int cw_route_table_create(struct cw_route_table **out, struct cw_rcu *rcu,
 		slots *= 2;
 	t->rcu = rcu;
 	t->index.array = array_new(slots);
-	if (t->index.array == NULL) {
-		free(t);
+	t->group_graves = calloc(CW_ROUTE_GROUPS_MAX, sizeof(*t->group_graves));
+	/* Touched only as far as there are groups. */
+	t->index.groups = aligned_alloc(64, CW_ROUTE_GROUPS_MAX * sizeof(struct cw_route_group));
+	if (t->index.array == NULL || t->group_graves == NULL || t->index.groups == NULL) {
+		cw_route_table_destroy(t);
 		return -ENOMEM;
 	}
 	*out = t;
@@ -87,6 +101,8 @@ void cw_route_table_destroy(struct cw_route_table *table)
 		free(table->graves[i]);
 	}
 	free(table->free_numbers);
+	free(table->group_graves);
+	free(table->index.groups);
 	free(table->index.array);
 	free(table);
 }
@@ -235,6 +251,48 @@ int cw_route_retire(struct cw_route_table *table, rte_be32_t ip)
 	table->live--;
 	entry_retire(table, (uint32_t)slot);
 	return 0;
+}
+
+/* -- groups */
+
+void cw_route_group_set(struct cw_route_table *table, uint16_t peer, uint16_t slots,
+			const uint16_t *owner)
+{
+	struct cw_route_group *g = &table->index.groups[peer - CW_ROUTE_GROUP];
+
+	CW_ASSERT(slots >= 1 && slots <= CW_ROUTE_GROUP_SLOTS);
+	for (unsigned int i = 0; i < CW_ROUTE_GROUP_SLOTS; i++)
+		__atomic_store_n(&g->peer[i], owner[i], __ATOMIC_RELAXED);
+	__atomic_store_n(&g->slots, slots, __ATOMIC_RELAXED);
+}
+
+int cw_route_group_create(struct cw_route_table *table, uint16_t slots, uint16_t *peer)
+{
+	uint16_t nobody[CW_ROUTE_GROUP_SLOTS];
+	unsigned int i = 0;
+
+	while (i < CW_ROUTE_GROUPS_MAX && table->group_graves[i].used)
+		i++;
+	if (i == CW_ROUTE_GROUPS_MAX)
+		return -ENOSPC;
+	for (unsigned int k = 0; k < CW_ROUTE_GROUP_SLOTS; k++)
+		nobody[k] = CW_ROUTE_GROUP_NOBODY;
+	table->group_graves[i].used = true;
+	table->group_graves[i].table = table;
+	*peer = (uint16_t)(CW_ROUTE_GROUP + i);
+	cw_route_group_set(table, *peer, slots, nobody);
+	return 0;
+}
+
+static void group_free(struct cw_rcu_head *head)
+{
+	CW_CONTAINER_OF(head, struct group_grave, rcu)->used = false;
+}
+
+void cw_route_group_retire(struct cw_route_table *table, uint16_t peer)
+{
+	/* Readers in a burst may hold a route that names it. */
+	cw_rcu_retire(table->rcu, &table->group_graves[peer - CW_ROUTE_GROUP].rcu, group_free);
 }
 
 struct cw_route *cw_route_probe(const struct cw_route_index *index, const struct cw_route_array *a,

@@ -23,15 +23,23 @@ enum cw_route_kind {
 	CW_ROUTE_NONE,	 /* known to be held by nobody, until expires_tsc */
 };
 
-/** Gateways of a remote site in one next-hop group (more than one comes with several gateways per
- * segment). */
-#define CW_NEXTHOP_PEERS_MAX 1u
+/** A site with several gateways is a group of next hops, one per slot of the *source* (design.md
+ * section 11): all mappings of the site name the group, so one store per slot moves them all. */
+#define CW_ROUTE_GROUP	      0x8000u /* `peer` of an entry: from here on a group's number */
+#define CW_ROUTE_GROUPS_MAX   4096u   /* sites with several gateways that are in use */
+#define CW_ROUTE_GROUP_SLOTS  64u
+#define CW_ROUTE_GROUP_NOBODY UINT16_MAX
+
+struct cw_route_group {
+	uint16_t peer[CW_ROUTE_GROUP_SLOTS]; /* control: w, worker: r, both relaxed atomic */
+	uint16_t slots;			     /* of the site; likewise */
+} CW_CACHE_ALIGNED;
 
 /** One cache line: a lookup touches a slot and this. */
 struct cw_route {
 	rte_be32_t ip;
 	uint8_t kind;	      /* enum cw_route_kind */
-	uint16_t peer;	      /* REMOTE: index into the peer table (cw_peer.h) */
+	uint16_t peer;	      /* REMOTE: index into the peer table (cw_peer.h), or of a group */
 	uint64_t gen;	      /* of the mapping: only a higher one replaces another owner */
 	uint64_t expires_tsc; /* past it the packet is punted again (negative and cached entries) */
 	uint8_t site[8]; /* owner's site: admission from the WAN compares it with the sealing peer's
@@ -67,6 +75,7 @@ struct cw_route_array {
 struct cw_route_index {
 	struct cw_route_array *array;
 	struct cw_route *chunks[CW_ROUTE_CHUNKS_MAX];
+	struct cw_route_group *groups; /* CW_ROUTE_GROUPS_MAX, for the table's life */
 };
 
 const struct cw_route_index *cw_route_index_of(const struct cw_route_table *table);
@@ -112,6 +121,31 @@ static inline struct cw_route *cw_route_lookup(const struct cw_route_index *inde
 {
 	return cw_route_lookup_at(index, a, cw_route_slot(a, ip), ip);
 }
+
+/** [worker] Who gets a packet of this source: index into the peer table, or
+ * CW_ROUTE_GROUP_NOBODY. */
+static inline uint16_t cw_route_peer(const struct cw_route_index *index,
+				     const struct cw_route *route, rte_be32_t source)
+{
+	const struct cw_route_group *g;
+
+	if (CW_LIKELY(route->peer < CW_ROUTE_GROUP || route->peer == CW_ROUTE_GROUP_NOBODY))
+		return route->peer;
+	g = &index->groups[route->peer - CW_ROUTE_GROUP];
+	return __atomic_load_n(
+		&g->peer[cw_slot_of(source, __atomic_load_n(&g->slots, __ATOMIC_RELAXED))],
+		__ATOMIC_RELAXED);
+}
+
+/** A group without next hops. [control] @param peer out: what routes name it by
+ * @return 0, -ENOSPC: packets go to the mapping's own gateway then */
+CW_MUST_USE int cw_route_group_create(struct cw_route_table *table, uint16_t slots, uint16_t *peer);
+/** [control] @param owner peer per slot, CW_ROUTE_GROUP_SLOTS of them */
+void cw_route_group_set(struct cw_route_table *table, uint16_t peer, uint16_t slots,
+			const uint16_t *owner);
+/** [control] No published route names it any more; its number is given anew after a grace period.
+ */
+void cw_route_group_retire(struct cw_route_table *table, uint16_t peer);
 
 /** [worker] A burst: both halves, all slots and then all entries prefetched. n <= 64. */
 void cw_route_find_bulk(const struct cw_route_table *table, const rte_be32_t *ip, unsigned int n,

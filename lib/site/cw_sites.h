@@ -48,7 +48,8 @@ CW_MUST_USE int cw_sites_create(struct cw_sites **out, const struct cw_sites_con
 				const struct cw_sites_ops *ops, void *ctx, uint64_t now_ns);
 void cw_sites_destroy(struct cw_sites *sites);
 
-/** A link to a gateway of another site is up. @return 0, -ENOMEM */
+/** A link to a gateway of another site is up, or up anew: it is told our table.
+ * @return 0, -ENOMEM */
 CW_MUST_USE int cw_sites_peer_up(struct cw_sites *sites, uint16_t peer,
 				 const uint8_t site[CW_SITE_ID_BYTES], uint64_t now_ns);
 /** What it said is forgotten. */

@@ -210,12 +210,18 @@ void cw_sites_peer_down(struct cw_sites *s, uint16_t peer, uint64_t now_ns)
 int cw_sites_peer_up(struct cw_sites *s, uint16_t peer, const uint8_t site[CW_SITE_ID_BYTES],
 		     uint64_t now_ns)
 {
-	struct far_site **at = place_of(s, site);
+	struct far_site **at;
 	struct far_peer *p;
 
 	CW_ASSERT(peer < s->config.peers_max);
 	if (memcmp(site, s->config.site, CW_SITE_ID_BYTES) == 0)
 		return 0;
+	p = s->peer[peer];
+	if (p != NULL && memcmp(p->site->site, site, CW_SITE_ID_BYTES) == 0) {
+		if (s->ours.epoch != 0)
+			must_hear(s, p, now_ns);
+		return 0;
+	}
 	cw_sites_peer_down(s, peer, now_ns);
 	at = place_of(s, site);
 	p = calloc(1, sizeof(*p));

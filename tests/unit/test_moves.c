@@ -2,7 +2,8 @@
 /*
  * Hosts that change sites, as a worker sees them: what comes for one that left goes on to a higher
  * gen and nowhere else, with a hop less; what its former site sends on for one that arrived is
- * taken for as long as its permit says, from that site only.
+ * taken for as long as its permit says, from that site only. And sites with several gateways: who
+ * gets a packet, and that none goes in circles.
  */
 #include <string.h>
 
@@ -56,16 +57,21 @@ static void host(uint32_t ip, uint8_t state, uint64_t gen, uint8_t permit_site, 
 	CU_ASSERT_EQUAL(cw_host_publish(rig.view.hosts, &h), 0);
 }
 
-static void route(uint16_t peer, uint64_t gen, uint64_t expires_tsc)
+static void route_of_site(uint16_t peer, uint64_t gen, uint64_t expires_tsc, uint8_t site)
 {
 	struct cw_route r = {.ip = rte_cpu_to_be_32(MOVED),
 			     .kind = CW_ROUTE_REMOTE,
 			     .peer = peer,
 			     .gen = gen,
 			     .expires_tsc = expires_tsc,
-			     .site = {2}};
+			     .site = {site}};
 
 	CU_ASSERT_EQUAL(cw_route_publish(rig.view.routes, &r), 0);
+}
+
+static void route(uint16_t peer, uint64_t gen, uint64_t expires_tsc)
+{
+	route_of_site(peer, gen, expires_tsc, 2);
 }
 
 /* The keyless peer gets keys: what goes there can be sealed. */
@@ -122,6 +128,10 @@ static void test_what_is_not_followed(void)
 	route(rig.near, 8, UINT64_MAX); /* where it came from */
 	comes(RIG_NEAR, MOVED, 64, 0, 40);
 	expect(CW_DROP_NOT_HERE);
+	/* To a fellow of whom it came from. */
+	route_of_site(rig.keyless, 8, UINT64_MAX, 1);
+	comes(RIG_NEAR, MOVED, 64, 0, 40);
+	expect(CW_DROP_NOT_HERE);
 	route(CW_PEER_NONE, 8, UINT64_MAX);
 	comes(RIG_NEAR, MOVED, 64, 0, 40);
 	expect(CW_DROP_NO_SA);
@@ -131,6 +141,81 @@ static void test_what_is_not_followed(void)
 	rig.deadline.session_tsc = UINT64_MAX;
 	CU_ASSERT_EQUAL(rig.wan.sent, 0);
 	CU_ASSERT_EQUAL(rig.punted, 0);
+}
+
+static void from_host(void)
+{
+	rig_put(&rig, &rig.lan, frame, rig_lan_ip(frame, RIG_BOUND, MOVED, 0, CW_IP_PROTO_UDP, 40),
+		1);
+	rig_turn(&rig);
+}
+
+/* The slot of the source picks the gateway, and one store moves what goes there. */
+static void test_a_site_with_two_gateways(void)
+{
+	uint16_t owner[CW_ROUTE_GROUP_SLOTS], group, other;
+	unsigned int slot = cw_slot_of(rte_cpu_to_be_32(RIG_BOUND), CW_ROUTE_GROUP_SLOTS);
+
+	for (unsigned int i = 0; i < CW_ROUTE_GROUP_SLOTS; i++)
+		owner[i] = i == slot ? rig.near : rig.keyless;
+	CU_ASSERT_EQUAL(cw_route_group_create(rig.view.routes, 64, &group), 0);
+	CU_ASSERT_EQUAL(cw_route_group_create(rig.view.routes, 64, &other), 0);
+	CU_ASSERT_TRUE(group >= CW_ROUTE_GROUP && other != group);
+	route_of_site(group, 8, UINT64_MAX, 1);
+	cw_route_group_set(rig.view.routes, group, 64, owner);
+	from_host();
+	expect(CW_DROP_NONE);
+	CU_ASSERT_EQUAL(rig.wan.sent, 1);
+	/* Of one slot (the paper's form) the first is all. */
+	cw_route_group_set(rig.view.routes, group, 1, owner);
+	from_host();
+	CU_ASSERT_EQUAL(rig.wan.sent, slot == 0 ? 2 : 1);
+	CU_ASSERT_EQUAL(rig.punted, slot == 0 ? 0 : 1); /* no keys: it waits in control */
+	owner[slot] = rig.keyless;
+	cw_route_group_set(rig.view.routes, group, 64, owner);
+	from_host();
+	CU_ASSERT_EQUAL(rig.last_punt, CW_PUNT_MISS);
+	CU_ASSERT_EQUAL(rig.wan.sent, 1);
+	/* What comes from any of them is admitted, by the site. */
+	route_of_site(group, 8, UINT64_MAX, 1);
+	comes(MOVED, RIG_BOUND, 64, 0, 40);
+	CU_ASSERT_EQUAL(rig.lan.sent, 1);
+	expect(CW_DROP_NONE);
+	/* Nobody is left. */
+	owner[slot] = CW_ROUTE_GROUP_NOBODY;
+	cw_route_group_set(rig.view.routes, group, 64, owner);
+	from_host();
+	CU_ASSERT_EQUAL(rig.wan.sent, 1);
+	/* A retired number is given anew, not before. */
+	route_of_site(rig.near, 8, UINT64_MAX, 1);
+	cw_route_group_retire(rig.view.routes, group);
+	CU_ASSERT_EQUAL(cw_route_group_create(rig.view.routes, 64, &owner[0]), 0);
+	CU_ASSERT_NOT_EQUAL(owner[0], group);
+}
+
+/* A host of this site, bound at a fellow: what comes for it over the WAN never goes back there. */
+static void test_no_circles_within_a_site(void)
+{
+	struct cw_route r = {.ip = rte_cpu_to_be_32(MOVED),
+			     .kind = CW_ROUTE_LOCAL,
+			     .peer = CW_PEER_NONE,
+			     .gen = 9,
+			     .expires_tsc = UINT64_MAX};
+
+	give_keys();
+	CU_ASSERT_EQUAL(cw_route_publish(rig.view.routes, &r), 0);
+	comes(RIG_NEAR, MOVED, 64, 0, 40);
+	expect(CW_DROP_NOT_HERE);
+	host(MOVED, CW_HOST_SILENT, 7, 0, 0);
+	comes(RIG_NEAR, MOVED, 64, 0, 40);
+	expect(CW_DROP_NOT_HERE);
+	host(MOVED, CW_HOST_BOUND, 9, 0, 0);
+	comes(RIG_NEAR, MOVED, 64, 0, 40);
+	expect(CW_DROP_NONE);
+	CU_ASSERT_EQUAL(rig.lan.sent, 1);
+	from_host();
+	expect(CW_DROP_LOCAL_DESTINATION);
+	CU_ASSERT_EQUAL(rig.wan.sent, 0);
 }
 
 static void test_a_permit(void)
@@ -204,6 +289,8 @@ int main(void)
 	CU_TestInfo tests[] = {
 		{"what left is followed", test_what_left_is_followed},
 		{"what is not followed", test_what_is_not_followed},
+		{"a site with two gateways", test_a_site_with_two_gateways},
+		{"no circles within a site", test_no_circles_within_a_site},
 		{"a permit", test_a_permit},
 		{"a machine says its MAC", test_a_machine_says_its_mac},
 		{"a hop less", test_a_hop_less},
