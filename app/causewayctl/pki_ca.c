@@ -245,9 +245,10 @@ static bool add_node_uri(struct pki_subject *subject, EVP_PKEY *key, struct cw_n
 }
 
 /* Certify `key`, remember it, write it to `path`. */
-static int certify(const struct pki_ca *ca, struct pki_subject *subject, EVP_PKEY *key,
+static int certify(const struct pki_ca *ca, const struct pki_subject *asked, EVP_PKEY *key,
 		   const char *path)
 {
+	struct pki_subject with_node = *asked, *subject = &with_node;
 	char uri[PKI_URI_BYTES], why[128], text[CW_NODE_ID_TEXT_BYTES];
 	struct cw_identity id;
 	struct cw_node_id node;

@@ -148,7 +148,7 @@ struct asking {
 static int on_encrypted(char *out, int size, int writing, void *arg)
 {
 	struct asking *asking = arg;
-	struct pki_passphrase p;
+	struct pki_passphrase p = {0};
 	int len;
 
 	(void)writing;

@@ -274,8 +274,10 @@ int socket_open(struct daemon *d)
 
 void socket_close(struct daemon *d)
 {
-	while (d->clients != NULL)
-		client_close(d->clients);
+	for (struct client *c = d->clients, *next; c != NULL; c = next) {
+		next = c->next;
+		client_close(c);
+	}
 	if (d->listen_fd >= 0) {
 		close(d->listen_fd);
 		unlink(d->config.control_socket);

@@ -83,8 +83,10 @@ void etcd_http_destroy(struct etcd_http *http)
 {
 	if (http == NULL)
 		return;
-	while (http->all != NULL)
-		transfer_free(http->all);
+	for (struct etcd_transfer *t = http->all, *next; t != NULL; t = next) {
+		next = t->next;
+		transfer_free(t);
+	}
 	curl_multi_cleanup(http->multi);
 	free(http);
 }

@@ -116,8 +116,10 @@ static int read_file(struct cw_wal *wal, uint8_t **data, size_t *len)
 		ssize_t n = pread(wal->fd, *data + at, *len - at, (off_t)at);
 
 		if (n <= 0) {
+			int rc = n < 0 && errno > 0 ? -errno : -EIO;
+
 			free(*data);
-			return n < 0 ? -errno : -EIO;
+			return rc;
 		}
 		at += (size_t)n;
 	}

@@ -142,7 +142,7 @@ static const struct cw_option rows[] = {
 	{"debug.sa_rekey", CW_OPT_DURATION, AT(debug_sa_rekey_ns), CW_NS_PER_S, 3600 * CW_NS_PER_S,
 	 "120s", NULL, false, "Lifetime of a security association."},
 	{"debug.core_dumps", CW_OPT_BOOL, AT(debug_core_dumps), 0, 0, "false", NULL, false,
-	 "TEST ONLY: allow core dumps and debuggers. A core holds the keys."},
+	 "TEST ONLY: allow core dumps and debuggers. A debugger reads the keys, a core lacks them."},
 	{"debug.link_renew", CW_OPT_DURATION, AT(debug_link_renew_ns), CW_NS_PER_S,
 	 24 * 3600 * CW_NS_PER_S, "1h", NULL, false,
 	 "Lifetime of a DTLS association: then a new handshake takes over without a gap."},

@@ -85,7 +85,7 @@ unsigned int stage_handover(struct cw_worker *w)
 			take(w, pkts[p], &esp, &ip);
 		taken += n;
 	}
-	w->handover_first = (w->handover_first + 1) % workers;
+	w->handover_first = w->handover_first + 1 < workers ? w->handover_first + 1 : 0;
 	if (ip.n > 0)
 		pipeline_carry(w, &ip);
 	if (esp.n > 0) {

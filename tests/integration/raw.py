@@ -8,6 +8,7 @@
   raw.py arp DEV SRC-MAC IP                               a gratuitous ARP reply: IP is at SRC-MAC
   raw.py rarp DEV MAC                                     what a hypervisor says for a machine that goes on here
   raw.py offer DEV SRC-MAC                                a DHCP OFFER that nobody asked for
+  raw.py dns DEV SRC-MAC DST-MAC SRC DST NAME             one question for a name's addresses, from port 5353
   raw.py hellos DEV DST-MAC DST DPORT RATE SECONDS        ClientHellos from ever new addresses; prints how many
 """
 import os
@@ -96,6 +97,10 @@ def main(what, *a):
         icmp = struct.pack("!BBHHH", 8, 0, 0, 7, 7) + bytes(16)
         icmp = icmp[:2] + struct.pack("!H", checksum(icmp)) + icmp[4:]
         opened(a[0]).send(mac(a[2]) + mac(a[1]) + b"\x08\0" + ip(a[3], a[4], 1, icmp))
+    elif what == "dns":
+        name = b"".join(bytes([len(label)]) + label.encode() for label in a[5].split(".")) + b"\0"
+        question = struct.pack("!HHHHHH", 7, 0x100, 1, 0, 0, 0) + name + struct.pack("!HH", 255, 1)
+        opened(a[0]).send(mac(a[2]) + mac(a[1]) + b"\x08\0" + udp(a[3], a[4], 5353, 53, question))
     elif what == "arp":
         address = socket.inet_aton(a[2])
         opened(a[0]).send(b"\xff" * 6 + mac(a[1]) + b"\x08\x06" + struct.pack("!HHBBH", 1, 0x800, 6, 4, 2) + mac(a[1]) + address + b"\xff" * 6 + address)

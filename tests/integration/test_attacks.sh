@@ -3,10 +3,10 @@
 # What outsiders, hosts and old recordings try: replay, spoofed addresses outside and inside, forged resets, downgrade, ARP and DHCP
 # lies, expired and foreign certificates, a flood of hellos. Traffic goes on, and each ends under its own name.
 . "$(dirname "$0")/begin.sh"
-for tool in tcpdump openssl jq; do command -v $tool >/dev/null || { echo "needs $tool"; exit 77; }; done
+for tool in tcpdump openssl jq iperf3 dig; do command -v $tool >/dev/null || { echo "needs $tool"; exit 77; }; done
 raw() { local ns=$1; shift; in_ns "$ns" /usr/bin/python3 "$TOP/tests/integration/raw.py" "$@"; }
 
-serving_sites
+NAMESPACE_ARGS="--domain lab.example" serving_sites
 for site in a b; do dhclient_get $site-h1; done
 udhcpc_get a-h2
 a1=$(address_of a-h1) a2=$(address_of a-h2) b1=$(address_of b-h1)
@@ -104,6 +104,38 @@ across || fail "no traffic"
 kill $sniff 2>/dev/null || true
 [ "$(stat -c %s "$STATE/dhcp.pcap")" -le 24 ] || fail "DHCP crossed the overlay"
 
+echo "== DNS as an amplifier: a question in somebody's name gets no answer, a stranger's none at all"
+says 'ANSWER: 1' in_ns a-h1 dig +time=3 +tries=5 @10.128.0.1 ns.lab.example || fail "the judge itself gets no answer"
+sniff_dns() { in_ns "$1" tcpdump -i "$2" -w "$STATE/dns-$1.pcap" -U --immediate-mode udp src port 53 2>"$STATE/dns-$1.log" & echo $! >"$STATE/dns-$1.pid"; wait_for "the sniffer at $1" grep -q "listening on" "$STATE/dns-$1.log"; }
+for at in "a-h1 eth0" "a-h2 eth0" "b-h1 eth0" "wan any"; do
+	# shellcheck disable=SC2086
+	sniff_dns $at
+done
+# In the name of a neighbour, of a host of the other site, of somebody on the Internet: refused, in as many bytes, to whom the frame came from.
+dns_answers() { tcpdump -nr "$STATE/dns-a-h2.pcap" "udp src port 53 $*" 2>/dev/null | wc -l; }
+answered() { [ "$(dns_answers)" = "$1" ]; }
+asked=0
+for victim in "$a1" "$b1" 192.0.2.53; do
+	raw a-h2 dns eth0 "$h2" fe:fd:00:00:00:00 "$victim" 10.128.0.1 ns.lab.example
+	asked=$((asked + 1))
+	wait_for "the refusal of a question in the name of $victim" answered $asked
+done
+question=$((8 + 12 + 16 + 4))
+[ "$(dns_answers "and udp[11] & 15 = 5 and udp[4:2] <= $question")" = $asked ] || fail "more than a refusal: $(tcpdump -nr "$STATE/dns-a-h2.pcap")"
+# And from outside.
+raw wan dns wan-a "$router" "$wan_a" 192.0.2.53 198.51.100.2 ns.lab.example
+raw wan dns wan-a "$router" "$wan_a" 192.0.2.53 10.128.0.1 ns.lab.example
+across || fail "no traffic after questions"
+# What a host may ask for itself: an answer about anything is no larger than UDP's 512 bytes, and ANY is not answered with everything.
+size=$(in_ns a-h2 dig +time=3 +tries=5 +noedns @10.128.0.1 ns.lab.example ANY | sed -n 's/.*MSG SIZE *rcvd: //p')
+[ "${size:-0}" -gt 0 ] && [ "$size" -le 120 ] || fail "ANY is answered with ${size:-no} bytes"
+for at in a-h1 a-h2 b-h1 wan; do
+	kill "$(cat "$STATE/dns-$at.pid")" 2>/dev/null || true
+	wait_for "end of the sniffer" gone "$(cat "$STATE/dns-$at.pid")"
+	rm "$STATE/dns-$at.pid"
+	[ $at = a-h2 ] || [ "$(stat -c %s "$STATE/dns-$at.pcap")" -le 24 ] || fail "an answer that nobody there asked for: $at"
+done
+
 echo "== a flood of hellos beside traffic"
 rss() { awk '/VmRSS/ { print $2 }' "/proc/$(cat "$STATE/a.pid")/status"; }
 before=$(rss)
@@ -116,7 +148,23 @@ grep -E "transmitted|rtt" "$STATE/flood-ping.log"
 echo "memory: $before kB before, $(rss) kB after"
 [ $(($(rss) - before)) -lt 4096 ] || fail "the flood left something in memory"
 [ "$(ctl a show peers --json | jq length)" = 1 ] || fail "the flood cost the link, or made one"
-still_linked || fail "the flood ended the link"
+wait_for "the link and traffic after the flood" still_linked
+# The sender costs this machine a core whatever it sends: so TCP beside the same datagrams to a port that is not ours is what to compare with.
+in_ns b-h1 iperf3 -s -D -I "$STATE/iperf3.pid" >/dev/null
+wait_for "iperf3's server" in_ns b-h1 sh -c 'ss -ltn | grep -q 5201'
+tcp_mbit() { in_ns a-h1 timeout 60 iperf3 -c "$b1" -t 3 -J | jq '.end.sum_received.bits_per_second / 1e6 | floor'; }
+alone=$(tcp_mbit)
+raw wan hellos wan-a "$wan_a" 198.51.100.2 7999 100000 4.5 >"$STATE/flood.log" & flood=$!
+beside_others=$(tcp_mbit)
+wait $flood
+raw wan hellos wan-a "$wan_a" 198.51.100.2 7845 100000 4.5 >>"$STATE/flood.log" & flood=$!
+beside_hellos=$(tcp_mbit)
+wait $flood
+cat "$STATE/flood.log"
+echo "iperf3: $alone Mbit/s alone, $beside_others beside datagrams that are not ours, $beside_hellos beside hellos"
+[ "$beside_hellos" -gt 0 ] || fail "no TCP beside the flood"
+# Sender, TCP and both gateways want more processors than this machine may have: here a link that starved may come back.
+wait_for "traffic after the flood beside iperf3" across
 udhcpc_get b-h2 || fail "no new host after the flood"
 
 echo "== a certificate that expired, and one for another namespace"
@@ -130,9 +178,43 @@ wait_for "the refusal of an expired certificate" grep -q "refused: certificate h
 pki issue --name gw-c --site site-c --namespace other --force >/dev/null
 says 'does not name namespace "demo"' ip netns exec "$PREFIX-c-gw" "$CAUSEWAYD" -c "$STATE/c.conf" --check || fail "it starts in a namespace that it has no certificate for"
 sed -i 's/^namespace = .*/namespace = "other";/' "$STATE/c.conf"
+in_ns wan tcpdump -i wan-a -w "$STATE/handshake.pcap" -U --immediate-mode src 192.0.2.2 and dst 198.51.100.2 2>"$STATE/handshake.log" & handshake=$!
+wait_for "the recording" grep -q "listening on" "$STATE/handshake.log"
 start_gateway c
 wait_for "c to be linked" bash -c "'$CTL' -s '$STATE/a.sock' show peers --json | jq -e 'any(.[]; .name == \"gw-c\")'"
 sleep 2
 ctl a show peers --json | jq -e '.[] | select(.name == "gw-c") | (.member or .usable) | not' >/dev/null || fail "a gateway of another namespace has keys for ours"
 across || fail "no traffic at the end"
+
+echo "== that gateway's handshake played again, when it is gone"
+stop_gateway c
+kill $handshake 2>/dev/null || true
+wait_for "end of the recording" gone $handshake
+not_linked() { ctl a show peers --json | jq -e 'all(.[]; .name != "gw-c")' >/dev/null; }
+wait_for "the end of c's link" not_linked
+ups=$(grep -c "link up" "$STATE/a.log")
+[ "$(tcpdump -nr "$STATE/handshake.pcap" 'udp[8] >= 20 and udp[8] <= 63' 2>/dev/null | wc -l)" -ge 4 ] || fail "no handshake was recorded"
+for _ in 1 2 3; do raw wan replay wan-a "$STATE/handshake.pcap"; done
+across || fail "no traffic after a handshake was played again"
+not_linked || fail "a handshake played again made a link"
+[ "$(grep -c "link up" "$STATE/a.log")" = "$ups" ] || fail "a handshake played again made a link"
+
+echo "== a stolen node ID: a certificate of the right CA that claims another node's"
+id=$("$CTL" pki show "$STATE/pki/gw-b.crt" --json | jq -r .node)
+openssl x509 -in "$STATE/pki/gw-c.crt" -noout -ext subjectAltName | grep -q "causeway:node:" || fail "certificates name no node ID"
+openssl req -new -key "$STATE/pki/gw-c.key" -subj /CN=gw-c -out "$STATE/thief.csr" 2>/dev/null
+printf '%s\n' "subjectAltName=URI:causeway:node:$id,URI:causeway:site:site-c,URI:causeway:namespace:demo,URI:causeway:role:gateway" \
+	"basicConstraints=critical,CA:FALSE" "keyUsage=critical,digitalSignature" "extendedKeyUsage=serverAuth,clientAuth" >"$STATE/thief.ext"
+openssl x509 -req -in "$STATE/thief.csr" -CA "$STATE/pki/ca.crt" -CAkey "$STATE/pki/ca.key" -passin "file:$STATE/passphrase" -days 30 -extfile "$STATE/thief.ext" \
+	-out "$STATE/pki/gw-c.crt" 2>"$STATE/thief.log" || { cat "$STATE/thief.log"; fail "openssl makes no certificate"; }
+sed -i 's/^namespace = .*/namespace = "demo";/' "$STATE/c.conf"
+says "$STATE/pki/gw-c.crt: .*not its own" ip netns exec "$PREFIX-c-gw" "$CAUSEWAYD" -c "$STATE/c.conf" --check || fail "it starts with another node's ID"
+# Whoever tries is told apart by the last refusal, which the status keeps; the log is bounded.
+tries_stolen() {
+	timeout 3 ip netns exec "$PREFIX-wan" openssl s_client -dtls1_2 -connect 198.51.100.2:7845 -cert "$STATE/pki/gw-c.crt" -key "$STATE/pki/gw-c.key" \
+		</dev/null >/dev/null 2>&1 || true
+	ctl a status --json | jq -e '.last_refusal | test("not its own")' >/dev/null
+}
+wait_for "the refusal of a stolen node ID" tries_stolen
+not_linked && across || fail "no traffic after a stolen node ID"
 echo "all of it holds"
