@@ -7,7 +7,7 @@
  * WAN to LAN the templates are sealed packets with their sequence numbers; replay windows are set
  * back before each window, so every packet is new to the worker.
  */
-#include "bench.h"
+#include "drive.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,67 +16,7 @@
 #include <rte_cycles.h>
 
 #include <cw_eth.h>
-#include <cw_tunnel.h>
 #include <cw_udp.h>
-
-#define FRAMES_MANY 8192u /* small frames: many flows */
-#define FRAMES_FEW  2048u /* large frames, few peers: what fits the second-level cache */
-
-static int add_outbound(struct drive *d, unsigned int i)
-{
-	static const struct cw_mac host = {{2, 0, 0, 0, 0, 1}}, us = {{0xfe, 0xfd, 0, 0, 0, 0}};
-	unsigned int bytes = bench_frame_bytes(d->what->size, i);
-	uint8_t *frame = replay_add(&d->port, (uint16_t)bytes);
-
-	if (frame == NULL)
-		return -1;
-	cw_eth_write(frame, &us, &host, 0, CW_ETH_P_IP4);
-	bench_inner(frame + CW_ETH_BYTES, bytes - CW_ETH_BYTES, LOCAL_IP + i % HOSTS,
-		    REMOTE_IP + bench_mapping(i), i);
-	return 0;
-}
-
-static void put_in_channel(uint8_t *frame, const struct rte_mbuf *m, unsigned int p)
-{
-	const uint8_t *sealed = rte_pktmbuf_mtod(m, const uint8_t *);
-	uint16_t bytes = (uint16_t)(m->data_len - CW_OUTER_BYTES);
-
-	memcpy(frame, sealed, CW_ETH_BYTES);
-	cw_channel_write(frame + CW_OUTER_BYTES, (uint16_t)(CW_CHANNEL_FIRST + p), bytes);
-	memcpy(frame + CW_OUTER_BYTES_MAX, sealed + CW_OUTER_BYTES, bytes);
-	cw_udp_write_ip4(frame + CW_ETH_BYTES, 0, 1, 0, rte_cpu_to_be_32(0xcb007102),
-			 rte_cpu_to_be_32(0xc6336402), rte_cpu_to_be_16(7845),
-			 rte_cpu_to_be_16(7845), (uint16_t)(bytes + CW_CHANNEL_BYTES));
-}
-
-/* A mapping's peer seals what comes from it. */
-static int add_inbound(struct drive *d, unsigned int i)
-{
-	struct bench *b = d->b;
-	unsigned int mapping = bench_mapping(i), p = bench_peer_of(b, mapping);
-	unsigned int bytes = bench_frame_bytes(d->what->size, i) - CW_ETH_BYTES;
-	const struct cw_peer *twin = cw_peer_at(b->twins, b->twin_index[p]);
-	struct rte_mbuf *m = rte_pktmbuf_alloc(b->pool);
-	struct cw_crypto_job job;
-	uint8_t *frame = NULL;
-
-	if (m == NULL)
-		return -1;
-	bench_inner((uint8_t *)rte_pktmbuf_append(m, (uint16_t)bytes), bytes, REMOTE_IP + mapping,
-		    LOCAL_IP + i % HOSTS, i);
-	if (cw_tunnel_encap(m, 0, twin, cw_sa_pick(twin, 0, 1, 0), &job) == CW_DROP_NONE) {
-		b->crypto->seal(b->engine, &job, 1);
-		frame = replay_add(
-			&d->port,
-			(uint16_t)(m->data_len + (d->what->with == RELAY ? CW_CHANNEL_BYTES : 0)));
-	}
-	if (frame != NULL && d->what->with == RELAY)
-		put_in_channel(frame, m, p);
-	else if (frame != NULL)
-		memcpy(frame, rte_pktmbuf_mtod(m, void *), m->data_len);
-	rte_pktmbuf_free(m);
-	return frame == NULL ? -1 : 0;
-}
 
 /* A ClientHello of somebody whose address is made up. */
 static int add_hello(struct drive *d, unsigned int i)
@@ -101,44 +41,40 @@ static bool is_hello(const struct drive *d, unsigned int i)
 	return d->what->with == FLOOD && i % FLOOD_EVERY == FLOOD_EVERY - 1;
 }
 
+static int add_frame(struct drive *d, unsigned int i)
+{
+	if (is_hello(d, i))
+		return add_hello(d, i);
+	if (d->what->with == RELAY)
+		return bench_add_channel(d->b, &d->port, d->what->size, i);
+	return d->what->inbound ? bench_add_inbound(d->b, &d->port, d->what->size, HOSTS, i, 0)
+				: bench_add_outbound(d->b, &d->port, d->what->size, HOSTS, i);
+}
+
 static int make_frames(struct drive *d)
 {
-	bool many = bench_mean_bytes(d->what->size) < 600 || d->what->peers > 1024;
-	unsigned int count = many ? FRAMES_MANY : FRAMES_FEW;
+	unsigned int count = bench_frames(d->b, d->what->size);
 	int rc = replay_open(&d->port, d->b->pool, 0, count, (size_t)count * 1600);
 
-	/* Each peer's outbound sequence begins anew, as its replay window does. */
-	for (unsigned int p = 0; d->what->inbound && p < d->b->peer_count; p++)
-		cw_peer_at(d->b->twins, d->b->twin_index[p])->set->sa[0]->seq = 0;
+	if (d->what->inbound)
+		bench_restart_twins(d->b);
 	for (unsigned int i = 0; rc == 0 && i < count; i++)
-		rc = is_hello(d, i)	? add_hello(d, i)
-		     : d->what->inbound ? add_inbound(d, i)
-					: add_outbound(d, i);
+		rc = add_frame(d, i);
 	return rc;
 }
 
 static int make_worker(struct drive *d, struct cw_worker **out, struct cw_stats *stats, bool stages)
 {
-	struct bench *b = d->b;
-	struct cw_worker_params params = {
-		.workers = 1,
-		.lan = {.ops = d->what->inbound ? &d->tx_ops : &d->rx_ops, .queue = &d->port},
-		.wan = {.ops = d->what->inbound ? &d->rx_ops : &d->tx_ops,
-			.queue = &d->port,
-			.mac = {{4, 0, 0, 0, 0, 1}}},
-		.wan_ip = rte_cpu_to_be_32(0xc6336402),
-		.wan_port = rte_cpu_to_be_16(7845),
-		.pool = b->pool,
-		.peers = b->peers,
-		.crypto = b->crypto,
-		.engine = b->engine,
-		.view = d->what->with == POLICY ? &b->policed : &b->slot,
-		.stats = stats,
-		.punt = b->punt,
-		.inject = b->inject,
-		.tsc_hz = b->tsc_hz,
-		.measure_stages = stages};
+	struct cw_worker_params params;
 
+	bench_worker(d->b, 0, &params);
+	params.lan.ops = d->what->inbound ? &d->tx_ops : &d->rx_ops;
+	params.wan.ops = d->what->inbound ? &d->rx_ops : &d->tx_ops;
+	params.lan.queue = params.wan.queue = &d->port;
+	params.stats = stats;
+	params.measure_stages = stages;
+	if (d->what->with == POLICY)
+		params.view = &d->b->policed;
 	return cw_worker_create(out, &params);
 }
 
@@ -158,16 +94,11 @@ int drive_open(struct drive *d, struct bench *b, const struct bench_case *what)
 /* What the port gives next begins at a place from which a whole window can be given. */
 static int prepare(struct drive *d, unsigned int n)
 {
-	struct rte_mbuf *pkts[CW_BURST];
-	unsigned int punted;
-
 	if (d->port.next + n > d->port.count)
 		d->port.next = 0;
-	/* Control, elsewhere, takes what was punted. */
-	while ((punted = cw_punt_dequeue(d->b->punt, pkts, CW_BURST)) > 0)
-		rte_pktmbuf_free_bulk(pkts, punted);
-	for (unsigned int p = 0; d->what->inbound && p < d->b->peer_count; p++)
-		memset(&d->b->inbound[p]->replay, 0, sizeof(d->b->inbound[p]->replay));
+	bench_drain_punts(d->b);
+	if (d->what->inbound)
+		bench_reset_replay(d->b, 0);
 	return d->what->with == COLD ? replay_cold_fill(&d->port, n) : 0;
 }
 

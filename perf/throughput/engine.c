@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The AEAD alone, in bursts as the pipeline hands them over: the same lengths, the same sessions in
  * the same order, buffers that fit the cache. */
-#include "bench.h"
+#include "drive.h"
 
 #include <string.h>
 
@@ -22,7 +22,7 @@ double engine_window(const struct drive *d, unsigned int first)
 
 		for (unsigned int i = 0; i < CW_BURST; i++, n++) {
 			unsigned int bytes = bench_frame_bytes(d->what->size, first + n) - 14;
-			unsigned int p = bench_peer_of(b, bench_mapping(first + n));
+			unsigned int p = bench_peer_of(b, bench_mapping(b, first + n));
 
 			jobs[i].suite = (uint8_t)b->suite;
 			jobs[i].session = d->what->inbound ? (const void *)b->inbound[p]->session

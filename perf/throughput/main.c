@@ -10,7 +10,7 @@
  * The scripts beside it ask several programs in turn, so that what they compare is measured in the
  * same minutes, and take medians.
  */
-#include "bench.h"
+#include "drive.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -80,13 +80,15 @@ static int find_case(const struct program *p, const char *name)
 
 static struct drive *drive_of(struct program *p, unsigned int i)
 {
+	struct bench_size size = {.hosts = HOSTS, .mappings = MAPPINGS, .workers = 1};
 	unsigned int n = 0;
 
 	if (p->drives[i] != NULL)
 		return p->drives[i];
 	while (peer_counts[n] != p->cases[i].peers)
 		n++;
-	if (!p->opened[n] && bench_open(&p->benches[n], &p->shared, peer_counts[n]) < 0)
+	size.peers = peer_counts[n];
+	if (!p->opened[n] && bench_open(&p->benches[n], &p->shared, &size) < 0)
 		return NULL;
 	p->opened[n] = true;
 	if (posix_memalign((void **)&p->drives[i], 64, sizeof(struct drive)) != 0 ||
@@ -153,7 +155,7 @@ static int run(struct program *p, const char *verb)
 	int rc = 0;
 
 	cw_rcu_thread_register();
-	if (bench_init(&p->shared) < 0)
+	if (bench_init(&p->shared, "auto", CW_SUITE_AES_256_GCM, 8191) < 0)
 		return 1;
 	if (strcmp(verb, "--serve") == 0)
 		rc = serve(p);
