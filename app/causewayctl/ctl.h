@@ -43,6 +43,7 @@ void ctl_print_table(const json_t *columns, const json_t *rows);
 /* An object as "key: value" lines, nested ones indented. */
 void ctl_print_object(const json_t *object, unsigned int indent);
 
+int ctl_capacity(struct ctl *ctl, int argc, char **argv);
 int ctl_dht(struct ctl *ctl, int argc, char **argv);
 int ctl_drain(struct ctl *ctl, int argc, char **argv);
 int ctl_explain(struct ctl *ctl, int argc, char **argv);

@@ -42,6 +42,7 @@ static void usage(FILE *to)
 	      "  dht recover --lose-what-others-had      slots whose other members are gone for good become ours\n"
 	      "  dht get ADDRESS|namespace:NAME|name:HOST [--trace]   one register, as it is now\n"
 	      "  drain [--wait SECONDS] | drain --cancel hand over this node's seats before it is stopped for good (exit 3: some are left)\n"
+	      "  capacity [OPTIONS]                      what a gateway on this machine carries, how many a site needs (capacity --help; exit 3: does not fit)\n"
 	      "  namespace show                          the namespace record\n"
 	      "  reload                                  read the configuration again\n"
 	      "  exporter [--listen ADDRESS:PORT] [--user USER [--group GROUP]]   metrics for Prometheus, by HTTP (127.0.0.1:9845)\n"
@@ -178,6 +179,7 @@ static const struct command {
 	{"status", status},
 	{"show", show},
 	{"namespace", ctl_namespace},
+	{"capacity", ctl_capacity},
 	{"dht", ctl_dht},
 	{"drain", ctl_drain},
 	{"explain", ctl_explain},

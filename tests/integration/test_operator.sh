@@ -129,6 +129,11 @@ wait_for "20 pings in the counters" counted
 [ "$(http -o /dev/null -w '%{http_code}' -X POST -d x http://127.0.0.1:9845/metrics)" = 405 ] || fail "a request that is no question"
 http -f http://127.0.0.1:9845/ | grep -q /metrics || fail "the front page"
 
+echo "== capacity: what the daemon does now is told; it is not disturbed unasked"
+rc=0
+ctl a capacity >"$STATE/capacity" 2>"$STATE/refusal" || rc=$?
+[ $rc = 1 ] && grep -q 'packets/s by 1 worker' "$STATE/capacity" && grep -q -- '--load CPUS' "$STATE/refusal" || fail "capacity beside a daemon: exit $rc: $(cat "$STATE/capacity" "$STATE/refusal")"
+
 echo "== reload says what came of it"
 sed -i 's/level = "info"/level = "debug"/; s/memory_mb = 128/memory_mb = 130/' "$STATE/a.conf"
 ctl a reload --json | jq -e '.taken_over == ["log.level"] and .needs_restart == ["eal.memory_mb"]' >/dev/null || fail "reload: $(ctl a reload)"
