@@ -72,21 +72,25 @@ static double zero_loss_share(const struct capacity *c)
 
 static int fit_curve(const struct capacity *c, struct cw_box *box)
 {
-	struct cw_load_point p[POINTS_MAX];
+	struct cw_load_point p[POINTS_MAX], kept[POINTS_MAX];
 	const json_t *rows = json_object_get(json_object_get(c->doc, "curve"), "points"), *row;
-	size_t i, n = 0;
+	size_t i, n = 0, fit = 0;
 
 	json_array_foreach(rows, i, row)
 	{
-		double load = capacity_number(row, "load");
-
-		/* The first one is next to no load: that is the idle worker's. */
-		if (i == 0)
-			box->idle_us = capacity_number(row, "p99_us");
-		else if (n < POINTS_MAX && !is_held_out(load) && capacity_number(row, "lost") <= 0)
-			p[n++] = (struct cw_load_point){load, capacity_number(row, "p99_us")};
+		/* Where frames were lost latency is how long the ring is. */
+		if (n < POINTS_MAX && capacity_number(row, "lost") <= 0)
+			p[n++] = (struct cw_load_point){capacity_number(row, "load"),
+							capacity_number(row, "p99_us")};
 	}
-	return cw_curve_fit(p, n, &box->curve);
+	/* The first one is next to no load: that is the idle worker's. */
+	box->idle_us = n > 0 ? p[0].latency_us : 0;
+	i = n > 1 ? 1 + cw_curve_awake(p + 1, n - 1) : n;
+	box->awake_load = i < n ? p[i].load : 1;
+	for (; i < n; i++)
+		if (!is_held_out(p[i].load))
+			kept[fit++] = p[i];
+	return cw_curve_fit(kept, fit, &box->curve);
 }
 
 static void fill_scale(const struct capacity *c, struct cw_box *box)
@@ -161,18 +165,18 @@ static void judge_model(struct capacity *c, const struct cw_box *box)
 		double load = capacity_number(row, "load"), us = capacity_number(row, "p99_us");
 
 		if (is_held_out(load) && us > 0)
-			json_object_set_new(
-				model, load < 0.5 ? "p99_error_at_0.3" : "p99_error_at_0.7",
-				json_real(cw_curve_latency(&box->curve, load) / us - 1));
+			json_object_set_new(model,
+					    load < 0.5 ? "p99_error_at_0.3" : "p99_error_at_0.7",
+					    json_real(cw_box_latency(box, load) / us - 1));
 	}
-	json_object_update(model, json_pack("{s:f, s:f, s:f}", "cycles_fixed", box->cost.fixed,
-					    "cycles_per_byte", box->cost.per_byte,
-					    "zero_loss_share", box->zero_loss));
+	json_object_update_new(model, json_pack("{s:f, s:f, s:f}", "cycles_fixed", box->cost.fixed,
+						"cycles_per_byte", box->cost.per_byte,
+						"zero_loss_share", box->zero_loss));
 	json_object_set_new(c->doc, "model", model);
-	json_object_update(curve,
-			   json_pack("{s:f, s:f, s:f, s:f}", "base_us", box->curve.base_us,
-				     "wait_us", box->curve.wait_us, "knee",
-				     cw_curve_knee(&box->curve), "idle_p99_us", box->idle_us));
+	json_object_update_new(curve, json_pack("{s:f, s:f, s:f, s:f, s:f}", "base_us",
+						box->curve.base_us, "wait_us", box->curve.wait_us,
+						"knee", cw_curve_knee(&box->curve), "idle_p99_us",
+						box->idle_us, "awake_load", box->awake_load));
 }
 
 static void judge_scaling(struct capacity *c)

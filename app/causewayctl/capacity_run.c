@@ -78,7 +78,7 @@ static void fill(const struct capacity *c, unsigned int workers, struct argument
 		add(a, "--as-is");
 }
 
-/* Beside an installed causewayctl in libexec, or in the tree it was built in. */
+/* In the tree that this was built in, or installed in libexec. */
 static const char *find_program(char *out, size_t size)
 {
 	const char *env = getenv("CAUSEWAY_LOAD");
@@ -87,14 +87,13 @@ static const char *find_program(char *out, size_t size)
 
 	if (env != NULL)
 		return env;
-	snprintf(out, size, "%s/causeway-load", CW_LIBEXEC_DIR);
-	if (access(out, X_OK) == 0)
-		return out;
 	n = readlink("/proc/self/exe", self, sizeof(self) - 1);
 	self[n > 0 ? n : 0] = '\0';
 	if (strrchr(self, '/') != NULL)
 		*strrchr(self, '/') = '\0';
 	snprintf(out, size, "%s/../../perf/causeway-load", self);
+	if (access(out, X_OK) != 0)
+		snprintf(out, size, "%s/causeway-load", CW_LIBEXEC_DIR);
 	return out;
 }
 

@@ -27,6 +27,13 @@ double cw_box_scale(const struct cw_box *box, unsigned int workers)
 	return box->scale[known] + step * (workers - known);
 }
 
+double cw_box_latency(const struct cw_box *box, double load)
+{
+	double us = cw_curve_latency(&box->curve, load);
+
+	return load < box->awake_load && us < box->idle_us ? box->idle_us : us;
+}
+
 double cw_busiest_share(unsigned int gateways, unsigned int slots)
 {
 	return (double)((slots + gateways - 1) / gateways) / slots;
@@ -105,7 +112,7 @@ static bool try_plan(const struct cw_box *box, const struct cw_site_limits *site
 	/* At no load at all it is the idle worker's. */
 	if (!(out->load >= 0))
 		out->load = INFINITY;
-	out->latency_us = cw_curve_latency(&box->curve, out->load);
+	out->latency_us = cw_box_latency(box, out->load);
 	return need->pps <= c.pps[out->limit];
 }
 

@@ -12,6 +12,9 @@
 #include <errno.h>
 #include <math.h>
 
+/* Noise halves nothing; a sleep is tens of turns long. */
+#define ASLEEP_FACTOR 3.0
+
 static double wait_of(double load)
 {
 	return load / (1 - load);
@@ -29,6 +32,16 @@ int cw_curve_fit(const struct cw_load_point *points, size_t n, struct cw_curve *
 		y[kept++] = points[i].latency_us;
 	}
 	return fit_line(x, y, kept, &out->base_us, &out->wait_us);
+}
+
+size_t cw_curve_awake(const struct cw_load_point *points, size_t n)
+{
+	size_t first = 0;
+
+	for (size_t i = 0; i + 1 < n; i++)
+		if (points[i].latency_us > ASLEEP_FACTOR * points[i + 1].latency_us)
+			first = i + 1;
+	return first;
 }
 
 double cw_curve_latency(const struct cw_curve *c, double load)

@@ -57,6 +57,10 @@ struct cw_curve {
 /** Least squares of the relative error; neither part comes out negative. Points at a load of 1 and
  * above are beyond the curve and left out. @return 0, -EINVAL: not two loads that differ. */
 CW_MUST_USE int cw_curve_fit(const struct cw_load_point *points, size_t n, struct cw_curve *out);
+/** The first point, of points by growing load, at which workers do not sleep between packets any
+ * more: before it latency falls steeply with load, which nothing else makes it do. Only from there
+ * on a fit means something. */
+size_t cw_curve_awake(const struct cw_load_point *points, size_t n);
 /** @return infinity at a load of 1 and above. */
 double cw_curve_latency(const struct cw_curve *c, double load);
 /** The highest load whose latency is within a bound; 0: none is. */
@@ -103,7 +107,8 @@ struct cw_box {
 	struct cw_cost cost;
 	double zero_loss; /* the rate without loss as a share of the saturated one */
 	struct cw_curve curve;
-	double idle_us; /* latency when next to nothing comes: a sleeping worker's */
+	double idle_us;	   /* latency when next to nothing comes: a sleeping worker's */
+	double awake_load; /* from here on it is the curve's */
 	unsigned int workers_max;
 	unsigned int scale_known; /* scale[1] to scale[scale_known] were measured */
 	double scale[CW_CAPACITY_WORKERS_MAX + 1]; /* of w workers together, as against one */
@@ -133,6 +138,9 @@ struct cw_ceiling {
 /** Throughput of so many workers in one process as against one; what was not measured is taken to
  * grow as it last did. */
 double cw_box_scale(const struct cw_box *box, unsigned int workers);
+
+/** p99 at a load: the curve's, or below awake_load the sleeping worker's if that is more. */
+double cw_box_latency(const struct cw_box *box, double load);
 
 /** The share of traffic that the busiest of n gateways gets of so many slots. */
 double cw_busiest_share(unsigned int gateways, unsigned int slots);

@@ -29,7 +29,7 @@ capacity() { "$CTL" -s "$STATE/none.sock" capacity --load 2 "$@" --json; }
 capacity --trial 0.02 --resolution 0.25 --sizes 64,1420,imix --gbit 0.05 --hosts 100 --svg "$STATE/c.svg" --save "$STATE/c.json" >"$STATE/out" ||
 	fail "capacity: exit $?"
 jq -e '(.machine.cpus >= 1 and .machine.tsc_hz > 1e8 and (.machine.engine | length > 0)) and
-	(.sizes | length == 3 and all(.[]; .saturated_pps > 1000 and .zero_loss_pps > 0 and .zero_loss_pps <= .saturated_pps and .p50_us > 0 and
+	(.sizes | length == 3 and all(.[]; .saturated_pps > 1000 and .zero_loss_pps > 0 and .zero_loss_pps < .saturated_pps * 1.01 and .p50_us > 0 and
 		.p99_us >= .p50_us and .port_cycles < .cycles_per_packet and (.zero_loss_gbit - .zero_loss_pps * .frame_bytes * 8e-9 | fabs) < 0.01)) and
 	(.curve.points | length == 12 and .[0].load < 0.1 and all(.[]; .offered > 0)) and
 	(.hosts | map(.hosts) == [1, 4, 16, 64, 256, 1024]) and (.scaling[0] | .processes == 1 and .workers == 1) and

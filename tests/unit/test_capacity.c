@@ -109,6 +109,18 @@ static void test_curve_never_falls(void)
 	CU_ASSERT_EQUAL(cw_curve_load(&c, 10), 1);
 }
 
+static void test_sleep_is_told_from_load(void)
+{
+	struct cw_load_point p[] = {{0.01, 1000}, {0.1, 900}, {0.2, 40}, {0.4, 35}, {0.8, 80}};
+	struct cw_box b = {.curve = {30, 10}, .idle_us = 1000, .awake_load = 0.2};
+
+	CU_ASSERT_EQUAL(cw_curve_awake(p, 5), 2);
+	CU_ASSERT_EQUAL(cw_curve_awake(p + 2, 3), 0);
+	CU_ASSERT_EQUAL(cw_curve_awake(p, 0), 0);
+	NEAR(cw_box_latency(&b, 0.1), 1000, 1e-9);
+	NEAR(cw_box_latency(&b, 0.5), 40, 1e-9);
+}
+
 static void test_knee_is_where_power_is_highest(void)
 {
 	for (double base = 1; base < 100; base *= 3) {
@@ -315,6 +327,7 @@ int main(void)
 		{"the search tries a rate again", test_search_tries_a_rate_again},
 		{"a latency curve is found again", test_curve_is_found_again},
 		{"a latency curve never falls", test_curve_never_falls},
+		{"sleep is told from load", test_sleep_is_told_from_load},
 		{"the knee is where power is highest", test_knee_is_where_power_is_highest},
 		{"cost is a line over size", test_cost_is_a_line},
 		{"workers beyond the measured ones", test_scale_goes_on_as_measured},
