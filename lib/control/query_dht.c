@@ -92,7 +92,7 @@ static json_t *show_latency(const struct cw_dht_counts *c)
 
 static json_t *show_counts(const struct cw_dht_counts *c)
 {
-	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "retries",
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "retries",
 			 (json_int_t)c->retries, "redirects", (json_int_t)c->redirects, "served",
 			 (json_int_t)c->served, "elections", (json_int_t)c->elections,
 			 "leaderships_lost", (json_int_t)c->lost_leaderships, "moves",
@@ -100,7 +100,8 @@ static json_t *show_counts(const struct cw_dht_counts *c)
 			 "activations", (json_int_t)c->activations, "copies_given",
 			 (json_int_t)c->copies, "registers_repaired", (json_int_t)c->repaired,
 			 "denied", (json_int_t)c->denied, "refused_unsigned",
-			 (json_int_t)c->unwarranted, "clock_behind",
+			 (json_int_t)c->unwarranted, "unproven",
+			 (json_int_t)c->unproven, "clock_behind",
 			 (json_int_t)c->clock_behind);
 }
 
@@ -242,6 +243,8 @@ static json_t *dht_recover(struct cw_control *ctl)
 	case -ENOENT:
 		return cw_query_error("refused",
 				      "every slot held here has a leader (or none is held here)");
+	case -EPERM:
+		return cw_query_error("denied", "others would not believe it: the certificate of this gateway needs the role operator (pki issue --role operator --role gateway)");
 	default:
 		return cw_query_error("io", "the state directory's log takes no record");
 	}

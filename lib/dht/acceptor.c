@@ -25,24 +25,14 @@ static enum admission admit(const struct cw_dht *dht, const struct slot *s, uint
 	return ballot_compare(dht, ballot, &s->promised) < 0 ? NACK : ADMITTED;
 }
 
-void send_need(struct cw_dht *dht, const struct cw_node_id *to, const struct slotset *slots,
-	       const struct cursor *from)
+static void send_need_of(struct cw_dht *dht, const struct cw_node_id *to,
+			 const struct slotset *slots, uint64_t epoch, const struct cursor *from)
 {
 	Causeway__Dht__Need need = CAUSEWAY__DHT__NEED__INIT;
-	uint64_t epoch = dht->slots[set_next(slots, 0)].epoch;
-	struct slotset due = *slots;
 	struct packing p;
 
-	for (int i = set_next(slots, 0); from == NULL && i >= 0; i = set_next(slots, i + 1)) {
-		if (dht->now_ns - dht->slots[i].need_ns < NEED_NS)
-			set_del(&due, (uint32_t)i);
-		else
-			dht->slots[i].need_ns = dht->now_ns;
-	}
-	if (set_empty(&due) || cw_node_id_equal(to, &dht->config.self))
-		return;
 	packing_init(&p);
-	packing_header(&p, &due, epoch, NULL, 0);
+	packing_header(&p, slots, epoch, NULL, 0);
 	need.disk = dht->disk;
 	if (from != NULL)
 		need.from = cursor_pack(&p.arena, from);
@@ -52,11 +42,40 @@ void send_need(struct cw_dht *dht, const struct cw_node_id *to, const struct slo
 	arena_free(&p.arena);
 }
 
+void send_need(struct cw_dht *dht, const struct cw_node_id *to, const struct slotset *slots,
+	       const struct cursor *from)
+{
+	struct slotset due = *slots;
+
+	if (cw_node_id_equal(to, &dht->config.self))
+		return;
+	for (int i = set_next(slots, 0); from == NULL && i >= 0; i = set_next(slots, i + 1)) {
+		if (dht->now_ns - dht->slots[i].need_ns < NEED_NS)
+			set_del(&due, (uint32_t)i);
+		else
+			dht->slots[i].need_ns = dht->now_ns;
+	}
+	/* The epoch says what we lack: links that follow it, or its state. */
+	while (!set_empty(&due)) {
+		uint64_t epoch = dht->slots[set_next(&due, 0)].epoch;
+		struct slotset same = {{0}};
+
+		for (int i = set_next(&due, 0); i >= 0; i = set_next(&due, i + 1))
+			if (dht->slots[i].epoch == epoch)
+				set_add(&same, (uint32_t)i);
+		set_cut(&due, &same);
+		send_need_of(dht, to, &same, epoch, from);
+	}
+}
+
 /* What is known of the first of these slots, and for which others the same is known: taken out. */
 struct config config_of(const struct cw_dht *dht, struct slotset *slots)
 {
 	const struct slot *first = &dht->slots[set_next(slots, 0)];
-	struct config c = {.epoch = first->epoch, .members = first->members, .sid = first->sid};
+	struct config c = {.epoch = first->epoch,
+			   .members = first->members,
+			   .sid = first->sid,
+			   .proof = chain_proof(first)};
 
 	if (first->led != NULL && first->led->phase == PHASE_SERVE)
 		c.leader = dht->config.self;
@@ -65,7 +84,8 @@ struct config config_of(const struct cw_dht *dht, struct slotset *slots)
 	for (int i = set_next(slots, 0); i >= 0; i = set_next(slots, i + 1)) {
 		const struct slot *s = &dht->slots[i];
 
-		if (s->epoch == c.epoch && members_equal(&s->members, &c.members) &&
+		if (s->epoch == c.epoch && s->chain == first->chain &&
+		    members_equal(&s->members, &c.members) &&
 		    sid_compare(dht, &s->sid, &c.sid) == 0 &&
 		    cw_node_id_equal(&s->guide, &first->guide) && (s->led == first->led))
 			set_add(&c.slots, (uint32_t)i);
@@ -76,18 +96,23 @@ struct config config_of(const struct cw_dht *dht, struct slotset *slots)
 }
 
 void send_configs(struct cw_dht *dht, const struct cw_node_id *to, const struct slotset *slots,
-		  bool act)
+		  uint64_t after, bool act)
 {
 	Causeway__Dht__Act m = CAUSEWAY__DHT__ACT__INIT;
+	Causeway__Dht__Config **between;
 	struct slotset left = *slots;
 	struct packing p;
+	size_t n;
 
 	for (int i = set_next(slots, 0); i >= 0; i = set_next(slots, i + 1))
 		if (dht->slots[i].epoch == 0)
 			set_del(&left, (uint32_t)i);
 	packing_init(&p);
-	m.configs = arena_get(&p.arena, sizeof(*m.configs) * (set_count(&left) + 1));
-	while (!set_empty(&left)) {
+	m.more = chain_pack(dht, &p.arena, &left, after, &between, &n);
+	m.configs = arena_get(&p.arena, sizeof(*m.configs) * (n + set_count(&left) + 1));
+	memcpy(m.configs, between, sizeof(*between) * n);
+	m.n_configs = n;
+	while (!set_empty(&left) && !m.more) {
 		struct config c = config_of(dht, &left);
 
 		m.configs[m.n_configs++] = config_pack(&p.arena, &c);
@@ -166,8 +191,9 @@ static void answer_prep(struct cw_dht *dht, struct packing *p, const struct slot
 static uint64_t answer_cfgacc(struct cw_dht *dht, struct packing *p, struct slotset *slots,
 			      const struct ballot *ballot, const Causeway__Dht__Register *in)
 {
-	Causeway__Dht__Empty *m = arena_get(&p->arena, sizeof(*m));
+	Causeway__Dht__Cfgack *m = arena_get(&p->arena, sizeof(*m));
 	struct slotset taken = {{0}}, named;
+	uint64_t epoch = dht->slots[set_next(slots, 0)].epoch;
 	struct cfgreg c;
 	uint64_t lsn;
 
@@ -184,11 +210,12 @@ static uint64_t answer_cfgacc(struct cw_dht *dht, struct packing *p, struct slot
 	}
 	if (set_empty(&taken))
 		return 0;
-	lsn = log_state(dht, &taken, STATE_HEADER);
+	lsn = log_state(dht, &taken, STATE_AGAIN);
 	for (int i = set_next(&taken, 0); i >= 0; i = set_next(&taken, i + 1))
 		dht->slots[i].lsn = cw_max_u64(dht->slots[i].lsn, lsn);
 	*slots = taken;
-	causeway__dht__empty__init(m);
+	causeway__dht__cfgack__init(m);
+	chain_sign(dht, &p->arena, slots, epoch, &c, m);
 	p->frame.body_case = CAUSEWAY__DHT__FRAME__BODY_CFGACK;
 	p->frame.cfgack = m;
 	return lsn;
@@ -365,7 +392,7 @@ void acceptor_input(struct cw_dht *dht, const struct cw_node_id *from,
 		send_nack(dht, from, in, &by[NACK], in->epoch, &ballot);
 	if (!set_empty(&by[OLD])) {
 		dht->counts.refused_old++;
-		send_configs(dht, from, &by[OLD], false);
+		send_configs(dht, from, &by[OLD], in->epoch, false);
 	}
 	if (!set_empty(&by[NEED]))
 		send_need(dht, from, &by[NEED], NULL);

@@ -208,6 +208,7 @@ void hb_input(struct cw_dht *dht, const struct cw_node_id *from, const Causeway_
 {
 	Causeway__Dht__Heartbeat ok = CAUSEWAY__DHT__HEARTBEAT__INIT;
 	struct slotset old = {{0}}, need = {{0}};
+	uint64_t behind = NEWEST;
 	struct packing p;
 
 	compare_logs(dht, from, in->hb);
@@ -230,6 +231,7 @@ void hb_input(struct cw_dht *dht, const struct cw_node_id *from, const Causeway_
 
 			if (lead->epoch < s->epoch) {
 				set_add(&old, (uint32_t)i);
+				behind = cw_min_u64(behind, lead->epoch);
 			} else if (lead->epoch > s->epoch ||
 				   (!s->active && is_member(dht, &s->members))) {
 				set_add(&need, (uint32_t)i);
@@ -256,7 +258,7 @@ void hb_input(struct cw_dht *dht, const struct cw_node_id *from, const Causeway_
 	send_packing(dht, from, &p, 0);
 	arena_free(&p.arena);
 	if (!set_empty(&old))
-		send_configs(dht, from, &old, false);
+		send_configs(dht, from, &old, behind, false);
 	if (!set_empty(&need))
 		send_need(dht, from, &need, NULL);
 }
@@ -294,7 +296,7 @@ void spread(struct cw_dht *dht)
 
 		if (cw_node_id_equal(&to->node, &dht->config.self))
 			continue;
-		send_configs(dht, &to->node, &c.slots, true);
+		send_configs(dht, &to->node, &c.slots, NEWEST, true);
 		if (is_member(dht, &c.members))
 			send_need(dht, &to->node, &c.slots, NULL);
 	}

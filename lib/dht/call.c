@@ -65,6 +65,7 @@ void call_free(struct cw_dht *dht, struct call *c)
 	free(c->cover);
 	free(c->record);
 	free(c->reply);
+	acks_free(c->acks);
 	free(c->registers);
 	free(c->cursors);
 	confirms_free(c->confirms);
@@ -265,7 +266,8 @@ static bool take_answer(struct cw_dht *dht, struct call *c, unsigned int voter,
 		prom_collect(dht, c, &fresh, in->prom);
 		break;
 	case CALL_CFG:
-		if (in->body_case != CAUSEWAY__DHT__FRAME__BODY_CFGACK)
+		if (in->body_case != CAUSEWAY__DHT__FRAME__BODY_CFGACK ||
+		    !chain_collect(dht, c, voter, slots, in->cfgack))
 			return false;
 		break;
 	case CALL_CHK:

@@ -365,7 +365,8 @@ void client_answer(struct cw_dht *dht, const struct cw_node_id *from,
 	free(reply);
 }
 
-void client_redirect(struct cw_dht *dht, const Causeway__Dht__Redirect *in)
+void client_redirect(struct cw_dht *dht, const struct cw_node_id *from,
+		     const Causeway__Dht__Redirect *in)
 {
 	struct request *r;
 	struct config c;
@@ -381,7 +382,7 @@ void client_redirect(struct cw_dht *dht, const Causeway__Dht__Redirect *in)
 	if (c.epoch < s->epoch || s->led != NULL)
 		return;
 	dht->counts.redirects++;
-	config_learn(dht, &dht->config.self, in->config, false);
+	config_learn(dht, from, in->config, false);
 	if (cw_node_id_is_zero(&c.leader) || cw_node_id_equal(&c.leader, &dht->config.self) ||
 	    cw_node_id_equal(&s->guide, &c.leader)) {
 		if (!cw_node_id_is_zero(&c.leader) && r->tries > 8)

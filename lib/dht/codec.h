@@ -56,7 +56,8 @@ struct config {
 	uint64_t epoch;
 	struct members members;
 	struct stage_id sid;
-	struct cw_node_id leader; /* zero: none */
+	struct cw_node_id leader;  /* zero: none */
+	ProtobufCBinaryData proof; /* of the message's, or of a link's */
 };
 Causeway__Dht__Config *config_pack(struct arena *a, const struct config *c);
 bool config_unpack(const struct cw_dht *dht, const Causeway__Dht__Config *in, struct config *out);

@@ -169,17 +169,20 @@ Causeway__Dht__Config *config_pack(struct arena *a, const struct config *c)
 	m->sid = sid_pack(a, &c->sid);
 	if (!cw_node_id_is_zero(&c->leader))
 		m->leader = node_keep(a, &c->leader);
+	m->proof = c->proof;
 	return m;
 }
 
 bool config_unpack(const struct cw_dht *dht, const Causeway__Dht__Config *in, struct config *out)
 {
 	memset(out, 0, sizeof(*out));
-	if (in == NULL || in->epoch == 0 || !slots_unpack(dht, in->slots, &out->slots) ||
+	if (in == NULL || in->epoch == 0 || in->proof.len > PROOF_BYTES_MAX ||
+	    !slots_unpack(dht, in->slots, &out->slots) ||
 	    !members_unpack(in->members, in->n_members, &out->members) ||
 	    !sid_unpack(in->sid, &out->sid))
 		return false;
 	out->epoch = in->epoch;
+	out->proof = in->proof;
 	return in->leader.len == 0 || node_unpack(&in->leader, &out->leader);
 }
 

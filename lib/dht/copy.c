@@ -120,15 +120,15 @@ void need_input(struct cw_dht *dht, const struct cw_node_id *from, const Causewa
 		const struct slot *s = &dht->slots[i];
 		int index = member_index(&s->members, from);
 
-		if (s->active && index >= 0 && s->members.v[index].disk == in->need->disk)
-			set_add(&give, (uint32_t)i);
-		else if (s->epoch > in->epoch)
+		if (s->epoch > in->epoch)
 			set_add(&old, (uint32_t)i);
+		else if (s->active && index >= 0 && s->members.v[index].disk == in->need->disk)
+			set_add(&give, (uint32_t)i);
 	}
 	if (!set_empty(&give))
 		send_copies(dht, from, &give, has_cursor ? &cursor : NULL);
 	if (!set_empty(&old))
-		send_configs(dht, from, &old, false);
+		send_configs(dht, from, &old, in->epoch, false);
 }
 
 static bool take_records(struct cw_dht *dht, struct slot *s, const Causeway__Dht__Copy *in)
@@ -167,12 +167,10 @@ static void take_copy(struct cw_dht *dht, const struct cw_node_id *from,
 	s = &dht->slots[set_next(&c.slots, 0)];
 	if (c.epoch < s->epoch || (c.epoch == s->epoch && s->active) || !is_member(dht, &c.members))
 		return;
-	if (c.epoch > s->epoch) {
-		group_lose(dht, &c.slots, "the members have changed");
-		slot_begin(dht, s, &c);
-		s->lsn = log_state(dht, &c.slots, STATE_BEGIN);
-		slot_impatient(dht, s, UINT64_MAX);
-		stages_forget(dht, &c.slots);
+	/* What comes after what we know is learnt first: it must be proven. */
+	if (c.epoch != s->epoch) {
+		send_need(dht, from, &c.slots, NULL);
+		return;
 	}
 	if (begin.hash != s->copy_next || !take_records(dht, s, in))
 		return;
@@ -185,7 +183,7 @@ static void take_copy(struct cw_dht *dht, const struct cw_node_id *from,
 	s->promised = promised;
 	s->cfg = cfg;
 	s->active = true;
-	s->lsn = log_state(dht, &c.slots, STATE_HEADER);
+	s->lsn = log_state(dht, &c.slots, STATE_AGAIN);
 	slot_impatient(dht, s, UINT64_MAX);
 	stages_forget(dht, &c.slots);
 	dht->counts.activations++;

@@ -35,6 +35,7 @@ enum cw_dht_log {
 	CW_DHT_LOG_STATE = 6,	 /* epoch, members, promise and config register of slots */
 	CW_DHT_LOG_STAGE = 7,	 /* a piece of a staged copy */
 	CW_DHT_LOG_RELEASED = 8, /* a session generation that was given back */
+	CW_DHT_LOG_LINK = 9,	 /* a past configuration of slots, with its proof */
 	CW_DHT_LOG_LAST = 63,
 };
 
@@ -111,6 +112,7 @@ enum cw_dht_mutation {
 	CW_DHT_MUT_NOPACE,    /* T1 nobody looks whether its clock keeps pace */
 	CW_DHT_MUT_ASKBEHIND, /* L1 who is behind is asked, not told */
 	CW_DHT_MUT_OLDJUDGE,  /* L2 a renewal is judged by a record whose ballot lost */
+	CW_DHT_MUT_NOCHAIN,   /* C1 configurations are believed without proof */
 	CW_DHT_MUT_FORGE,     /* not a rule: a leader that writes registers nobody asked for */
 	CW_DHT_MUT_COUNT
 };
@@ -164,6 +166,7 @@ struct cw_dht_counts {
 		activations, copies, stages, repaired, refused_old, nacks,
 		denied,	      /* requests that their sender may not make, or did not sign */
 		unwarranted,  /* records of leaders that their owners did not ask for */
+		unproven, /* configurations of slots without proof */
 		clock_behind; /* our clock lost time against others' */
 };
 
@@ -241,7 +244,8 @@ void cw_dht_resign(struct cw_dht *dht, uint64_t now_ns);
  * acknowledged writes. Claims and new sessions wait for two leases.
  *
  * @param slots	 out: how many
- * @return 0, -ENOENT (no slot here is without a leader), -EIO (log)
+ * @return 0, -ENOENT (no slot here is without a leader), -EIO (log), -EPERM: this node's
+ *	certificate is no operator's, and others would not believe it
  */
 CW_MUST_USE int cw_dht_recover(struct cw_dht *dht, unsigned int *slots, uint64_t now_ns);
 

@@ -379,8 +379,16 @@ static bool same_network(struct cw_dht *dht, const struct cw_node_id *from,
 static void learn_all(struct cw_dht *dht, const struct cw_node_id *from,
 		      const Causeway__Dht__Act *m, bool direct)
 {
+	struct config c;
+
 	for (size_t i = 0; i < m->n_configs; i++)
 		config_learn(dht, from, m->configs[i], direct);
+	if (!m->more || m->n_configs == 0 ||
+	    !config_unpack(dht, m->configs[m->n_configs - 1], &c))
+		return;
+	for (int i = set_next(&c.slots, 0); i >= 0; i = set_next(&c.slots, i + 1))
+		dht->slots[i].need_ns = 0;
+	send_need(dht, from, &c.slots, NULL);
 }
 
 static void dispatch_body(struct cw_dht *dht, const struct cw_node_id *from,
@@ -415,7 +423,7 @@ static void dispatch_body(struct cw_dht *dht, const struct cw_node_id *from,
 		client_answer(dht, from, frame->rsp);
 		break;
 	case CAUSEWAY__DHT__FRAME__BODY_REDIRECT:
-		client_redirect(dht, frame->redirect);
+		client_redirect(dht, from, frame->redirect);
 		break;
 	case CAUSEWAY__DHT__FRAME__BODY_CHANGED:
 		on_changed(dht, from, frame->changed);

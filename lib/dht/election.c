@@ -72,7 +72,7 @@ void on_cfg_written(struct cw_dht *dht, struct call *c)
 	struct cfgreg next = *c->registers;
 
 	if (next.has_next)
-		group_act(dht, g, &next);
+		group_act(dht, g, &next, c);
 	else if (g->phase == PHASE_CFG)
 		group_serve(dht, g);
 }
@@ -104,10 +104,13 @@ void group_serve(struct cw_dht *dht, struct group *g)
 }
 
 /* The change is chosen: it is told to the old and the new members until we hear it ourselves. */
-void group_act(struct cw_dht *dht, struct group *g, const struct cfgreg *next)
+void group_act(struct cw_dht *dht, struct group *g, const struct cfgreg *next,
+	       const struct call *written)
 {
 	g->phase = PHASE_ACT;
 	g->chosen = *next;
+	free(g->proof);
+	g->proof = written != NULL ? chain_prove(written, &g->proof_len) : NULL;
 	tell_act(dht, g);
 }
 
@@ -116,7 +119,8 @@ void tell_act(struct cw_dht *dht, struct group *g)
 	struct config c = {.slots = g->slots,
 			   .epoch = g->epoch + 1,
 			   .members = g->chosen.next,
-			   .sid = g->chosen.sid};
+			   .sid = g->chosen.sid,
+			   .proof = bytes_view(g->proof, g->proof != NULL ? g->proof_len : 0)};
 	Causeway__Dht__Act m = CAUSEWAY__DHT__ACT__INIT;
 	Causeway__Dht__Config *config;
 	struct packing p;

@@ -36,6 +36,7 @@ static void group_free(struct cw_dht *dht, struct group *g)
 	}
 	confirms_free(g->reads);
 	reconf_free(g->re);
+	free(g->proof);
 	free(g);
 }
 

@@ -283,6 +283,7 @@ struct call {
 	struct op *op;
 	struct reply *reply;
 	struct confirm *confirms; /* CHK */
+	struct ack *acks;	  /* CFG, of what comes next */
 	struct cfgreg *registers; /* PREP: best of each slot; CFG: the one that is written */
 	struct cursor *cursors;	  /* SNAP: per member */
 	uint32_t have[CW_DHT_VOTERS_MAX]; /* STAGE: chunks per member */
@@ -329,7 +330,9 @@ struct group {
 	bool checking;
 	struct op *waiting, **waiting_tail; /* for the end of the election */
 	unsigned int waiting_count;
-	struct cfgreg chosen; /* being told */
+	struct cfgreg chosen; /* being told, and what proves it */
+	uint8_t *proof;
+	size_t proof_len;
 	bool force;	      /* one seat shall move (cw_dht_move) */
 	struct reconf *re;
 };
@@ -344,6 +347,7 @@ struct slot {
 	struct cfgreg cfg;
 	uint64_t floor;
 	struct keytab regs;
+	struct link *chain; /* how it came to this epoch; NULL: as founded, or nobody signs */
 	/* --- */
 	uint64_t lsn; /* promise and config register are durable from here */
 	struct cw_node_id guide;
@@ -436,6 +440,7 @@ struct cw_dht {
 	struct call *calls[CALLS_MAX], *call_first, *call_last;
 	uint64_t call_counter;
 	unsigned int call_count;
+	uint64_t chain_mark;
 	uint64_t groups_ns; /* next look at groups and slots */
 	struct op *asking;  /* operations that wait for findings */
 	uint64_t ask_counter;
@@ -459,22 +464,6 @@ struct cw_dht {
 	uint64_t session_ver;	/* of our own session's register, as last seen */
 	struct cw_dht_counts counts;
 };
-
-/* keytab.c */
-uint32_t key_hash(const uint8_t key[KEY_BYTES]);
-uint32_t key_slot(const struct cw_dht *dht, const uint8_t key[KEY_BYTES]);
-struct replica *keytab_find(const struct keytab *t, const uint8_t key[KEY_BYTES]);
-/* Room for this record under its key, in place of what was there; NULL: no memory. */
-struct replica *keytab_put(struct keytab *t, const struct record *r);
-void keytab_remove(struct keytab *t, const uint8_t key[KEY_BYTES]);
-void keytab_clear(struct keytab *t);
-void keytab_move(struct keytab *from, struct keytab *to, struct replica *r);
-/* Replicas whose hash is at least `from`, bucket by bucket; visit says false when it has enough:
- * then the walk ends with that bucket. @return where to go on, UINT64_MAX at the end. */
-uint64_t keytab_walk(const struct keytab *t, uint64_t from,
-		     bool (*visit)(void *arg, struct replica *r), void *arg);
-size_t record_bytes(const struct record *r);
-void record_copy(struct record *to, const struct record *from);
 
 /* slots.c */
 void set_add(struct slotset *s, uint32_t slot);
@@ -540,8 +529,12 @@ enum state_act {
 	STATE_HEADER,  /* as it stands */
 	STATE_BEGIN,   /* a new epoch, without records */
 	STATE_INSTALL, /* a new epoch, with the records of its stage */
+	STATE_AGAIN,   /* as it stands, in an epoch that is in the log */
 };
 uint64_t log_state(struct cw_dht *dht, const struct slotset *slots, enum state_act act);
+/* What is known of slots that are not ours; their state is not kept. */
+struct config;
+void log_link(struct cw_dht *dht, const struct slotset *slots, const struct config *c);
 bool take_genesis(struct cw_dht *dht, const Causeway__Dht__Genesis *m);
 Causeway__Dht__Genesis *genesis_pack(struct arena *a, const struct cw_dht *dht);
 void slots_release(struct cw_dht *dht);
@@ -554,8 +547,10 @@ void send_nack(struct cw_dht *dht, const struct cw_node_id *from, const Causeway
 bool is_question(const Causeway__Dht__Frame *frame);
 void send_need(struct cw_dht *dht, const struct cw_node_id *to, const struct slotset *slots,
 	       const struct cursor *from);
+/* What these slots have now, after what the other lacks since epoch `after`; NEWEST: only that. */
+#define NEWEST UINT64_MAX
 void send_configs(struct cw_dht *dht, const struct cw_node_id *to, const struct slotset *slots,
-		  bool act);
+		  uint64_t after, bool act);
 struct config config_of(const struct cw_dht *dht, struct slotset *slots);
 void slot_impatient(struct cw_dht *dht, struct slot *s, uint64_t patience_ns);
 
@@ -565,7 +560,7 @@ void stage_input(struct cw_dht *dht, const struct cw_node_id *from,
 bool stage_take(struct cw_dht *dht, const Causeway__Dht__Stage *in, struct stage **out);
 void config_learn(struct cw_dht *dht, const struct cw_node_id *from,
 		  const Causeway__Dht__Config *in, bool direct);
-void slot_begin(struct cw_dht *dht, struct slot *s, const struct config *c);
+void slot_begin(struct cw_dht *dht, uint32_t slot, const struct config *c);
 bool slot_install(struct cw_dht *dht, const struct slotset *slots, const struct stage_id *sid);
 void stages_forget(struct cw_dht *dht, const struct slotset *slots);
 void stage_free(struct stage *s);
@@ -609,7 +604,8 @@ void on_cfg_written(struct cw_dht *dht, struct call *c);
 void prom_collect(struct cw_dht *dht, struct call *c, const struct slotset *fresh,
 		  const Causeway__Dht__Prom *prom);
 void group_serve(struct cw_dht *dht, struct group *g);
-void group_act(struct cw_dht *dht, struct group *g, const struct cfgreg *next);
+void group_act(struct cw_dht *dht, struct group *g, const struct cfgreg *next,
+	       const struct call *written);
 void tell_act(struct cw_dht *dht, struct group *g);
 
 /* serve.c: registers at their leader */
@@ -678,7 +674,8 @@ const struct finding *finding_of(struct cw_dht *dht, struct op *op, uint8_t verb
 /* client.c */
 void client_answer(struct cw_dht *dht, const struct cw_node_id *from,
 		   const Causeway__Dht__Answer *answer);
-void client_redirect(struct cw_dht *dht, const Causeway__Dht__Redirect *redirect);
+void client_redirect(struct cw_dht *dht, const struct cw_node_id *from,
+		     const Causeway__Dht__Redirect *redirect);
 uint64_t client_timer(struct cw_dht *dht);
 void client_send_due(struct cw_dht *dht);
 /* The caller hears this; the request is gone. */
@@ -689,7 +686,9 @@ int submit_inside(struct cw_dht *dht, const struct cw_store_request *request,
 			       const struct reply *reply),
 		  uint64_t id);
 
+#include "chain.h"
 #include "codec.h"
+#include "keytab.h"
 #include "warrant.h"
 
 #endif /* CW_DHT_INTERNAL_H */

@@ -56,9 +56,9 @@ uint64_t log_promise(struct cw_dht *dht, const struct slotset *slots, uint64_t e
 
 static bool same_header(const struct cw_dht *dht, const struct slot *a, const struct slot *b)
 {
-	return a->epoch == b->epoch && a->active == b->active && a->floor == b->floor &&
-	       ballot_same(&a->promised, &b->promised) && cfg_same(dht, &a->cfg, &b->cfg) &&
-	       members_equal(&a->members, &b->members) &&
+	return a->epoch == b->epoch && a->chain == b->chain && a->active == b->active &&
+	       a->floor == b->floor && ballot_same(&a->promised, &b->promised) &&
+	       cfg_same(dht, &a->cfg, &b->cfg) && members_equal(&a->members, &b->members) &&
 	       sid_compare(dht, &a->sid, &b->sid) == 0;
 }
 
@@ -73,8 +73,13 @@ static uint64_t write_states(struct cw_dht *dht, const struct slotset *slots, en
 	while (!set_empty(&left)) {
 		const struct slot *s = &dht->slots[set_next(&left, 0)];
 		Causeway__Dht__State m = CAUSEWAY__DHT__STATE__INIT;
-		struct config c = {.epoch = s->epoch, .members = s->members, .sid = s->sid};
+		struct config c = {.epoch = s->epoch,
+				   .members = s->members,
+				   .sid = s->sid};
 		struct arena a;
+
+		if (act != STATE_AGAIN)
+			c.proof = chain_proof(s);
 
 		for (int i = set_next(&left, 0); i >= 0; i = set_next(&left, i + 1))
 			if (same_header(dht, &dht->slots[i], s))
@@ -82,7 +87,7 @@ static uint64_t write_states(struct cw_dht *dht, const struct slotset *slots, en
 		set_cut(&left, &c.slots);
 		arena_init(&a);
 		m.slots = slots_pack(&a, &c.slots);
-		m.act = act;
+		m.act = act == STATE_AGAIN ? STATE_HEADER : act;
 		m.config = config_pack(&a, &c);
 		m.active = s->active;
 		m.promise = promise_pack(&a, &c.slots, s->epoch, &s->promised);
@@ -105,6 +110,17 @@ static uint64_t write_states(struct cw_dht *dht, const struct slotset *slots, en
 uint64_t log_state(struct cw_dht *dht, const struct slotset *slots, enum state_act act)
 {
 	return write_states(dht, slots, act, NULL, NULL);
+}
+
+void log_link(struct cw_dht *dht, const struct slotset *slots, const struct config *c)
+{
+	struct config link = *c;
+	struct arena a;
+
+	link.slots = *slots;
+	arena_init(&a);
+	log_append(dht, CW_DHT_LOG_LINK, &config_pack(&a, &link)->base);
+	arena_free(&a);
 }
 
 /* -- genesis */
@@ -169,6 +185,7 @@ void slots_release(struct cw_dht *dht)
 	for (uint32_t i = 0; dht->slots != NULL && i < dht->genesis.slots; i++) {
 		keytab_clear(&dht->slots[i].regs);
 		leads_drop(dht, i);
+		chain_free(dht, i);
 	}
 	free(dht->slots);
 	dht->slots = NULL;
@@ -194,12 +211,14 @@ static int replay_promise(struct cw_dht *dht, const Causeway__Dht__Promise *m)
 	return 0;
 }
 
-static void replay_header(struct cw_dht *dht, struct slot *s, const Causeway__Dht__State *m,
+static void replay_header(struct cw_dht *dht, uint32_t slot, const Causeway__Dht__State *m,
 			  const struct config *c, const struct ballot *promised,
 			  const struct cfgreg *cfg)
 {
+	struct slot *s = &dht->slots[slot];
+
 	if (c->epoch > s->epoch)
-		slot_begin(dht, s, c);
+		slot_begin(dht, slot, c);
 	if (c->epoch < s->epoch)
 		return;
 	s->active = s->active || m->active;
@@ -229,9 +248,9 @@ static int replay_state(struct cw_dht *dht, const Causeway__Dht__State *m)
 
 		s->pointer = true;
 		if (m->act == STATE_HEADER) {
-			replay_header(dht, s, m, &c, &promised, &cfg);
+			replay_header(dht, (uint32_t)i, m, &c, &promised, &cfg);
 		} else if (c.epoch > s->epoch) {
-			slot_begin(dht, s, &c);
+			slot_begin(dht, (uint32_t)i, &c);
 			set_add(&fresh, (uint32_t)i);
 		}
 	}
@@ -240,6 +259,21 @@ static int replay_state(struct cw_dht *dht, const Causeway__Dht__State *m)
 	if (!slot_install(dht, &fresh, &c.sid) && dht->config.mutate != CW_DHT_MUT_ANYSTAGE)
 		return -EINVAL;
 	stages_forget(dht, &fresh);
+	return 0;
+}
+
+/* One of the past: what it came to stands behind it. */
+static int replay_link(struct cw_dht *dht, const Causeway__Dht__Config *m)
+{
+	struct config c;
+
+	if (!config_unpack(dht, m, &c))
+		return -EINVAL;
+	for (int i = set_next(&c.slots, 0); i >= 0; i = set_next(&c.slots, i + 1)) {
+		if (c.epoch <= dht->slots[i].epoch)
+			continue;
+		slot_begin(dht, (uint32_t)i, &c);
+	}
 	return 0;
 }
 
@@ -302,6 +336,7 @@ static int replay_message(struct cw_dht *dht, uint8_t type, const void *data, si
 		{CW_DHT_LOG_RECORD, &causeway__dht__record__descriptor},
 		{CW_DHT_LOG_STATE, &causeway__dht__state__descriptor},
 		{CW_DHT_LOG_STAGE, &causeway__dht__stage__descriptor},
+		{CW_DHT_LOG_LINK, &causeway__dht__config__descriptor},
 	};
 	ProtobufCMessage *m = NULL;
 	int rc = -EINVAL;
@@ -317,6 +352,8 @@ static int replay_message(struct cw_dht *dht, uint8_t type, const void *data, si
 		rc = -EINVAL;
 	else if (type == CW_DHT_LOG_PROMISE)
 		rc = replay_promise(dht, (Causeway__Dht__Promise *)m);
+	else if (type == CW_DHT_LOG_LINK)
+		rc = replay_link(dht, (Causeway__Dht__Config *)m);
 	else if (type == CW_DHT_LOG_RECORD)
 		rc = replay_record(dht, (Causeway__Dht__Record *)m);
 	else if (type == CW_DHT_LOG_STATE)
@@ -424,6 +461,16 @@ static void emit_stage(struct emitting *e, const struct stage *x)
 	arena_free(&e->arena);
 }
 
+static void emit_link(void *arg, const struct config *c)
+{
+	struct emitting *e = arg;
+	struct arena a;
+
+	arena_init(&a);
+	emit_message(e, CW_DHT_LOG_LINK, &config_pack(&a, c)->base);
+	arena_free(&a);
+}
+
 void cw_dht_snapshot(struct cw_dht *dht,
 		     void (*emit)(void *arg, uint8_t type, const void *data, size_t len), void *arg,
 		     uint64_t now_ns)
@@ -445,6 +492,8 @@ void cw_dht_snapshot(struct cw_dht *dht,
 	for (uint32_t i = 0; dht->founded && i < dht->genesis.slots; i++)
 		if (dht->slots[i].pointer || is_member(dht, &dht->slots[i].members))
 			set_add(&known, i);
+	if (dht->founded)
+		chain_visit(dht, emit_link, e);
 	write_states(dht, &known, STATE_HEADER, emit, arg);
 	for (uint32_t i = 0; dht->founded && i < dht->genesis.slots; i++) {
 		e->slot = &dht->slots[i];

@@ -9,10 +9,10 @@
  *
  * How far a peer's clock is ahead of ours when its message comes, less the message's delay, is
  * taken once per message; the greatest of a window had the least delay. A message that is further
- * ahead than was ever seen up to some window's end, by more than both clocks may have drifted since
- * that window began, says that ours lost that time. A late message says less than there is: nothing
- * is concluded from it, and a few must have come before anything is compared with them. Nor is
- * anything concluded from a clock that seems slower than ours.
+ * ahead than the oldest ones that are remembered, by more than both clocks may have drifted since,
+ * says that ours lost that time. A late message says less than there is: nothing is concluded from
+ * it, and several must have come before anything is compared with them. Nor is anything concluded
+ * from a clock that seems slower than ours.
  *
  * What it refuses: to name the one that is right. Where only one other node is heard, that one is
  * believed: letting go costs a renewal.
@@ -39,10 +39,11 @@ static int64_t beyond_drift(const struct cw_dht *dht, int64_t lead_ns, uint64_t 
 	return lead_ns - (int64_t)(passed_ns * 2 / (dht->genesis.eps_divisor - 1));
 }
 
+/* Against the oldest messages that are remembered, as many as cannot all have been late. */
 static int64_t lost_ns(const struct cw_dht *dht, const struct pace *p, uint64_t window,
 		       int64_t ahead_ns)
 {
-	int64_t lost = INT64_MIN, most = INT64_MIN;
+	int64_t most = INT64_MIN;
 	unsigned int seen = 0;
 	uint64_t since_ns = 0;
 
@@ -51,17 +52,14 @@ static int64_t lost_ns(const struct cw_dht *dht, const struct pace *p, uint64_t 
 
 		if (x->number != n)
 			continue;
-		/* One that is not above all before it had late messages only, or a clock that is
-		 * slower than ours: what it says is what the one before it says. */
-		if (x->ahead_ns > most) {
-			most = x->ahead_ns;
+		if (seen == 0)
 			since_ns = x->begun_ns;
-		}
+		most = RTE_MAX(most, x->ahead_ns);
 		seen += x->seen;
 		if (seen >= PACE_SEEN_MIN)
-			lost = RTE_MAX(lost, beyond_drift(dht, ahead_ns - most, since_ns));
+			return beyond_drift(dht, ahead_ns - most, since_ns);
 	}
-	return lost;
+	return INT64_MIN;
 }
 
 static void pace_note(const struct cw_dht *dht, struct pace *p, int64_t ahead_ns)

@@ -6,7 +6,7 @@
 
 enum {
 	PACE_WINDOWS = 8,
-	PACE_SEEN_MIN = 4, /* messages, of which one was not late */
+	PACE_SEEN_MIN = 12, /* messages, of which one was not late */
 };
 
 /* How far its clock was ahead of ours, at most, while a window lasted. */

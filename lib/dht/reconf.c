@@ -293,6 +293,6 @@ void on_staged(struct cw_dht *dht, struct call *staged)
 		return;
 	*c->registers = next;
 	call_send(dht, c, 0);
-	if (dht->config.mutate == CW_DHT_MUT_EARLYACT)
-		group_act(dht, g, &next); /* the calls go on */
+	if (dht->config.mutate == CW_DHT_MUT_EARLYACT || dht->config.mutate == CW_DHT_MUT_FORGE)
+		group_act(dht, g, &next, NULL); /* the calls go on */
 }

@@ -25,17 +25,49 @@ static bool log_again(void *arg, struct replica *r)
 	return true;
 }
 
-static void take_over(struct cw_dht *dht, struct slot *s)
+/* These slots, which were in one epoch, begin another with us alone. */
+static void take_over(struct cw_dht *dht, const struct slotset *slots)
 {
-	s->epoch += RECOVER_EPOCHS;
-	s->members = (struct members){.count = 1, .v = {{dht->config.self, dht->disk}}};
-	s->sid = (struct stage_id){.epoch = s->epoch};
-	s->promised = (struct ballot){0};
-	s->cfg = (struct cfgreg){0};
-	s->floor += RECOVER_FLOOR;
-	s->round_seen = 0;
-	s->hold_until_ns = dht->now_ns + 2 * lease_over_ns(dht);
-	slot_impatient(dht, s, 0);
+	struct config c = {.slots = *slots,
+			   .epoch = dht->slots[set_next(slots, 0)].epoch + RECOVER_EPOCHS,
+			   .members = {.count = 1, .v = {{dht->config.self, dht->disk}}}};
+	size_t len = 0;
+	uint8_t *proof;
+
+	c.sid.epoch = c.epoch;
+	proof = chain_recovered(dht, &c, &len);
+	c.proof = bytes_view(proof, len);
+	for (int i = set_next(slots, 0); i >= 0; i = set_next(slots, i + 1)) {
+		struct slot *s = &dht->slots[i];
+
+		chain_push(dht, (uint32_t)i, &c);
+		s->epoch = c.epoch;
+		s->members = c.members;
+		s->sid = c.sid;
+		s->promised = (struct ballot){0};
+		s->cfg = (struct cfgreg){0};
+		s->floor += RECOVER_FLOOR;
+		s->round_seen = 0;
+		s->hold_until_ns = dht->now_ns + 2 * lease_over_ns(dht);
+		slot_impatient(dht, s, 0);
+	}
+	free(proof);
+}
+
+static void take_over_all(struct cw_dht *dht, const struct slotset *slots)
+{
+	struct slotset left = *slots;
+
+	while (!set_empty(&left)) {
+		uint64_t epoch = dht->slots[set_next(&left, 0)].epoch;
+		struct slotset same = {{0}};
+
+		for (int i = set_next(&left, 0); i >= 0; i = set_next(&left, i + 1))
+			if (dht->slots[i].epoch == epoch)
+				set_add(&same, (uint32_t)i);
+		set_cut(&left, &same);
+		take_over(dht, &same);
+	}
 }
 
 int cw_dht_recover(struct cw_dht *dht, unsigned int *slots, uint64_t now_ns)
@@ -43,6 +75,9 @@ int cw_dht_recover(struct cw_dht *dht, unsigned int *slots, uint64_t now_ns)
 	struct slotset mine = {{0}};
 
 	dht->now_ns = now_ns;
+	*slots = 0;
+	if (chain_required(dht) && !may_operate(dht, &dht->config.self))
+		return -EPERM;
 	for (uint32_t i = 0; dht->founded && i < dht->genesis.slots; i++) {
 		const struct slot *s = &dht->slots[i];
 		bool led = s->led != NULL ? s->led->phase >= PHASE_SERVE
@@ -56,8 +91,7 @@ int cw_dht_recover(struct cw_dht *dht, unsigned int *slots, uint64_t now_ns)
 	if (*slots == 0)
 		return -ENOENT;
 	group_lose(dht, &mine, "recovered by the operator");
-	for (int i = set_next(&mine, 0); i >= 0; i = set_next(&mine, i + 1))
-		take_over(dht, &dht->slots[i]);
+	take_over_all(dht, &mine);
 	if (log_state(dht, &mine, STATE_HEADER) == 0)
 		return -EIO;
 	for (int i = set_next(&mine, 0); i >= 0; i = set_next(&mine, i + 1)) {

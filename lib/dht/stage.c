@@ -148,7 +148,7 @@ void stage_input(struct cw_dht *dht, const struct cw_node_id *from, const Causew
 		if (sid.epoch <= dht->slots[i].epoch)
 			set_add(&old, (uint32_t)i);
 	if (!set_empty(&old)) {
-		send_configs(dht, from, &old, false);
+		send_configs(dht, from, &old, in->epoch, false);
 		return;
 	}
 	if (stage_take(dht, in->stage, &x)) {
@@ -171,9 +171,11 @@ void stage_input(struct cw_dht *dht, const struct cw_node_id *from, const Causew
 
 /* -- activation */
 
-void slot_begin(struct cw_dht *dht, struct slot *s, const struct config *c)
+void slot_begin(struct cw_dht *dht, uint32_t slot, const struct config *c)
 {
-	(void)dht;
+	struct slot *s = &dht->slots[slot];
+
+	chain_push(dht, slot, c);
 	s->epoch = c->epoch;
 	s->members = c->members;
 	s->sid = c->sid;
@@ -265,7 +267,7 @@ static bool enter(struct cw_dht *dht, uint32_t slot, const struct config *c)
 		s->regs = (struct keytab){0};
 	}
 	s->pointer = s->pointer || was || is_member(dht, &s->members);
-	slot_begin(dht, s, c);
+	slot_begin(dht, slot, c);
 	if (x != NULL)
 		slot_install(dht, &one, &x->sid);
 	if (before.buckets != NULL && s->active) {
@@ -305,33 +307,64 @@ static void log_entered(struct cw_dht *dht, const struct slotset *slots, enum st
 		dht->slots[i].lsn = lsn;
 }
 
+/* Slots that this is news for, and those for which it cannot be said: links are missing. */
+static struct slotset news_of(struct cw_dht *dht, const struct config *c, struct slotset *gap)
+{
+	struct slotset later = {{0}}, good, next;
+
+	for (int i = set_next(&c->slots, 0); i >= 0; i = set_next(&c->slots, i + 1))
+		if (c->epoch > dht->slots[i].epoch)
+			set_add(&later, (uint32_t)i);
+	if (!chain_required(dht) || set_empty(&later))
+		return later;
+	good = chain_check(dht, c, &later);
+	set_cut(&later, &good);
+	next = later;
+	for (int i = set_next(&next, 0); i >= 0; i = set_next(&next, i + 1))
+		if (c->epoch == dht->slots[i].epoch + 1)
+			set_del(&later, (uint32_t)i);
+	dht->counts.unproven += set_count(&next) - set_count(&later);
+	*gap = later;
+	return good;
+}
+
+/* The same epoch again: do we lack its state, is its leader news, did somebody ask? */
+static void heard_again(struct cw_dht *dht, const struct config *c, bool direct,
+			struct slotset *lack, struct slotset *told)
+{
+	for (int i = set_next(&c->slots, 0); i >= 0; i = set_next(&c->slots, i + 1)) {
+		struct slot *s = &dht->slots[i];
+
+		if (c->epoch != s->epoch)
+			continue;
+		if (!s->active && is_member(dht, &s->members)) {
+			set_add(lack, (uint32_t)i);
+			continue;
+		}
+		if (direct && s->active)
+			set_add(told, (uint32_t)i);
+		if (cw_node_id_is_zero(&c->leader) || s->led != NULL)
+			continue;
+		s->guide = c->leader;
+		if (!s->active)
+			slot_impatient(dht, s, POINTER_NS);
+	}
+}
+
 void config_learn(struct cw_dht *dht, const struct cw_node_id *from,
 		  const Causeway__Dht__Config *in, bool direct)
 {
-	struct slotset news = {{0}}, led = {{0}}, got = {{0}}, lack = {{0}}, told = {{0}},
-		       durable = {{0}};
+	struct slotset news, led = {{0}}, got = {{0}}, lack = {{0}}, told = {{0}}, durable = {{0}},
+			     gap = {{0}};
 	struct config c;
 
 	if (!config_unpack(dht, in, &c))
 		return;
-	for (int i = set_next(&c.slots, 0); i >= 0; i = set_next(&c.slots, i + 1)) {
-		struct slot *s = &dht->slots[i];
-
-		if (c.epoch > s->epoch ||
-		    (c.epoch == s->epoch && !s->active && is_member(dht, &s->members))) {
-			if (s->led != NULL)
-				set_add(&led, (uint32_t)i);
-			set_add(c.epoch == s->epoch ? &lack : &news, (uint32_t)i);
-		} else if (c.epoch == s->epoch) {
-			if (direct && s->active)
-				set_add(&told, (uint32_t)i);
-			if (!cw_node_id_is_zero(&c.leader) && s->led == NULL) {
-				s->guide = c.leader;
-				if (!s->active)
-					slot_impatient(dht, s, POINTER_NS);
-			}
-		}
-	}
+	heard_again(dht, &c, direct, &lack, &told);
+	news = news_of(dht, &c, &gap);
+	for (int i = set_next(&news, 0); i >= 0; i = set_next(&news, i + 1))
+		if (dht->slots[i].led != NULL)
+			set_add(&led, (uint32_t)i);
 	group_lose(dht, &led, "the members have changed");
 	for (int i = set_next(&news, 0); i >= 0; i = set_next(&news, i + 1)) {
 		if (enter(dht, (uint32_t)i, &c))
@@ -345,8 +378,13 @@ void config_learn(struct cw_dht *dht, const struct cw_node_id *from,
 	log_entered(dht, &got, STATE_INSTALL);
 	log_entered(dht, &durable, STATE_BEGIN);
 	entered(dht, &news, &c, &led);
+	set_cut(&news, &got);
+	set_cut(&news, &durable);
+	if (!set_empty(&news) && c.proof.len > 0)
+		log_link(dht, &news, &c);
+	set_join(&lack, &gap);
 	if (!set_empty(&lack))
 		send_need(dht, from, &lack, NULL);
 	if (!set_empty(&told))
-		send_configs(dht, from, &told, false);
+		send_configs(dht, from, &told, NEWEST, false);
 }

@@ -210,6 +210,11 @@ static enum cw_dht_may may(const struct cw_dht *dht, const struct cw_node_id *no
 	return dht->ops.may(dht->ctx, node, right, ns);
 }
 
+bool may_operate(const struct cw_dht *dht, const struct cw_node_id *node)
+{
+	return may(dht, node, CW_DHT_RIGHT_OPERATE, NULL) == CW_DHT_MAY;
+}
+
 bool op_allowed(struct cw_dht *dht, struct op *op)
 {
 	const struct cw_store_request *q = &op->request;

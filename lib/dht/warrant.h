@@ -8,6 +8,8 @@
 void warrant_sign(struct cw_dht *dht, struct request *r, const uint8_t key[KEY_BYTES]);
 /* May this caller have this done? Judged before anything is looked at. */
 bool op_allowed(struct cw_dht *dht, struct op *op);
+/* May this node write namespaces' records and say that members are gone for good? */
+bool may_operate(const struct cw_dht *dht, const struct cw_node_id *node);
 /* Would it have one register more than a node may have in one slot? */
 bool over_quota(const struct cw_dht *dht, const struct op *op);
 /* Has its owner asked for this record, which a leader wants to be stored in place of ours? */

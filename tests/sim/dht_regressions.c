@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Schedules without chance for what once went wrong, so that it cannot come back: each was found by
- * a seed of the random runs, which chance may not show again for thousands of seeds.
+ * a seed of the random runs, which chance may not show again for thousands of seeds. And for a rule
+ * about stages, which chance meets once in some hundred.
  */
 #include "dht_scenarios.h"
 
@@ -195,5 +196,94 @@ void scenario_losing_record(enum cw_dht_mutation mutate, struct sim_result *resu
 			scenario_cut_off(w, w->procs[i], true);
 	scenario_wait_ms(w, 1000);
 	scenario_expect(w, a, &q, CW_STORE_OK, "a renewal that needs the first leader");
+	world_free(w);
+}
+
+/* -- R11 */
+
+static struct {
+	bool first; /* the first attempt: nobody may say that it has the stage */
+	struct proc *spare;
+} attempts;
+
+static bool stage_twice(struct world *w, struct proc *from, struct proc *to, const uint8_t *data,
+			size_t len)
+{
+	unsigned int body = message_peek(data, len).body;
+
+	(void)w;
+	(void)from;
+	if (attempts.first)
+		return body == BODY_STAGED;
+	return body == BODY_STAGE && to == attempts.spare;
+}
+
+static uint64_t newest;
+
+static void note_epoch(void *arg, const struct cw_dht_row *r)
+{
+	(void)arg;
+	newest = cw_max_u64(newest, r->epoch);
+}
+
+static uint64_t epoch_of(const struct proc *p)
+{
+	newest = 0;
+	cw_dht_rows(p->dht, note_epoch, NULL);
+	return newest;
+}
+
+/*
+ * R11: a new member has the stage of an attempt that came to nothing. Since then a register was
+ * freed, and forgotten; then it is chosen with another stage, which it did not get. With the first
+ * one it would bring the register back.
+ */
+void scenario_any_stage(enum cw_dht_mutation mutate, struct sim_result *result)
+{
+	struct world *w = scenario_world(3, 1, 1, mutate, result);
+	struct cw_store_request q = {
+		.verb = CW_STORE_REG_CREATE, .reg_kind = 'Q', .reg_name = "a", .reg_name_len = 1};
+	struct proc *a = w->procs[3], *leader;
+	struct cw_dht_status s = {0};
+	uint64_t before;
+
+	scenario_wait_ms(w, 8000); /* three members; the caller becomes a spare one */
+	attempts.first = true;
+	attempts.spare = a;
+	w->nodes = w->total;
+	restart_all(w);
+	scenario_wait_ms(w, 3000);
+	scenario_expect(w, a, &q, CW_STORE_OK, "a free register is taken");
+	leader = scenario_leader(w);
+	CW_ASSERT(leader != NULL);
+	w->hook = stage_twice;
+	for (unsigned int i = 0; i < 40 && s.stages == 0; i++) {
+		cw_dht_move(leader->dht, proc_clock(leader));
+		scenario_wait_ms(w, 150);
+		cw_dht_status(a->dht, &s);
+	}
+	CW_ASSERT(s.stages == 1);
+	scenario_wait_ms(w, 4000); /* it is given up */
+	q.verb = CW_STORE_REG_RELEASE;
+	q.gen = q.ver = 1;
+	scenario_expect(w, a, &q, CW_STORE_OK, "it is given back");
+	scenario_wait_ms(w, 1500);
+	attempts.first = false;
+	before = epoch_of(leader);
+	for (unsigned int i = 0; i < 60 && epoch_of(leader) == before; i++) {
+		cw_dht_move(leader->dht, proc_clock(leader));
+		scenario_wait_ms(w, 150);
+	}
+	CW_ASSERT(epoch_of(leader) > before);
+	scenario_wait_ms(w, 1000);
+	/* A majority is these two. */
+	for (unsigned int i = 0; i < w->nodes; i++)
+		if (w->procs[i] != leader && w->procs[i] != a)
+			scenario_cut_off(w, w->procs[i], true);
+	q.verb = CW_STORE_REG_GET;
+	q.budget_ns = 4 * SIM_OP_NS;
+	if (scenario_ask(w, a, &q).ver < 2)
+		world_fail(w, "a register that was given back is there again");
+	w->hook = NULL;
 	world_free(w);
 }

@@ -466,6 +466,76 @@ static void stood_still(enum cw_dht_mutation mutate, struct sim_result *result)
 	world_free(w);
 }
 
+static struct proc *liar;
+static bool liar_acts;
+
+/* What comes next is written nowhere but at the liar's own. */
+static bool lose_cfgaccs(struct world *w, struct proc *from, struct proc *to, const uint8_t *data,
+			 size_t len)
+{
+	(void)w;
+	(void)to;
+	liar_acts = liar_acts || (from == liar && message_peek(data, len).body == BODY_ACT);
+	return message_peek(data, len).body == BODY_CFGACC;
+}
+
+static uint64_t newest;
+
+static void note_epoch(void *arg, const struct cw_dht_row *r)
+{
+	(void)arg;
+	newest = cw_max_u64(newest, r->epoch);
+}
+
+static uint64_t honest_epoch(struct world *w)
+{
+	newest = 0;
+	for (unsigned int i = 0; i < w->nodes; i++)
+		if (w->procs[i] != liar)
+			cw_dht_rows(w->procs[i]->dht, note_epoch, NULL);
+	return newest;
+}
+
+/*
+ * C1: a leader tells others of members that it has chosen alone. Nobody may believe it: the members
+ * before have not signed, and the next ones would be two sets for one slot.
+ */
+static void invented(enum cw_dht_mutation mutate, struct sim_result *result)
+{
+	struct world *w = scenario_world(3, 0, 1, mutate, result);
+	uint64_t before;
+
+	scenario_wait_ms(w, 8000); /* three members; then comes a spare one */
+	world_add(w, NULL, false)->rate_ppm = 1000000;
+	w->nodes = w->total;
+	liar = w->procs[1];
+	liar->lies = true;
+	liar_acts = false;
+	for (unsigned int i = 0; i < w->nodes; i++) {
+		if (w->procs[i]->up)
+			proc_crash(w->procs[i]);
+		proc_start(w->procs[i]);
+	}
+	scenario_wait_ms(w, 4000);
+	for (unsigned int i = 0; i < 20 && scenario_leader(w) != liar; i++) {
+		cw_dht_stand(liar->dht, proc_clock(liar));
+		proc_kick(liar);
+		scenario_wait_ms(w, 500);
+	}
+	before = honest_epoch(w);
+	w->hook = lose_cfgaccs;
+	for (unsigned int i = 0; i < 100 && !liar_acts; i++) {
+		cw_dht_move(liar->dht, proc_clock(liar));
+		scenario_wait_ms(w, 100);
+	}
+	CW_ASSERT(liar_acts);
+	scenario_wait_ms(w, 2000);
+	if (honest_epoch(w) != before)
+		world_fail(w, "members that nobody chose are believed");
+	w->hook = NULL;
+	world_free(w);
+}
+
 /* CW_DHT_MUT_NONE: of no single rule. */
 static const struct {
 	enum cw_dht_mutation rule;
@@ -480,7 +550,9 @@ static const struct {
 	{CW_DHT_MUT_ANYCALLER, strangers},
 	{CW_DHT_MUT_NOQUOTA, greedy},
 	{CW_DHT_MUT_NOPACE, stood_still},
+	{CW_DHT_MUT_NOCHAIN, invented},
 	{CW_DHT_MUT_NONE, scenario_two_choices},
+	{CW_DHT_MUT_ANYSTAGE, scenario_any_stage},
 	{CW_DHT_MUT_ASKBEHIND, scenario_stage_of_one},
 	{CW_DHT_MUT_OLDJUDGE, scenario_losing_record},
 };

@@ -51,6 +51,7 @@ static const char *const mutations[CW_DHT_MUT_COUNT] = {
 	[CW_DHT_MUT_NOPACE] = "nopace",
 	[CW_DHT_MUT_ASKBEHIND] = "askbehind",
 	[CW_DHT_MUT_OLDJUDGE] = "oldjudge",
+	[CW_DHT_MUT_NOCHAIN] = "nochain",
 	[CW_DHT_MUT_FORGE] = "forge",
 };
 
