@@ -33,6 +33,8 @@ int ctl_ask_and_print(struct ctl *ctl, json_t *request);
 int ctl_try(struct ctl *ctl, json_t *request, json_t **reply);
 /* May be opened again by the next question. */
 void ctl_close(struct ctl *ctl);
+/* Names of the daemon's tables; NULL behind the last. */
+extern const char *const ctl_tables[];
 /* A table of the daemon's, all its pages: new arrays of its rows and of its columns' names. */
 int ctl_rows(struct ctl *ctl, const char *what, json_t **rows, json_t **columns);
 /* The same on stdout. */
@@ -53,6 +55,7 @@ int ctl_namespace(struct ctl *ctl, int argc, char **argv);
 int ctl_overlay(struct ctl *ctl, int argc, char **argv);
 int ctl_ping(struct ctl *ctl, int argc, char **argv);
 int ctl_pki(bool json, int argc, char **argv);
+int ctl_support(struct ctl *ctl, int argc, char **argv);
 int ctl_revoke(struct ctl *ctl, int argc, char **argv);
 
 #endif /* CW_CTL_H */

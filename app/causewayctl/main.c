@@ -13,9 +13,9 @@
 #define DEFAULT_SOCKET "/run/causeway/control.sock"
 #define PAGE_ROWS      1000
 
-static const char *const tables[] = {"hosts",	     "leases",	  "names", "routes", "peers",
-				     "foreign-dhcp", "conflicts", "dht",   "drops",  "workers",
-				     "revocations",  "site",	  NULL};
+const char *const ctl_tables[] = {"hosts",	  "leases",    "names", "routes", "peers",
+				  "foreign-dhcp", "conflicts", "dht",	"drops",  "workers",
+				  "revocations",  "site",      NULL};
 
 static void usage(FILE *to)
 {
@@ -48,6 +48,7 @@ static void usage(FILE *to)
 	      "  exporter [--listen ADDRESS:PORT] [--user USER [--group GROUP]]   metrics for Prometheus, by HTTP (127.0.0.1:9845)\n"
 	      "  pki VERB ...                            CA and node certificates (pki --help)\n"
 	      "  revoke FILE                             spread a revocation (pki revoke)\n"
+	      "  support                                 all of the above as one JSON document, for whoever helps; no secrets in it\n"
 	      "  version\n"
 	      "SOCKET: " DEFAULT_SOCKET ", or $CAUSEWAY_SOCKET\n"
 	      "exit: 0 ok, 1 failure, 2 usage, 3 degraded, 4 daemon unreachable\n",
@@ -124,7 +125,7 @@ int ctl_show(struct ctl *ctl, const char *what)
 
 static int show(struct ctl *ctl, int argc, char **argv)
 {
-	const char *what = argc == 1 ? match(argv[0], tables) : NULL;
+	const char *what = argc == 1 ? match(argv[0], ctl_tables) : NULL;
 
 	if (what == NULL) {
 		fputs("causewayctl: show hosts, leases, names, routes, peers, site, foreign-dhcp, conflicts, dht, drops, workers or revocations\n",
@@ -190,6 +191,7 @@ static const struct command {
 	{"ping", ctl_ping},
 	{"overlay", ctl_overlay},
 	{"pki", pki},
+	{"support", ctl_support},
 	{"revoke", ctl_revoke},
 	{"version", version},
 };

@@ -251,7 +251,7 @@ struct cw_dht *cw_control_dht(struct cw_control *ctl)
 
 int cw_control_set_store(struct cw_control *ctl, const struct cw_store *store, uint64_t now_ns)
 {
-	now_ns = enter(ctl, now_ns);
+	(void)enter(ctl, now_ns);
 	if (ctl->have_store)
 		return -EALREADY;
 	ctl->store = *store;
@@ -457,7 +457,7 @@ bool cw_control_shutdown(struct cw_control *ctl, uint64_t now_ns)
 void cw_control_reload(struct cw_control *ctl, const struct cw_control_config *config,
 		       uint64_t now_ns)
 {
-	now_ns = enter(ctl, now_ns);
+	(void)enter(ctl, now_ns);
 	ctl->config.bootstrap_count = config->bootstrap_count;
 	memcpy(ctl->config.bootstrap, config->bootstrap, sizeof(config->bootstrap));
 	cw_overlay_set_bootstrap(ctl->overlay, config->bootstrap, config->bootstrap_count);

@@ -365,7 +365,8 @@ void cw_explain_query(struct cw_control *ctl, const json_t *request, cw_control_
 		error = cw_query_error("busy", "too many explanations at once");
 	else if ((x = calloc(1, sizeof(*x))) == NULL)
 		error = cw_query_error("memory", "out of memory");
-	if (error != NULL) {
+	/* Without memory there may be no error to tell of it either. */
+	if (error != NULL || x == NULL) {
 		reply(arg, error);
 		return;
 	}

@@ -194,7 +194,7 @@ void cw_founding_query(struct cw_control *ctl, const json_t *request, cw_control
 		if (ctl->founding == NULL)
 			error = cw_query_error("memory", "out of memory");
 	}
-	if (error != NULL) {
+	if (error != NULL || ctl->founding == NULL) {
 		reply(arg, error);
 		return;
 	}

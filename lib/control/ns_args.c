@@ -134,9 +134,9 @@ static json_t *parse_dns(const json_t *args, struct cw_namespace_record *ns)
 	}
 	if (policy[0] == '\0')
 		return NULL;
-	for (uint8_t p = 0; p < CW_NAMES_POLICY_COUNT; p++)
+	for (unsigned int p = 0; p < CW_NAMES_POLICY_COUNT; p++)
 		if (strcmp(policies[p], policy) == 0) {
-			ns->name_policy = p;
+			ns->name_policy = (uint8_t)p;
 			return NULL;
 		}
 	return cw_query_error("usage", "--names: numbered, refused or off");

@@ -314,9 +314,9 @@ static json_t *parse_static(const json_t *args, struct cw_namespace_record *ns)
 
 	if (text == NULL)
 		return NULL;
-	for (uint8_t p = 0; p < CW_STATIC_POLICY_COUNT; p++)
+	for (unsigned int p = 0; p < CW_STATIC_POLICY_COUNT; p++)
 		if (strcmp(static_words[p], text) == 0) {
-			ns->static_hosts = p;
+			ns->static_hosts = (uint8_t)p;
 			return NULL;
 		}
 	return cw_query_error("usage", "--static: off, reserved or any");

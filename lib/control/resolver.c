@@ -503,6 +503,7 @@ void cw_resolver_destroy(struct cw_control *ctl)
 	/* The store is gone by now: nobody answers any more, so nothing is left for `dead`. */
 	ctl->have_store = false;
 	while (r->cursor != NULL) {
+		/* forget() moves the cursor on. NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
 		r->cursor->asking = false;
 		forget(r->cursor);
 	}

@@ -321,6 +321,7 @@ uint64_t calls_timer(struct cw_dht *dht)
 {
 	struct call *c;
 
+	/* call_free() takes it out of the list. NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
 	while ((c = dht->call_first) != NULL && dht->now_ns - c->sent_ns >= CALL_RETRY_NS) {
 		/* What is complete since slots were cut off it. */
 		for (unsigned int i = 0; c->cover != NULL && i < c->to.count; i++)

@@ -93,6 +93,27 @@ keeper=$(cat "/proc/$(daemon_of a)/task/$(daemon_of a)/children")
 keys_in $keeper "$STATE/etc/gw-a.key" "$STATE/a.keys"
 [ ! -s "$where" ] || fail "the keeper has keys"
 
+echo "== no secret in what it shows: arguments, environment, logs, tables, support bundle"
+# Each secret as it would be written: the key's text and number, SAs' keys in hexadecimal, the CA's passphrase.
+{
+	sed -n '2,$p' "$STATE/etc/gw-a.key" | grep -v -- ----- | grep -oE '^.{24}'
+	openssl pkey -in "$STATE/etc/gw-a.key" -noout -text | sed -n '/priv:/,/pub:/p' | tr -d ' :\n' | sed 's|priv:*00|priv|' | grep -oE '[0-9a-f]{64}' | head -n 1 | cut -c 1-32
+	grep -oE '0x[0-9a-f]{72}' "$STATE/a.keys" | cut -c 3-34
+	cat "$STATE/passphrase"
+} >"$STATE/secrets"
+[ "$(wc -l <"$STATE/secrets")" -ge 5 ] || fail "the search knows too few secrets"
+mkdir "$STATE/shown"
+kill -USR1 "$(daemon_of a)"
+ctl a support >"$STATE/shown/support" || fail "support"
+jq -e '.status.name == "gw-a" and (.tables.peers | length) == 1 and (.tables.hosts | length) > 0 and .machine.kernel' "$STATE/shown/support" >/dev/null || fail "the support bundle"
+for process in "$(daemon_of a)" $keeper; do cat "/proc/$process/cmdline" "/proc/$process/environ" | tr '\0' '\n' >"$STATE/shown/process-$process"; done
+wait_for "the status in the log" grep -q 'msg="{\\"ok\\":true' "$STATE/a.log"
+cp "$STATE"/a.log "$STATE"/a.leases "$STATE/shown"
+cp -r "$STATE/a" "$STATE/shown/state_dir"
+grep -rlaF -f "$STATE/secrets" "$STATE/shown" && fail "a secret stands there"
+# The search itself finds what is there.
+grep -qaF -f "$STATE/secrets" "$STATE/etc/gw-a.key" && grep -qaF -f "$STATE/secrets" "$STATE/a.keys" || fail "the search finds nothing"
+
 echo "== what only root can undo is undone"
 gave_back() { [ "$(in_ns a-gw cat /proc/sys/net/ipv4/conf/lan0/arp_ignore)" = "$before" ]; }
 gave_back && fail "arp_ignore was not set"
