@@ -326,6 +326,13 @@ static const char *objection(void *ctx, const struct cw_identity *peer)
 	return cw_trust_objection(ctx, peer);
 }
 
+static bool admits(void *ctx, const struct cw_endpoint *endpoint)
+{
+	const struct cw_control *ctl = ctx;
+
+	return cw_overlay_admits(ctl->overlay, endpoint);
+}
+
 static void twin(void *ctx, const struct cw_node_id *node, const struct cw_endpoint *one,
 		 const struct cw_endpoint *other, uint64_t now_ns)
 {
@@ -529,6 +536,7 @@ int cw_mesh_create(struct cw_control *ctl)
 						    .ailing = ailing,
 						    .channels = channels,
 						    .objection = objection,
+						    .admits = admits,
 						    .wants_sas = wants_sas,
 						    .mtu = mtu,
 						    .twin = twin};

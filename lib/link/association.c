@@ -262,6 +262,8 @@ static void send_challenge(struct association *a, const struct cw_endpoint *endp
 
 void association_challenge(struct association *a, const struct cw_endpoint *seen, uint64_t now_ns)
 {
+	if (!links_admit(a->links, seen))
+		return;
 	/* Nobody goes back to a relay whose direct path is alive. */
 	if (seen->family == CW_FAMILY_RELAY && !keepalive_silent(a, now_ns))
 		return;
@@ -297,7 +299,8 @@ static void on_response(struct association *a, const struct cw_endpoint *from,
 		return;
 	if (!cw_endpoint_equal(from, &a->challenged)) {
 		/* It hears us and is there, but whether it hears us there is to be seen. */
-		if (from->family != CW_FAMILY_RELAY && !cw_endpoint_equal(from, &a->path))
+		if (from->family != CW_FAMILY_RELAY && !cw_endpoint_equal(from, &a->path) &&
+		    links_admit(a->links, from))
 			send_challenge(a, from, 1, now_ns);
 		return;
 	}

@@ -114,6 +114,9 @@ struct cw_link_ops {
 			uint64_t now_ns);
 	/** Why this node may not be linked, one phrase; NULL: it may. May be NULL: all may. */
 	const char *(*objection)(void *ctx, const struct cw_identity *peer);
+	/** May a path lead there? Asked of whoever shakes hands with us and wherever a link would
+	 * move to, before anything is made of it. May be NULL: all may. */
+	bool (*admits)(void *ctx, const struct cw_endpoint *endpoint);
 	/** Whether traffic is to flow: are SAs wanted with this node? May be NULL: with all. Asked
 	 * when the link comes up; both ends must want them. */
 	bool (*wants_sas)(void *ctx, const struct cw_identity *peer);

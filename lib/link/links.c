@@ -67,6 +67,11 @@ void link_leave(struct association *a)
 	*at = a->node_next;
 }
 
+bool links_admit(const struct cw_links *links, const struct cw_endpoint *endpoint)
+{
+	return links->ops.admits == NULL || links->ops.admits(links->ctx, endpoint);
+}
+
 void association_touch(struct association *a)
 {
 	a->links->due_ns[a->slot] = 0;
@@ -278,6 +283,12 @@ static void hello_in(struct cw_links *links, const struct cw_endpoint *from, con
 	}
 	if (a != NULL && a->client && !give_way(a, random)) {
 		hello_again(a, now_ns);
+		return;
+	}
+	if (!links_admit(links, from)) {
+		links->ops.refused(links->ctx, from,
+				   "no path may lead there: our own subnet, or underlay.deny/allow",
+				   now_ns);
 		return;
 	}
 	if (links->handshakes_in >= HANDSHAKES_IN_MAX || links->count == ASSOCIATIONS_MAX) {

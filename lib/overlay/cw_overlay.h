@@ -232,6 +232,9 @@ const struct cw_overlay_node *cw_overlay_find(const struct cw_overlay *overlay,
  * Valid until the next call into this overlay. */
 const struct cw_identity *cw_overlay_identity(const struct cw_overlay *overlay,
 					      const struct cw_node_id *node);
+/** May a path lead there, or come from there: not inside a forbidden or denied prefix, inside the
+ * allowed ones if there are any. Relayed paths may. */
+bool cw_overlay_admits(const struct cw_overlay *overlay, const struct cw_endpoint *endpoint);
 /** May a datagram be sent there: IPv4 unicast, not ours, neither forbidden nor denied? */
 bool cw_overlay_usable(const struct cw_overlay *overlay, const struct cw_endpoint *endpoint);
 /** Why the link to a node is kept (enum cw_overlay_need): our reasons, and theirs. */

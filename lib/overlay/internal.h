@@ -227,6 +227,8 @@ void node_forget(struct cw_overlay *o, struct node *n);
 /* @return true when it was new. */
 bool node_add_endpoint(struct cw_overlay *o, struct node *n, const struct cw_endpoint *ep);
 bool endpoint_usable(const struct cw_overlay *o, const struct cw_endpoint *ep);
+/* A prefix was forbidden: endpoints inside it that were learnt before are not tried again. */
+void nodes_forget_unusable(struct cw_overlay *o);
 /* The step-th known node from our place, clockwise (0 is the successor) or not. */
 struct node *node_step(const struct cw_overlay *o, bool clockwise, unsigned int step);
 

@@ -148,17 +148,24 @@ static bool any_contains(const struct cw_prefix4 *list, unsigned int count, rte_
 	return false;
 }
 
+bool cw_overlay_admits(const struct cw_overlay *overlay, const struct cw_endpoint *endpoint)
+{
+	const struct cw_overlay_config *c = &overlay->config;
+
+	if (endpoint->family != CW_FAMILY_IPV4)
+		return endpoint->family == CW_FAMILY_RELAY;
+	return !any_contains(c->forbidden, c->forbidden_count, endpoint->ip4) &&
+	       !any_contains(c->deny, c->deny_count, endpoint->ip4) &&
+	       (c->allow_count == 0 || any_contains(c->allow, c->allow_count, endpoint->ip4));
+}
+
 bool endpoint_usable(const struct cw_overlay *o, const struct cw_endpoint *ep)
 {
 	const struct cw_overlay_config *c = &o->config;
 	uint32_t ip = rte_be_to_cpu_32(ep->ip4);
 
-	if (ep->family != CW_FAMILY_IPV4 || ep->port == 0 || ip == 0 || ip >> 28 >= 14)
-		return false;
-	if (any_contains(c->forbidden, c->forbidden_count, ep->ip4) ||
-	    any_contains(c->deny, c->deny_count, ep->ip4))
-		return false;
-	if (c->allow_count > 0 && !any_contains(c->allow, c->allow_count, ep->ip4))
+	if (ep->family != CW_FAMILY_IPV4 || ep->port == 0 || ip == 0 || ip >> 28 >= 14 ||
+	    !cw_overlay_admits(o, ep))
 		return false;
 	for (unsigned int i = 0; i < c->endpoint_count; i++)
 		if (cw_endpoint_equal(&c->endpoints[i], ep))
@@ -169,6 +176,19 @@ bool endpoint_usable(const struct cw_overlay *o, const struct cw_endpoint *ep)
 bool cw_overlay_usable(const struct cw_overlay *overlay, const struct cw_endpoint *endpoint)
 {
 	return endpoint_usable(overlay, endpoint);
+}
+
+void nodes_forget_unusable(struct cw_overlay *o)
+{
+	for (unsigned int i = 0; i < o->count; i++) {
+		struct cw_overlay_node *v = &o->nodes[i]->node;
+		unsigned int kept = 0;
+
+		for (unsigned int e = 0; e < v->endpoint_count; e++)
+			if (endpoint_usable(o, &v->endpoints[e]))
+				v->endpoints[kept++] = v->endpoints[e];
+		v->endpoint_count = kept;
+	}
 }
 
 bool node_add_endpoint(struct cw_overlay *o, struct node *n, const struct cw_endpoint *ep)

@@ -289,8 +289,10 @@ void cw_overlay_forbid(struct cw_overlay *overlay, const struct cw_prefix4 *pref
 	for (unsigned int i = 0; i < c->forbidden_count; i++)
 		if (c->forbidden[i].ip == prefix->ip && c->forbidden[i].len == prefix->len)
 			return;
-	if (c->forbidden_count < CW_ARRAY_SIZE(c->forbidden))
-		c->forbidden[c->forbidden_count++] = *prefix;
+	if (c->forbidden_count == CW_ARRAY_SIZE(c->forbidden))
+		return;
+	c->forbidden[c->forbidden_count++] = *prefix;
+	nodes_forget_unusable(overlay);
 }
 
 void cw_overlay_remembered(struct cw_overlay *overlay, const struct cw_node_id *node,

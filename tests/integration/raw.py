@@ -4,6 +4,7 @@
 
   raw.py udp DEV DST-MAC SRC DST SPORT DPORT HEX          one datagram, any source
   raw.py replay DEV PCAP                                  every frame of a capture again, as it was
+  raw.py replay-from DEV PCAP COUNT                       the same from COUNT other addresses and ports
   raw.py ip DEV SRC-MAC DST-MAC SRC DST                   one ICMP echo from any address
   raw.py arp DEV SRC-MAC IP                               a gratuitous ARP reply: IP is at SRC-MAC
   raw.py rarp DEV MAC                                     what a hypervisor says for a machine that goes on here
@@ -61,6 +62,14 @@ def frames_of(pcap):
         at += 16 + n
 
 
+def moved(frame, i):
+    """A UDP frame without IP options as another sender's."""
+    src = struct.pack("!BBBB", 10, 64 + (i >> 16 & 63), i >> 8 & 255, i & 255)
+    head = frame[14:24] + b"\0\0" + src + frame[30:34]
+    head = head[:10] + struct.pack("!H", checksum(head)) + head[12:]
+    return frame[:14] + head + struct.pack("!H", 1024 + i % 60000) + frame[36:40] + b"\0\0" + frame[42:]
+
+
 def client_hello():
     body = b"\xfe\xfd" + os.urandom(32) + b"\0\0" + b"\0\x04\xc0\x2c\xc0\x2b" + b"\x01\0" + b"\0\0"
     handshake = b"\x01" + len(body).to_bytes(3, "big") + b"\0\0" + b"\0\0\0" + len(body).to_bytes(3, "big") + body
@@ -91,6 +100,11 @@ def main(what, *a):
         s = opened(a[0])
         for frame in list(frames_of(a[1])):
             s.send(frame)
+    elif what == "replay-from":
+        s, frames = opened(a[0]), list(frames_of(a[1]))
+        for i in range(int(a[2])):
+            for frame in frames:
+                s.send(moved(frame, i))
     elif what == "udp":
         opened(a[0]).send(mac(a[1]) + netdev_mac(a[0]) + b"\x08\0" + udp(a[2], a[3], int(a[4]), int(a[5]), bytes.fromhex(a[6])))
     elif what == "ip":

@@ -22,10 +22,10 @@ ends_as() {
 	before=$(drops $site $reason)
 	"$@"
 	wait_for "$reason at $site" dropped_more $site $reason "$before"
-	across || fail "no traffic after $*"
+	wait_for "traffic after $*" across
 }
 still_linked() {
-	[ "$(grep -c "link up" "$STATE/a.log")" = 1 ] && ! grep -q "link down" "$STATE/a.log" && across
+	[ "$(grep -c "link up" "$STATE/a.log")" = 1 ] && ! grep -q "link down" "$STATE/a.log" && wait_for "traffic" across
 }
 router=$(in_ns wan cat /sys/class/net/wan-a/address)
 wan_a=$(in_ns a-gw cat /sys/class/net/wan0/address)
@@ -72,6 +72,38 @@ timeout 3 ip netns exec "$PREFIX-wan" openssl s_client -dtls1_2 -connect 198.51.
 	-key "$STATE/pki/gw-b.key" </dev/null 2>&1 | grep -q "Cipher is ECDHE-ECDSA-AES256-GCM-SHA384" || fail "the judge itself cannot shake hands"
 still_linked || fail "a downgrade attempt ended the link"
 
+echo "== a whole handshake played again, from where it came and from 2,000 other addresses"
+shakes_hands() {
+	timeout 5 ip netns exec "$PREFIX-wan" openssl s_client -dtls1_2 -connect 198.51.100.2:7845 -cert "$STATE/pki/gw-b.crt" -key "$STATE/pki/gw-b.key" "$@" \
+		</dev/null >"$STATE/s_client.log" 2>&1
+	grep -q "Cipher is ECDHE-ECDSA-AES256-GCM-SHA384" "$STATE/s_client.log"
+}
+in_ns wan tcpdump -i wan-a -w "$STATE/shake.pcap" -U --immediate-mode src 198.51.100.1 and dst port 7845 2>"$STATE/shake.log" &
+echo $! >"$STATE/sniffer.pid"
+wait_for "the recording" grep -q "listening on" "$STATE/shake.log"
+wait_for "a handshake to record" shakes_hands
+recorded() { [ "$(tcpdump -r "$STATE/shake.pcap" 2>/dev/null | wc -l)" -ge 3 ]; }
+wait_for "hello, hello with cookie, certificate and the rest" recorded
+stop_gateway sniffer
+rss() { awk '/VmRSS/ { print $2 }' "/proc/$(cat "$STATE/a.pid")/status"; }
+before=$(rss)
+for _ in 1 2 3; do raw wan replay wan-a "$STATE/shake.pcap"; done
+raw wan replay-from wan-a "$STATE/shake.pcap" 2000
+wait_for "traffic after handshakes played again" across
+echo "memory: $before kB before, $(rss) kB after"
+[ $(($(rss) - before)) -lt 4096 ] || fail "handshakes played again left something in memory"
+[ "$(ctl a show peers --json | jq length)" = 1 ] || fail "a recording made a link"
+still_linked || fail "a recording ended the link"
+wait_for "a handshake that is no recording" shakes_hands
+
+echo "== a handshake from inside our own virtual subnet"
+in_ns wan ip addr add 10.128.200.1/32 dev lo
+wait_for "the judge on that address" in_ns wan ping -c 1 -W 1 10.128.200.1
+shakes_hands -bind 10.128.200.1:0 && fail "a path over our own subnet"
+ctl a status --json | jq -e '.last_refusal | test("no path may lead there")' >/dev/null || fail "nobody says why"
+in_ns wan ip addr del 10.128.200.1/32 dev lo
+still_linked || fail "the link suffered"
+
 echo "== a host lies about itself, and reaches nothing but its network"
 in_ns b-h1 tcpdump -i eth0 -w "$STATE/lies.pcap" -U --immediate-mode icmp and dst host "$b1" and not src host "$a1" 2>"$STATE/lies.log" &
 lies=$!
@@ -79,7 +111,7 @@ wait_for "the sniffer at b" grep -q "listening on" "$STATE/lies.log"
 raw a-h1 ip eth0 "$h1" fe:fd:00:00:00:00 10.128.77.77 "$b1"
 ends_as a SOURCE_MAC raw a-h1 ip eth0 "$h1" fe:fd:00:00:00:00 "$a2" "$b1"
 raw a-h1 ip eth0 "$h1" fe:fd:00:00:00:00 203.0.113.2 "$b1"
-across || fail "no traffic"
+wait_for "traffic" across
 kill $lies 2>/dev/null || true
 [ "$(stat -c %s "$STATE/lies.pcap")" -le 24 ] || fail "a lie arrived at b"
 for underlay in 198.51.100.1 198.51.100.2 203.0.113.2 127.0.0.1; do
@@ -100,7 +132,7 @@ wait_for "traffic after lies" across
 in_ns b-h1 tcpdump -i eth0 -w "$STATE/dhcp.pcap" -U --immediate-mode udp port 67 or udp port 68 2>"$STATE/dhcp.log" & sniff=$!
 wait_for "the sniffer" grep -q "listening on" "$STATE/dhcp.log"
 raw a-h2 offer eth0 "$h2"
-across || fail "no traffic"
+wait_for "traffic" across
 kill $sniff 2>/dev/null || true
 [ "$(stat -c %s "$STATE/dhcp.pcap")" -le 24 ] || fail "DHCP crossed the overlay"
 
@@ -125,7 +157,7 @@ question=$((8 + 12 + 16 + 4))
 # And from outside.
 raw wan dns wan-a "$router" "$wan_a" 192.0.2.53 198.51.100.2 ns.lab.example
 raw wan dns wan-a "$router" "$wan_a" 192.0.2.53 10.128.0.1 ns.lab.example
-across || fail "no traffic after questions"
+wait_for "traffic after questions" across
 # What a host may ask for itself: an answer about anything is no larger than UDP's 512 bytes, and ANY is not answered with everything.
 size=$(in_ns a-h2 dig +time=3 +tries=5 +noedns @10.128.0.1 ns.lab.example ANY | sed -n 's/.*MSG SIZE *rcvd: //p')
 [ "${size:-0}" -gt 0 ] && [ "$size" -le 120 ] || fail "ANY is answered with ${size:-no} bytes"
@@ -137,7 +169,6 @@ for at in a-h1 a-h2 b-h1 wan; do
 done
 
 echo "== a flood of hellos beside traffic"
-rss() { awk '/VmRSS/ { print $2 }' "/proc/$(cat "$STATE/a.pid")/status"; }
 before=$(rss)
 raw wan hellos wan-a "$wan_a" 198.51.100.2 7845 100000 8 >"$STATE/flood.log" &
 flood=$!
@@ -184,7 +215,7 @@ start_gateway c
 wait_for "c to be linked" bash -c "'$CTL' -s '$STATE/a.sock' show peers --json | jq -e 'any(.[]; .name == \"gw-c\")'"
 sleep 2
 ctl a show peers --json | jq -e '.[] | select(.name == "gw-c") | (.member or .usable) | not' >/dev/null || fail "a gateway of another namespace has keys for ours"
-across || fail "no traffic at the end"
+wait_for "traffic at the end" across
 
 echo "== that gateway's handshake played again, when it is gone"
 stop_gateway c
@@ -195,7 +226,7 @@ wait_for "the end of c's link" not_linked
 ups=$(grep -c "link up" "$STATE/a.log")
 [ "$(tcpdump -nr "$STATE/handshake.pcap" 'udp[8] >= 20 and udp[8] <= 63' 2>/dev/null | wc -l)" -ge 4 ] || fail "no handshake was recorded"
 for _ in 1 2 3; do raw wan replay wan-a "$STATE/handshake.pcap"; done
-across || fail "no traffic after a handshake was played again"
+wait_for "traffic after a handshake was played again" across
 not_linked || fail "a handshake played again made a link"
 [ "$(grep -c "link up" "$STATE/a.log")" = "$ups" ] || fail "a handshake played again made a link"
 
@@ -216,5 +247,6 @@ tries_stolen() {
 	ctl a status --json | jq -e '.last_refusal | test("not its own")' >/dev/null
 }
 wait_for "the refusal of a stolen node ID" tries_stolen
-not_linked && across || fail "no traffic after a stolen node ID"
+wait_for "traffic after a stolen node ID" across
+not_linked || fail "a stolen node ID made a link"
 echo "all of it holds"

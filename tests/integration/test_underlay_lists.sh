@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# underlay.deny: a gateway never looks for peers in a network that the operator forbade, bootstrap or not; without the list the
+# underlay.deny: a gateway never looks for peers in a network that the operator forbade, bootstrap or not, nor ever inside the virtual
+# subnet that it serves itself; without the list the
 # same two link.
 . "$(dirname "$0")/begin.sh"
 
@@ -23,3 +24,24 @@ stop_gateway tcpdump
 write_config b '"198.51.100.2:7845"'
 start_gateway b
 wait_for "gateway b to serve" gateway_ready b
+
+# Our own virtual subnet is never an underlay: b knows it from disk, and a bootstrap endpoint inside is not even knocked at.
+stop_gateway b
+write_config b '"198.51.100.2:7845", "10.128.5.5:7845"'
+in_ns b-gw tcpdump -i wan0 -w "$STATE/inside.pcap" -U --immediate-mode dst net 10.128.0.0/16 >/dev/null 2>"$STATE/inside.log" &
+echo $! >"$STATE/tcpdump.pid"
+wait_for "the sniffer" grep -q "listening on" "$STATE/inside.log"
+start_gateway b
+wait_for "gateway b to serve" gateway_ready b
+stop_gateway a KILL
+# Alone again it knocks at every door it has.
+alone() { { ctl b status --json || true; } | jq -e '.counts.peers == 0' >/dev/null; }
+wait_for "b to be alone" alone
+knocked() { [ "$(tcpdump -r "$STATE/knocks.pcap" 2>/dev/null | wc -l)" -ge 8 ]; }
+in_ns b-gw tcpdump -i wan0 -w "$STATE/knocks.pcap" -U --immediate-mode dst 198.51.100.2 >/dev/null 2>&1 &
+echo $! >"$STATE/knocks.pid"
+wait_for "b to knock" knocked
+stop_gateway b
+stop_gateway tcpdump
+stop_gateway knocks
+[ "$(tcpdump -r "$STATE/inside.pcap" 2>/dev/null | wc -l)" = 0 ] || fail "an endpoint inside our own subnet was sent to"

@@ -29,6 +29,8 @@ struct party {
 	uint64_t unix_s, now_ns;
 };
 
+/* Our own virtual subnet, once it is forbidden. */
+static const struct cw_prefix4 subnet = {RTE_BE32(0x0a800000), 16};
 static const struct cw_log quiet;
 static struct party receiver;
 /* On the ring between all sources and the receiver, and beside it: all goes by it. */
@@ -46,9 +48,9 @@ static int op_connect(void *ctx, const struct cw_node_id *node, const struct cw_
 	struct party *p = ctx;
 
 	(void)node;
-	(void)endpoints;
-	(void)count;
 	(void)now_ns;
+	for (unsigned int i = 0; i < count; i++)
+		CU_ASSERT_FALSE(cw_prefix4_contains(&subnet, endpoints[i].ip4));
 	p->connects++;
 	return 0;
 }
@@ -166,9 +168,13 @@ static struct cw_public_key *verify(void *self, const uint8_t *der, size_t len,
 	struct cw_node_id *key = malloc(sizeof(*key));
 
 	(void)self;
-	*why = "";
+	*why = "not signed by our CA";
 	CU_ASSERT_FATAL(key != NULL && len == sizeof(key->b));
 	memcpy(key->b, der, len);
+	if (key->b[0] == 0xbb) {
+		free(key);
+		return NULL;
+	}
 	*out = (struct cw_identity){.node = *key};
 	return (struct cw_public_key *)key;
 }
@@ -192,7 +198,7 @@ static const struct cw_signer_ops signer = {.sign = sign,
 					    .check = check,
 					    .release = release};
 
-static void begin(struct party *p, unsigned int number)
+static void begin_as(struct party *p, struct cw_node_id id)
 {
 	struct cw_overlay_config config = {
 		.log = &quiet, .random = {.fill = fill}, .signer = &signer, .session = 1};
@@ -200,13 +206,16 @@ static void begin(struct party *p, unsigned int number)
 	struct cw_endpoint at = {.family = CW_FAMILY_IPV4, .port = 1, .ip4 = 1};
 
 	*p = (struct party){.unix_s = 1800000000, .now_ns = CW_NS_PER_S};
-	p->id.b[0] = 0xaa;
-	p->id.b[1] = (uint8_t)(number >> 8);
-	p->id.b[2] = (uint8_t)number;
-	config.self = p->id;
+	p->id = id;
+	config.self = id;
 	config.signer_self = p;
 	CU_ASSERT_FATAL(cw_overlay_create(&p->overlay, &config, &ops, p) == 0);
 	cw_overlay_link_up(p->overlay, &node, &at, p->now_ns);
+}
+
+static void begin(struct party *p, unsigned int number)
+{
+	begin_as(p, (struct cw_node_id){{0xaa, (uint8_t)(number >> 8), (uint8_t)number}});
 }
 
 /* A message of a source to the receiver, as it left towards the node between. */
@@ -494,6 +503,124 @@ static void test_kept_frames_are_bounded_and_the_newest_stay(void)
 	cw_overlay_destroy(receiver.overlay);
 }
 
+/* Somebody beside us on the ring speaks of a node: in a ConnectTo of its own name, or as news. */
+static void speak_of(const struct cw_node_id *source, const struct cw_node_id *of, rte_be32_t ip,
+		     bool reply, uint64_t token)
+{
+	Causeway__Overlay__Node node = CAUSEWAY__OVERLAY__NODE__INIT;
+	Causeway__Overlay__ConnectTo wish = CAUSEWAY__OVERLAY__CONNECT_TO__INIT;
+	Causeway__Overlay__Frame frame = CAUSEWAY__OVERLAY__FRAME__INIT;
+	uint8_t at[19] = {CW_FAMILY_IPV4, 1, 1};
+	ProtobufCBinaryData endpoint = {sizeof(at), at};
+	struct frame f;
+
+	memcpy(at + 3, &ip, sizeof(ip));
+	node.id = (ProtobufCBinaryData){CW_NODE_ID_BYTES, (uint8_t *)of->b};
+	node.endpoints = &endpoint;
+	node.n_endpoints = 1;
+	wish.node = &node;
+	wish.kind = reply ? 2 : 1;
+	wish.reply = reply;
+	wish.token = token;
+	frame.version = 1;
+	frame.source = (ProtobufCBinaryData){CW_NODE_ID_BYTES, (uint8_t *)source->b};
+	frame.destination = (ProtobufCBinaryData){CW_NODE_ID_BYTES, (uint8_t *)receiver.id.b};
+	frame.mode = 1;
+	frame.ttl = 9;
+	frame.body_case = CAUSEWAY__OVERLAY__FRAME__BODY_CONNECT_TO;
+	frame.connect_to = &wish;
+	f.len = causeway__overlay__frame__pack(&frame, f.data);
+	hand_in(&f);
+	for (unsigned int i = 0; i < 3; i++)
+		cw_overlay_timer(receiver.overlay, receiver.now_ns);
+}
+
+static void test_no_path_leads_over_our_own_subnet(void)
+{
+	static const struct cw_node_id near = {{0xaa, RECEIVER >> 8, (RECEIVER & 0xff) + 1}};
+	const struct cw_endpoint inside = {
+		.family = CW_FAMILY_IPV4, .port = 0x101, .ip4 = RTE_BE32(0x0a800105)};
+	const struct cw_endpoint outside = {
+		.family = CW_FAMILY_IPV4, .port = 0x101, .ip4 = RTE_BE32(0x0a810105)};
+	const struct cw_overlay_node *n;
+
+	begin(&receiver, RECEIVER);
+	/* Learnt while nobody knew: it is not tried any more. */
+	cw_overlay_remembered(receiver.overlay, &near, &inside, 1, receiver.now_ns);
+	n = cw_overlay_find(receiver.overlay, &near);
+	CU_ASSERT_TRUE(n != NULL && n->endpoint_count == 1);
+	CU_ASSERT_TRUE(cw_overlay_admits(receiver.overlay, &inside));
+	cw_overlay_forbid(receiver.overlay, &subnet);
+	CU_ASSERT_EQUAL(n->endpoint_count, 0);
+	CU_ASSERT_FALSE(cw_overlay_admits(receiver.overlay, &inside));
+	CU_ASSERT_FALSE(cw_overlay_usable(receiver.overlay, &inside));
+	CU_ASSERT_TRUE(cw_overlay_admits(receiver.overlay, &outside));
+	/* Whoever names it, and however: op_connect judges. */
+	speak_of(&near, &near, inside.ip4, false, 0);
+	cw_overlay_remembered(receiver.overlay, &near, &inside, 1, receiver.now_ns);
+	cw_overlay_discovered(receiver.overlay, &inside, receiver.now_ns);
+	cw_overlay_set_bootstrap(receiver.overlay, &inside, 1);
+	cw_overlay_link_down(receiver.overlay, &between, receiver.now_ns);
+	for (unsigned int i = 0; i < 600; i++) {
+		receiver.now_ns += CW_NS_PER_S / 10;
+		cw_overlay_timer(receiver.overlay, receiver.now_ns);
+	}
+	CU_ASSERT_TRUE(receiver.connects > 0); /* the node between is looked for */
+	n = cw_overlay_find(receiver.overlay, &near);
+	CU_ASSERT_TRUE(n != NULL && n->endpoint_count == 0);
+	cw_overlay_destroy(receiver.overlay);
+}
+
+static void test_a_forged_connect_to_moves_nothing(void)
+{
+	static const struct cw_node_id other = {{0xaa, 0x10}};
+	struct cw_overlay_info before, after;
+	unsigned int ours, theirs, connects;
+
+	begin(&receiver, RECEIVER);
+	cw_overlay_timer(receiver.overlay, receiver.now_ns);
+	connects = receiver.connects;
+	cw_overlay_info(receiver.overlay, &before);
+	/* Of a node in another's name. */
+	speak_of(&other, &between, RTE_BE32(0x09090909), false, 0);
+	CU_ASSERT_EQUAL(receiver.connects, connects);
+	/* In our own name. */
+	speak_of(&receiver.id, &receiver.id, RTE_BE32(0x09090909), false, 0);
+	CU_ASSERT_EQUAL(receiver.connects, connects);
+	/* In the name of a node that we are linked to: its link stays where it is. */
+	speak_of(&between, &between, RTE_BE32(0x09090909), false, 0);
+	CU_ASSERT_EQUAL(receiver.connects, connects);
+	/* An answer that nobody asked for makes no shortcut. */
+	speak_of(&between, &between, RTE_BE32(0x09090909), true, 77);
+	cw_overlay_needs(receiver.overlay, &between, &ours, &theirs);
+	CU_ASSERT_FALSE(ours & CW_OVERLAY_NEED_FAR);
+	cw_overlay_info(receiver.overlay, &after);
+	CU_ASSERT_EQUAL(before.links, after.links);
+	CU_ASSERT_EQUAL(before.known, after.known);
+	cw_overlay_destroy(receiver.overlay);
+}
+
+/* 0xbb: of a network with another CA. Its ring met ours, say by a link of somebody in both. */
+static void test_a_message_of_another_network_is_not_believed(void)
+{
+	struct cw_overlay_info info;
+	struct party stranger;
+	struct frame f;
+
+	begin(&receiver, RECEIVER);
+	begin_as(&stranger, (struct cw_node_id){{0xbb, 1}});
+	for (unsigned int i = 0; i < 100; i++) {
+		say(&stranger, &f);
+		CU_ASSERT_FALSE(hand_in(&f));
+	}
+	CU_ASSERT_PTR_NULL(cw_overlay_identity(receiver.overlay, &stranger.id));
+	cw_overlay_info(receiver.overlay, &info);
+	CU_ASSERT_EQUAL(info.signatures_checked, 0);
+	CU_ASSERT_EQUAL(info.known, 1);
+	cw_overlay_destroy(stranger.overlay);
+	cw_overlay_destroy(receiver.overlay);
+}
+
 int main(void)
 {
 	CU_TestInfo tests[] = {
@@ -511,6 +638,10 @@ int main(void)
 		 test_what_left_long_ago_or_by_another_link_stays},
 		{"kept frames are bounded, and the newest stay",
 		 test_kept_frames_are_bounded_and_the_newest_stay},
+		{"no path leads over our own subnet", test_no_path_leads_over_our_own_subnet},
+		{"a forged ConnectTo moves nothing", test_a_forged_connect_to_moves_nothing},
+		{"a message of another network is not believed",
+		 test_a_message_of_another_network_is_not_believed},
 		{"a bent message is never believed", test_a_bent_message_is_never_believed},
 		CU_TEST_INFO_NULL,
 	};
