@@ -271,6 +271,7 @@ static void fill_config(struct daemon *d, struct cw_control_config *out)
 					  .renew_ns = c->debug_link_renew_ns,
 
 					  .use_dht = c->store == CW_CONFIG_STORE_DHT};
+	out->maps_port = c->port_mapping != CW_CONFIG_PORT_MAPPING_OFF;
 	out->discovery = (enum cw_control_discovery)c->discovery;
 	fill_network(d, out->network);
 	take_select(c, &out->select);

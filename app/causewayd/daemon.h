@@ -72,6 +72,8 @@ struct daemon {
 	int lock_fd;
 	pid_t keeper; /* 0: none */
 	int keeper_fd;
+	pid_t mapper; /* 0: none */
+	int mapper_fd;
 	char file_prefix[64];
 	char run_dir[RUN_DIR_BYTES]; /* EAL's, removed at the end; "": none yet */
 	bool eal_up;
@@ -182,6 +184,11 @@ int privileges_check(struct daemon *d);
 int privileges_open(struct daemon *d);
 int keeper_open(struct daemon *d);
 void keeper_close(struct daemon *d);
+/* mapper.c: a process that asks the router for a port. */
+int mapper_open(struct daemon *d);
+void mapper_close(struct daemon *d);
+/* What it said meanwhile. */
+void mapper_look(struct daemon *d);
 /* The sockets that ports serve become the user's; what they must connect to is looked at as it. */
 int ports_hand_over(struct daemon *d, uint32_t uid, uint32_t gid);
 void ports_check_user(struct daemon *d);

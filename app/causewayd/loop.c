@@ -230,6 +230,7 @@ static int look(struct daemon *d, struct loop *loop, uint64_t now_ns)
 			cw_control_woke(d->control, now_ns);
 		}
 		writer_cut(d);
+		mapper_look(d);
 		if (!loop->failed)
 			rc = look_at_ports(d, loop);
 	}

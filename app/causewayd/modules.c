@@ -11,6 +11,7 @@ static const struct module modules[] = {
 	{"signals", signals_block, NULL, false},
 	{"log", log_open, log_close, false},
 	{"ports' names", ports_check, NULL, true},
+	{"mapper", mapper_open, mapper_close, false},
 	{"hugepages", eal_check, NULL, true},
 	{"identity", identity_open, identity_close, true},
 	{"store", store_check, NULL, true},

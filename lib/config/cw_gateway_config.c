@@ -18,6 +18,7 @@ static const char *const store_words[] = {"dht", "static", "etcd", NULL};
 static const char *const cipher_words[] = {"auto", "aes-256-gcm", "chacha20-poly1305", NULL};
 static const char *const crypto_words[] = {"auto", "ipsec_mb", "openssl", NULL};
 static const char *const discovery_words[] = {"auto", "on", "off", NULL};
+static const char *const mapping_words[] = {"off", "auto", "nat-pmp", "upnp", NULL};
 static const char *const level_words[] = {"error", "warn", "notice", "info", "debug", NULL};
 
 static const struct cw_option rows[] = {
@@ -66,6 +67,8 @@ static const struct cw_option rows[] = {
 	 "Next hop; empty: the netdev's default route, or everything on-link."},
 	{"wan.port", CW_OPT_UINT, AT(wan_port), 1024, 65535, "7845", NULL, false,
 	 "UDP port that carries everything between gateways. Not 4500: analysers would read all of it as ESP."},
+	{"wan.port_mapping", CW_OPT_CHOICE, AT(port_mapping), 0, 0, "off", mapping_words, false,
+	 "Ask the WAN's router to let UDP wan.port in: by nat-pmp, upnp, or auto, whichever it speaks. Needs a WAN port whose address the kernel has too. On a segment that is not yours, whoever plays the router can lie about the address outside."},
 	{"namespace", CW_OPT_STRING, AT(ns_name), 0, 0, "", NULL, false,
 	 "Name of the virtual network that the LAN belongs to."},
 	{"bootstrap", CW_OPT_ENDPOINTS, AT(bootstrap), 0, 0, "", NULL, true,

@@ -14,6 +14,14 @@
 /** Values of `store`, in the order of its words. */
 enum cw_config_store { CW_CONFIG_STORE_DHT, CW_CONFIG_STORE_STATIC, CW_CONFIG_STORE_ETCD };
 
+/** Values of `wan.port_mapping`, in the order of its words. */
+enum cw_config_port_mapping {
+	CW_CONFIG_PORT_MAPPING_OFF,
+	CW_CONFIG_PORT_MAPPING_AUTO,
+	CW_CONFIG_PORT_MAPPING_NATPMP,
+	CW_CONFIG_PORT_MAPPING_UPNP
+};
+
 /** Values of `underlay.discovery`, in the order of its words. */
 enum cw_config_discovery {
 	CW_CONFIG_DISCOVERY_AUTO,
@@ -48,6 +56,7 @@ struct cw_gateway_config {
 	struct cw_host_prefix wan_address; /* ip 0: from the netdev */
 	rte_be32_t wan_gateway;		   /* 0: from the netdev, or on-link */
 	uint32_t wan_port;
+	uint8_t port_mapping; /* enum cw_config_port_mapping */
 	char ns_name[64];
 	struct cw_endpoint_list bootstrap;
 	uint32_t relay_mbit;

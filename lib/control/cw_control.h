@@ -133,6 +133,7 @@ struct cw_control_config {
 	unsigned int underlay_allow_count, underlay_deny_count;
 	struct cw_prefix4 underlay_allow[CW_OVERLAY_PREFIXES_MAX],
 		underlay_deny[CW_OVERLAY_PREFIXES_MAX];
+	bool maps_port;	      /* somebody asks the router for a port: cw_control_port_mapping */
 	uint64_t sa_rekey_ns; /* 0: default */
 	uint64_t renew_ns;    /* of DTLS associations; 0: default */
 	bool use_dht;	      /* else only the store given by cw_control_set_store */
@@ -173,6 +174,16 @@ void cw_control_punt(struct cw_control *ctl, const struct cw_punt_meta *meta, co
 		     size_t len, uint64_t now_ns);
 /** Do what is due. @return next deadline. */
 uint64_t cw_control_timer(struct cw_control *ctl, uint64_t now_ns);
+/** A port of the router in front of us. */
+struct cw_control_mapping {
+	const char *protocol;	     /* static; "" without a mapping */
+	struct cw_endpoint endpoint; /* outside; family NONE: there is none */
+	uint32_t lifetime_s;	     /* granted; 0: until it is taken back */
+	char why[96];		     /* there is none: one phrase */
+};
+/** What stands now: it is announced to the others, or no more. Copied. [control] */
+void cw_control_port_mapping(struct cw_control *ctl, const struct cw_control_mapping *mapping,
+			     uint64_t now_ns);
 /** Whether the ports' links are up, for the status. */
 void cw_control_port_links(struct cw_control *ctl, bool lan_up, bool wan_up);
 /** We were stopped (SIGSTOP, suspend): what waited in queues is void, deadlines first. */

@@ -172,6 +172,8 @@ struct cw_control {
 		uint64_t upstream_timeouts, upstream_unasked;
 		uint64_t arrived, departed; /* hosts that changed sites */
 	} counts;
+	struct cw_control_mapping mapping; /* of the router's port */
+	bool mapping_told;
 	/* The last node that was seen twice, and when; 0: never. */
 	struct cw_node_id twin;
 	uint64_t twin_ns;
@@ -294,6 +296,9 @@ uint64_t cw_segment_slots(const struct cw_control *ctl);
 void cw_segment_service_mac(const struct cw_control *ctl, struct cw_mac *out);
 /* The site is forming, or we own slots and must not serve them yet. */
 bool cw_segment_waits(const struct cw_control *ctl);
+
+/* mapping.c: the router's port; null when nobody asks for one. */
+json_t *cw_mapping_json(const struct cw_control *ctl);
 
 /* path_mtu.c: the largest packet to a peer. */
 uint16_t cw_path_mtu_inner(const struct cw_control *ctl, const struct cw_node_id *node,

@@ -355,6 +355,7 @@ static json_t *build(const struct netcheck *c)
 			   "wan_mtu_bytes", (int)ctl->config.wan_mtu_bytes,
 			   "largest_packet_out_bytes",
 			   c->largest > 0 ? json_integer(c->largest) : json_null());
+	json_object_set_new(status, "port_mapping", cw_mapping_json(ctl));
 	json_object_set_new(status, "asked", asked_json(c));
 	json_object_set_new(status, "relays", relays);
 	return json_pack("{s:b, s:o, s:b}", "ok", 1, "status", status, "degraded", v.answers == 0);

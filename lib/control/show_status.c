@@ -239,6 +239,7 @@ json_t *cw_show_status(struct cw_control *ctl)
 		(json_int_t)((ctl->now_ns - ctl->started_ns) / CW_NS_PER_S), "last_refusal",
 		ctl->refused_why, "warnings", cw_sightings_warnings(ctl), "reasons", why);
 	json_object_set_new(status, "key_memory", show_keys(ctl));
+	json_object_set_new(status, "port_mapping", cw_mapping_json(ctl));
 	if (ctl->segment != NULL)
 		json_object_set_new(status, "hellos_refused", cw_segment_refusals(ctl));
 	json_object_set_new(status, "site_tables", cw_nexthops_show(ctl));

@@ -181,6 +181,10 @@ void cw_overlay_relayed(struct cw_overlay *overlay, const struct cw_node_id *nod
 			const struct cw_endpoint *path, uint64_t now_ns);
 /** The link to this node, which hosts use, has not answered for a while: a relay is looked for. */
 void cw_overlay_ailing(struct cw_overlay *overlay, const struct cw_node_id *node, uint64_t now_ns);
+/** A router maps this endpoint to us for as long as it is not told otherwise; NULL: none does (any
+ * more). The others are told. */
+void cw_overlay_mapped(struct cw_overlay *overlay, const struct cw_endpoint *endpoint,
+		       uint64_t now_ns);
 /** Our own reflexive endpoint was learnt: tell the others. */
 void cw_overlay_endpoint(struct cw_overlay *overlay, const struct cw_endpoint *seen,
 			 uint64_t now_ns);

@@ -150,6 +150,7 @@ struct cw_overlay {
 	unsigned int loopback_count;
 
 	bool leaving, changed, placed;
+	bool mapped; /* config.endpoints[1] is a router's mapping */
 	uint64_t wake_ns, tell_ns, role_ns, house_ns;
 	uint64_t place_ns, place_wait_ns, probe_ns;
 	uint64_t far_ns, far_wait_ns, far_token;

@@ -261,6 +261,47 @@ void cw_overlay_input(struct cw_overlay *overlay, const struct cw_node_id *from,
 
 /* -- what is known from elsewhere */
 
+static void tell_soon(struct cw_overlay *o, uint64_t now_ns)
+{
+	o->tell_ns = cw_min_u64(o->tell_ns, now_ns + TELL_SOON_NS);
+	o->wake_ns = 0;
+}
+
+static void forget_endpoint(struct cw_overlay_config *c, unsigned int at)
+{
+	memmove(c->endpoints + at, c->endpoints + at + 1,
+		(c->endpoint_count - at - 1) * sizeof(c->endpoints[0]));
+	c->endpoint_count--;
+}
+
+void cw_overlay_mapped(struct cw_overlay *overlay, const struct cw_endpoint *endpoint,
+		       uint64_t now_ns)
+{
+	struct cw_overlay_config *c = &overlay->config;
+
+	if (overlay->mapped)
+		forget_endpoint(c, 1);
+	overlay->mapped = false;
+	tell_soon(overlay, now_ns);
+	if (endpoint == NULL || endpoint->family != CW_FAMILY_IPV4 || endpoint->port == 0 ||
+	    c->endpoint_count == 0)
+		return;
+	for (unsigned int i = 0; i < c->endpoint_count; i++) {
+		if (!cw_endpoint_equal(&c->endpoints[i], endpoint))
+			continue;
+		if (i == 0)
+			return; /* no NAT at all */
+		forget_endpoint(c, i--);
+	}
+	if (c->endpoint_count == CW_OVERLAY_ENDPOINTS_MAX)
+		forget_endpoint(c, 1);
+	memmove(c->endpoints + 2, c->endpoints + 1,
+		(c->endpoint_count - 1) * sizeof(c->endpoints[0]));
+	c->endpoints[1] = *endpoint;
+	c->endpoint_count++;
+	overlay->mapped = true;
+}
+
 void cw_overlay_endpoint(struct cw_overlay *overlay, const struct cw_endpoint *seen,
 			 uint64_t now_ns)
 {
@@ -271,15 +312,12 @@ void cw_overlay_endpoint(struct cw_overlay *overlay, const struct cw_endpoint *s
 			return;
 	if (seen->family != CW_FAMILY_IPV4 || seen->port == 0)
 		return;
-	if (c->endpoint_count == CW_OVERLAY_ENDPOINTS_MAX) {
-		/* The first is the configured one; of the learnt ones the oldest goes. */
-		memmove(c->endpoints + 1, c->endpoints + 2,
-			(CW_OVERLAY_ENDPOINTS_MAX - 2) * sizeof(c->endpoints[0]));
-		c->endpoint_count--;
-	}
+	/* The first is the configured one, then a mapped one; of the learnt ones the oldest goes.
+	 */
+	if (c->endpoint_count == CW_OVERLAY_ENDPOINTS_MAX)
+		forget_endpoint(c, overlay->mapped ? 2 : 1);
 	c->endpoints[c->endpoint_count++] = *seen;
-	overlay->tell_ns = cw_min_u64(overlay->tell_ns, now_ns + TELL_SOON_NS);
-	overlay->wake_ns = 0;
+	tell_soon(overlay, now_ns);
 }
 
 void cw_overlay_forbid(struct cw_overlay *overlay, const struct cw_prefix4 *prefix)

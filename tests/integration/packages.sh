@@ -4,7 +4,7 @@
 packages_of() {
 	case $1 in
 	build) echo gcc meson ninja-build pkg-config libdpdk-dev liburcu-dev libssl-dev libconfig-dev libcunit1-dev \
-		libprotobuf-c-dev protobuf-c-compiler libjansson-dev libcurl4-openssl-dev libmnl-dev libseccomp-dev libpcap-dev libipsec-mb-dev libmicrohttpd-dev ;;
+		libprotobuf-c-dev protobuf-c-compiler libjansson-dev libcurl4-openssl-dev libmnl-dev libseccomp-dev libpcap-dev libipsec-mb-dev libmicrohttpd-dev libminiupnpc-dev libnatpmp-dev ;;
 	demo) echo iproute2 ethtool iputils-ping iperf3 isc-dhcp-client udhcpc busybox procps util-linux ;;
 	tests) echo curl clang cppcheck libclang-rt-14-dev dhcpcd-base tshark tcpdump python3-scapy python3 nftables jq openssl binutils \
 		lua5.4 bind9-dnsutils ldnsutils dnsmasq-base dnsperf libc-bin libevent-core-2.1-7 libevent-extra-2.1-7 ;;
