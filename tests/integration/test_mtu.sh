@@ -70,7 +70,8 @@ for way in "" -R; do
 	in_ns a-h1 ip route flush cache
 	in_ns b-h1 ip route flush cache
 	in_ns a-h1 iperf3 -c "$b1" -n 64M -J $way >"$STATE/tcp.json" || fail "TCP $way hangs"
-	jq -e '.end.sum_received.bytes >= 60000000' "$STATE/tcp.json" >/dev/null || fail "TCP $way: too little arrived"
+	# What the server has not read yet at the end does not count, and the sockets' buffers take up to 37 MB.
+	jq -e '.end.sum_received.bytes >= 20000000' "$STATE/tcp.json" >/dev/null || fail "TCP $way: too little arrived"
 done
 wait_for "a SYN with the path's MSS" saw "tcp.flags.syn == 1 && tcp.flags.ack == 0 && ip.src == $a1 && tcp.options.mss_val == $((inner - 40))" ||
 	fail "the MSS of a SYN from the small side was not clamped: $(tshark -r "$STATE/b-h1.pcap" -Y tcp.flags.syn==1 -T fields -e ip.src -e tcp.options.mss_val)"
