@@ -23,7 +23,7 @@ struct frame {
 struct party {
 	struct cw_node_id id;
 	struct cw_overlay *overlay;
-	struct frame last, signed_last, nodes_last;
+	struct frame last, signed_last;
 	struct cw_node_id signed_by; /* the link it left by */
 	unsigned int sent, signed_sent, connects, delivered;
 	uint64_t unix_s, now_ns;
@@ -66,8 +66,6 @@ static int op_send(void *ctx, const struct cw_node_id *to, const void *data, siz
 	CU_ASSERT_FATAL(frame != NULL && len <= sizeof(p->last.data));
 	memcpy(p->last.data, data, len);
 	p->last.len = len;
-	if (frame->body_case == CAUSEWAY__OVERLAY__FRAME__BODY_NODES)
-		p->nodes_last = p->last;
 	if (frame->body_case == CAUSEWAY__OVERLAY__FRAME__BODY_SIGNED) {
 		p->signed_last = p->last;
 		p->signed_by = *to;
@@ -200,13 +198,6 @@ static const struct cw_signer_ops signer = {.sign = sign,
 					    .check = check,
 					    .release = release};
 
-static struct cw_endpoint own_endpoint(uint8_t number)
-{
-	return (struct cw_endpoint){.family = CW_FAMILY_IPV4,
-				    .port = rte_cpu_to_be_16(7845),
-				    .ip4 = rte_cpu_to_be_32(UINT32_C(0x0b000000) | number)};
-}
-
 static void begin_as(struct party *p, struct cw_node_id id)
 {
 	struct cw_overlay_config config = {
@@ -218,8 +209,6 @@ static void begin_as(struct party *p, struct cw_node_id id)
 	p->id = id;
 	config.self = id;
 	config.signer_self = p;
-	config.endpoint_count = 1;
-	config.endpoints[0] = own_endpoint(1);
 	CU_ASSERT_FATAL(cw_overlay_create(&p->overlay, &config, &ops, p) == 0);
 	cw_overlay_link_up(p->overlay, &node, &at, p->now_ns);
 }
@@ -632,56 +621,6 @@ static void test_a_message_of_another_network_is_not_believed(void)
 	cw_overlay_destroy(receiver.overlay);
 }
 
-/* What it says of itself, by the last byte of each endpoint's address: "1 2 3". */
-static const char *told(struct party *p, char *out, size_t size)
-{
-	Causeway__Overlay__Frame *frame;
-	size_t at = 0;
-
-	out[0] = '\0';
-	p->nodes_last.len = 0;
-	for (unsigned int i = 0; i < 10; i++)
-		cw_overlay_timer(p->overlay, p->now_ns += 50 * CW_NS_PER_MS);
-	frame = causeway__overlay__frame__unpack(NULL, p->nodes_last.len, p->nodes_last.data);
-	CU_ASSERT_FATAL(frame != NULL && frame->body_case == CAUSEWAY__OVERLAY__FRAME__BODY_NODES);
-	for (size_t i = 0; i < frame->nodes->self->n_endpoints; i++)
-		at += (size_t)snprintf(out + at, size - at, "%s%u", i > 0 ? " " : "",
-				       frame->nodes->self->endpoints[i].data[6]);
-	causeway__overlay__frame__free_unpacked(frame, NULL);
-	return out;
-}
-
-static void test_a_mapped_endpoint_is_told_while_it_stands(void)
-{
-	struct cw_endpoint at;
-	struct party p;
-	char text[64];
-
-	begin(&p, 1);
-	at = own_endpoint(5);
-	cw_overlay_endpoint(p.overlay, &at, p.now_ns);
-	CU_ASSERT_STRING_EQUAL(told(&p, text, sizeof(text)), "1 5");
-	at = own_endpoint(200);
-	cw_overlay_mapped(p.overlay, &at, p.now_ns);
-	CU_ASSERT_STRING_EQUAL(told(&p, text, sizeof(text)), "1 200 5");
-	/* What is only seen comes and goes; what is mapped stays. */
-	for (uint8_t i = 10; i < 20; i++) {
-		at = own_endpoint(i);
-		cw_overlay_endpoint(p.overlay, &at, p.now_ns);
-	}
-	CU_ASSERT_STRING_EQUAL(told(&p, text, sizeof(text)), "1 200 14 15 16 17 18 19");
-	at = own_endpoint(16); /* seen before it was known to be mapped */
-	cw_overlay_mapped(p.overlay, &at, p.now_ns);
-	CU_ASSERT_STRING_EQUAL(told(&p, text, sizeof(text)), "1 16 14 15 17 18 19");
-	cw_overlay_mapped(p.overlay, NULL, p.now_ns);
-	CU_ASSERT_STRING_EQUAL(told(&p, text, sizeof(text)), "1 14 15 17 18 19");
-	cw_overlay_mapped(p.overlay, NULL, p.now_ns);
-	at = own_endpoint(1); /* no NAT: our own address */
-	cw_overlay_mapped(p.overlay, &at, p.now_ns);
-	CU_ASSERT_STRING_EQUAL(told(&p, text, sizeof(text)), "1 14 15 17 18 19");
-	cw_overlay_destroy(p.overlay);
-}
-
 int main(void)
 {
 	CU_TestInfo tests[] = {
@@ -703,8 +642,6 @@ int main(void)
 		{"a forged ConnectTo moves nothing", test_a_forged_connect_to_moves_nothing},
 		{"a message of another network is not believed",
 		 test_a_message_of_another_network_is_not_believed},
-		{"a mapped endpoint is told while it stands",
-		 test_a_mapped_endpoint_is_told_while_it_stands},
 		{"a bent message is never believed", test_a_bent_message_is_never_believed},
 		CU_TEST_INFO_NULL,
 	};
