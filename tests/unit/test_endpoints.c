@@ -55,6 +55,11 @@ static void op_node(void *ctx, const struct cw_overlay_node *node, bool linked, 
 	(void)ctx, (void)node, (void)linked, (void)now_ns;
 }
 
+static void op_remember(void *ctx, uint64_t now_ns)
+{
+	(void)ctx, (void)now_ns;
+}
+
 static void fill(void *ctx, void *buf, size_t len)
 {
 	(void)ctx;
@@ -74,7 +79,8 @@ static struct cw_overlay *begin(void)
 						  .send = op_send,
 						  .close = op_close,
 						  .classify = op_classify,
-						  .node = op_node};
+						  .node = op_node,
+						  .remember = op_remember};
 	struct cw_overlay_config config = {.self = {{1}},
 					   .log = &quiet,
 					   .random = {.fill = fill},
