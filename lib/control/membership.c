@@ -56,6 +56,8 @@ void cw_membership_ns(struct cw_control *ctl, const struct cw_namespace_record *
 		cw_forward_reset(ctl);
 	ctl->have_ns = true;
 	cw_overlay_forbid(ctl->overlay, &ns->subnet);
+	/* A handshake may be under way to somewhere inside. */
+	ctl->recheck |= first;
 	if (!ctl->config.has_lan)
 		return;
 	/* Before workers may grant by it: a longer lease needs its cover first (R4). */

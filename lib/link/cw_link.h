@@ -271,7 +271,8 @@ void cw_links_rekey(struct cw_links *links, const struct cw_node_id *node, uint6
  * Links whose peer no longer passes the engine's check end at once.
  */
 void cw_links_renew(struct cw_links *links, uint64_t spread_ns, uint64_t now_ns);
-/** End every link that cw_link_ops.objection now objects to. @return how many. */
+/** End every link that cw_link_ops.objection now objects to, and every link and handshake whose
+ * path cw_link_ops.admits does not any more. @return how many. */
 unsigned int cw_links_recheck(struct cw_links *links, uint64_t now_ns);
 
 /** @return false when there is no such link. */

@@ -200,7 +200,8 @@ void link_enter(struct association *a);
 void link_leave(struct association *a);
 /* Its timer must be looked at again. */
 void association_touch(struct association *a);
-/* May a path lead there (cw_link_ops.admits)? */
+/* May a path lead there (cw_link_ops.admits)? If not, this is why. */
+#define LINKS_NO_PATH "no path may lead there: our own subnet, or underlay.deny/allow"
 bool links_admit(const struct cw_links *links, const struct cw_endpoint *endpoint);
 /* Ends the association; `why` is told if it was the link. Freed by links_sweep. */
 void association_end(struct association *a, enum cw_link_down_reason why, uint64_t now_ns);

@@ -286,9 +286,7 @@ static void hello_in(struct cw_links *links, const struct cw_endpoint *from, con
 		return;
 	}
 	if (!links_admit(links, from)) {
-		links->ops.refused(links->ctx, from,
-				   "no path may lead there: our own subnet, or underlay.deny/allow",
-				   now_ns);
+		links->ops.refused(links->ctx, from, LINKS_NO_PATH, now_ns);
 		return;
 	}
 	if (links->handshakes_in >= HANDSHAKES_IN_MAX || links->count == ASSOCIATIONS_MAX) {

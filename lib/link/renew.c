@@ -184,13 +184,16 @@ unsigned int cw_links_recheck(struct cw_links *links, uint64_t now_ns)
 {
 	unsigned int ended = 0;
 
-	for (unsigned int i = 0; links->ops.objection != NULL && i < links->count; i++) {
+	for (unsigned int i = 0; i < links->count; i++) {
 		struct association *a = links->all[i];
-		const char *why;
+		const char *why = NULL;
 
-		if (a->dead || !a->established)
+		if (a->dead)
 			continue;
-		why = links->ops.objection(links->ctx, &a->identity);
+		if (!links_admit(links, &a->path))
+			why = LINKS_NO_PATH;
+		else if (a->established && links->ops.objection != NULL)
+			why = links->ops.objection(links->ctx, &a->identity);
 		if (why == NULL)
 			continue;
 		links->ops.refused(links->ctx, &a->path, why, now_ns);

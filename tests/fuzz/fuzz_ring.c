@@ -3,186 +3,30 @@
  * The overlay's messages, built and not merely bent: the input is read as choices (which body,
  * whose ID, how many endpoints of which length, relays, hop count, modes, signatures good or bad),
  * each frame is packed as protobuf-c packs it and comes in over a link. So every field is reached
- * with values that nearly fit. Between frames links come and go, and time passes.
+ * with values that nearly fit. Between frames links come and go, we send, and time passes.
  *
- * Promises: what is known, heard of and sent stays bounded; no endpoint of a forbidden prefix is
- * ever tried; nothing is delivered under a source that is neither the link's other end nor signed.
+ * Promises: those of overlay_world.h, and what is known, heard of and sent stays bounded.
  */
 #include <stdlib.h>
 #include <string.h>
 
-#include <cw_overlay.h>
 #include <overlay.pb-c.h>
+
+#include "overlay_world.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { STEPS_MAX = 200, LIST_MAX = 40, LINKS = 6, KNOWN_BOUND = 48 };
 
-static const struct cw_node_id ours = {{9}};
-static const struct cw_prefix4 forbidden = {RTE_BE32(0x0a800000), 16};
-
 struct world {
 	const uint8_t *at, *end;
-	struct cw_overlay *overlay;
-	uint64_t now_ns;
-	struct cw_node_id speaker; /* whose link the frame came over */
-	bool believable;	   /* its signature is good */
-	unsigned int connects;	   /* since time last passed */
+	struct overlay_world o;
 };
 
 static uint8_t take(struct world *w)
 {
 	return w->at < w->end ? *w->at++ : 0;
 }
-
-/* -- the world around */
-
-static void fill(void *ctx, void *buf, size_t len)
-{
-	(void)ctx;
-	memset(buf, 7, len);
-}
-
-static int op_connect(void *ctx, const struct cw_node_id *node, const struct cw_endpoint *endpoints,
-		      unsigned int count, uint64_t now_ns)
-{
-	struct world *w = ctx;
-
-	(void)node;
-	(void)now_ns;
-	w->connects++;
-	CW_ASSERT(count > 0 && count <= CW_OVERLAY_ENDPOINTS_MAX);
-	for (unsigned int i = 0; i < count; i++)
-		CW_ASSERT(endpoints[i].family == CW_FAMILY_RELAY ||
-			  !cw_prefix4_contains(&forbidden, endpoints[i].ip4));
-	return 0;
-}
-
-static int op_send(void *ctx, const struct cw_node_id *to, const void *data, size_t len,
-		   uint64_t now_ns)
-{
-	(void)ctx;
-	(void)to;
-	(void)now_ns;
-	CW_ASSERT(data != NULL && len > 0);
-	return len > 65536 ? -1 : 0;
-}
-
-static int op_relay(void *ctx, const struct cw_node_id *relay, const struct cw_node_id *peer,
-		    uint64_t now_ns)
-{
-	(void)ctx;
-	(void)now_ns;
-	CW_ASSERT(!cw_node_id_equal(relay, peer));
-	return 0;
-}
-
-static void op_close(void *ctx, const struct cw_node_id *node, uint64_t now_ns)
-{
-	(void)ctx;
-	(void)node;
-	(void)now_ns;
-}
-
-static void op_classify(void *ctx, const struct cw_node_id *node, enum cw_overlay_class class,
-			uint64_t now_ns)
-{
-	(void)class;
-	op_close(ctx, node, now_ns);
-}
-
-static void op_deliver(void *ctx, enum cw_overlay_service service, const struct cw_node_id *from,
-		       const uint8_t *data, size_t len, uint64_t now_ns)
-{
-	struct world *w = ctx;
-
-	(void)data;
-	(void)len;
-	(void)now_ns;
-	CW_ASSERT(service > 0 && service < CW_OVERLAY_SERVICE_COUNT);
-	CW_ASSERT(cw_node_id_equal(from, &w->speaker) || w->believable);
-}
-
-static void op_node(void *ctx, const struct cw_overlay_node *node, bool linked, uint64_t now_ns)
-{
-	(void)ctx;
-	(void)now_ns;
-	CW_ASSERT(node->endpoint_count <= CW_OVERLAY_ENDPOINTS_MAX && node->linked == linked);
-}
-
-static void op_remember(void *ctx, uint64_t now_ns)
-{
-	(void)ctx;
-	(void)now_ns;
-}
-
-static uint64_t op_unix_s(void *ctx)
-{
-	const struct world *w = ctx;
-
-	return 1000 + w->now_ns / CW_NS_PER_S;
-}
-
-static const struct cw_overlay_ops ops = {.connect = op_connect,
-					  .send = op_send,
-					  .relay = op_relay,
-					  .close = op_close,
-					  .classify = op_classify,
-					  .deliver = op_deliver,
-					  .node = op_node,
-					  .remember = op_remember,
-					  .unix_s = op_unix_s};
-
-/* -- signatures: one that begins with 'y' is good; a certificate is the ID */
-
-static int sign(void *self, const void *data, size_t len, uint8_t *signature, size_t *signature_len)
-{
-	(void)self;
-	(void)data;
-	CW_ASSERT(len > 0);
-	signature[0] = 'y';
-	*signature_len = 1;
-	return 0;
-}
-
-static const uint8_t *certificate(void *self, size_t *len)
-{
-	static const uint8_t own[CW_NODE_ID_BYTES] = {9};
-
-	(void)self;
-	*len = sizeof(own);
-	return own;
-}
-
-static struct cw_public_key *verify(void *self, const uint8_t *der, size_t len,
-				    struct cw_identity *out, const char **why)
-{
-	(void)self;
-	*why = "no certificate";
-	if (len != CW_NODE_ID_BYTES)
-		return NULL;
-	*out = (struct cw_identity){.name = "n"};
-	memcpy(out->node.b, der, len);
-	return malloc(1);
-}
-
-static bool check(const struct cw_public_key *key, const void *data, size_t len,
-		  const uint8_t *signature, size_t signature_len)
-{
-	CW_ASSERT(key != NULL && data != NULL && len > 0);
-	return signature_len > 0 && signature[0] == 'y';
-}
-
-static void release(struct cw_public_key *key)
-{
-	free(key);
-}
-
-static const struct cw_signer_ops signer = {.sign = sign,
-					    .certificate = certificate,
-					    .verify = verify,
-					    .check = check,
-					    .release = release};
 
 /* -- fields */
 
@@ -221,7 +65,7 @@ static ProtobufCBinaryData an_endpoint(struct world *w, struct room *r)
 		ep[20] = {families[how % 6], take(w), take(w), take(w), take(w), take(w), take(w)};
 
 	if (how >= 250)
-		memcpy(ep + 3, &forbidden.ip, 2);
+		memcpy(ep + 3, &overlay_world_forbidden.ip, 2);
 	return bytes_of(r, ep, how == 249 ? take(w) % 21 : 19);
 }
 
@@ -256,7 +100,7 @@ static void hand_in(struct world *w, Causeway__Overlay__Frame *frame)
 
 	CW_ASSERT(bytes != NULL);
 	len = causeway__overlay__frame__pack(frame, bytes);
-	cw_overlay_input(w->overlay, &w->speaker, bytes, len, w->now_ns);
+	cw_overlay_input(w->o.overlay, &w->o.speaker, bytes, len, w->o.now_ns);
 	free(bytes);
 }
 
@@ -313,12 +157,12 @@ static void say_signed(struct world *w, struct room *r, Causeway__Overlay__Frame
 	if (how & 0x80)
 		s.certificate = s.source;
 	s.signature = bytes_of(r, signature, how % 8 == 7 ? 0 : 1);
-	s.sent_s = op_unix_s(w) + (uint64_t)(how & 1 ? 0 : take(w) * 4 - 512);
-	w->believable = signature[0] == 'y';
+	s.sent_s = overlay_world_unix_s(&w->o) + (uint64_t)(how & 1 ? 0 : take(w) * 4 - 512);
+	w->o.believable = signature[0] == 'y';
 	frame->body_case = CAUSEWAY__OVERLAY__FRAME__BODY_SIGNED;
 	frame->signed_ = &s;
 	hand_in(w, frame);
-	w->believable = false;
+	w->o.believable = false;
 }
 
 static void say_small(struct world *w, struct room *r, Causeway__Overlay__Frame *frame)
@@ -357,12 +201,13 @@ static void say(struct world *w)
 	uint8_t how = take(w);
 
 	CW_ASSERT(r != NULL);
-	w->speaker = (struct cw_node_id){{take(w) % LINKS + 1}};
+	w->o.speaker = (struct cw_node_id){{take(w) % LINKS + 1}};
 	frame.version = how & 1 ? 1 : take(w);
 	frame.need = take(w);
 	if (how & 2) {
 		frame.source = an_id(w, r);
-		frame.destination = how & 0x40 ? bytes_of(r, ours.b, sizeof(ours.b)) : an_id(w, r);
+		frame.destination = how & 0x40 ? bytes_of(r, overlay_world_self.b, CW_NODE_ID_BYTES)
+					       : an_id(w, r);
 		frame.mode = take(w) % 5;
 		frame.ttl = how & 4 ? 64 : take(w) << take(w) % 24;
 		if (how & 8)
@@ -376,20 +221,23 @@ static void say(struct world *w)
 
 static void step(struct world *w)
 {
-	struct cw_identity identity = {.node = {{take(w) % LINKS + 1}}, .name = "n"};
-	struct cw_endpoint at = {.family = CW_FAMILY_IPV4, .port = 9, .ip4 = identity.node.b[0]};
+	struct cw_node_id node = {{take(w) % LINKS + 1}};
 
 	switch (take(w) % 8) {
 	case 0:
-		cw_overlay_link_up(w->overlay, &identity, &at, w->now_ns);
+		overlay_world_link_up(&w->o, node.b[0]);
 		break;
 	case 1:
-		cw_overlay_link_down(w->overlay, &identity.node, w->now_ns);
+		cw_overlay_link_down(w->o.overlay, &node, w->o.now_ns);
 		break;
 	case 2:
-		w->now_ns += (uint64_t)(take(w) + 1) * CW_NS_PER_S / 8;
-		w->connects = 0;
-		cw_overlay_timer(w->overlay, w->now_ns);
+		w->o.now_ns += (uint64_t)(take(w) + 1) * CW_NS_PER_S / 8;
+		w->o.connects = 0;
+		cw_overlay_timer(w->o.overlay, w->o.now_ns);
+		break;
+	case 3:
+		/* What is kept goes another way when its link dies. */
+		(void)!cw_overlay_route(w->o.overlay, CW_OVERLAY_DHT, &node, "key", 3, w->o.now_ns);
 		break;
 	default:
 		say(w);
@@ -398,31 +246,18 @@ static void step(struct world *w)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const struct cw_log log;
-	struct world w = {.at = data, .end = data + size, .now_ns = CW_NS_PER_S};
-	struct cw_overlay_config config = {.self = ours,
-					   .log = &log,
-					   .random = {.fill = fill},
-					   .signer = &signer,
-					   .session = 1,
-					   .forbidden_count = 1};
+	struct world w = {.at = data, .end = data + size};
 	struct cw_overlay_info info;
 
-	config.forbidden[0] = forbidden;
-	CW_ASSERT(cw_overlay_create(&w.overlay, &config, &ops, &w) == 0);
-	for (uint8_t i = 1; i <= LINKS; i++) {
-		struct cw_identity identity = {.node = {{i}}, .name = "n"};
-		struct cw_endpoint at = {.family = CW_FAMILY_IPV4, .port = 9, .ip4 = i};
-
-		cw_overlay_link_up(w.overlay, &identity, &at, w.now_ns);
-	}
+	overlay_world_open(&w.o, true);
+	for (uint8_t i = 1; i <= LINKS; i++)
+		overlay_world_link_up(&w.o, i);
 	for (unsigned int i = 0; w.at < w.end && i < STEPS_MAX; i++) {
 		step(&w);
-		cw_overlay_info(w.overlay, &info);
+		cw_overlay_info(w.o.overlay, &info);
 		CW_ASSERT(info.links <= LINKS && info.known <= KNOWN_BOUND + LINKS);
-		CW_ASSERT(w.connects <= STEPS_MAX + 64);
+		CW_ASSERT(w.o.connects <= STEPS_MAX + 64);
 	}
-	cw_overlay_leave(w.overlay, w.now_ns);
-	cw_overlay_destroy(w.overlay);
+	overlay_world_close(&w.o);
 	return 0;
 }

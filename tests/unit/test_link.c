@@ -36,6 +36,7 @@ struct node {
 	uint32_t next_spi;
 	uint8_t last_key[2][CW_LINK_SA_KEY_BYTES]; /* inbound, outbound */
 	const char *objection;
+	bool closed; /* no path may lead anywhere */
 	bool no_sas;
 	struct cw_suites suites; /* taken by open_node, kept by it */
 	enum cw_suite installed; /* the last SA's */
@@ -185,6 +186,12 @@ static void op_mtu(void *ctx, const struct cw_node_id *id, uint16_t mtu_bytes, u
 	n->mtus++;
 }
 
+static bool op_admits(void *ctx, const struct cw_endpoint *endpoint)
+{
+	(void)endpoint;
+	return !((struct node *)ctx)->closed;
+}
+
 static const char *op_objection(void *ctx, const struct cw_identity *peer)
 {
 	(void)peer;
@@ -218,6 +225,7 @@ static void open_node(unsigned int i, const char *name)
 					       .reflexive = op_reflexive,
 					       .refused = op_refused,
 					       .objection = op_objection,
+					       .admits = op_admits,
 					       .wants_sas = op_wants_sas,
 					       .relayed = op_relayed,
 					       .mtu = op_mtu,
@@ -496,6 +504,69 @@ static void test_an_objection_refuses_and_ends(void)
 	close_all();
 }
 
+static void test_no_path_leads_where_none_may(void)
+{
+	struct cw_links_load load;
+
+	open_node(0, "node-a");
+	open_node(1, "node-b");
+	nodes[1].closed = true;
+	join(0, 1);
+	CU_ASSERT_EQUAL(nodes[0].ups + nodes[1].ups, 0);
+	CU_ASSERT_PTR_NOT_NULL(strstr(nodes[1].why, "no path may lead there"));
+	nodes[1].closed = false;
+	run(20 * CW_NS_PER_S);
+	join(0, 1);
+	CU_ASSERT_EQUAL(nodes[1].ups, 1);
+	/* What stands, and what is under way, ends when the way is closed. */
+	CU_ASSERT_EQUAL(cw_links_connect(nodes[1].links, NULL, &nodes[2].at, 1, now), 0);
+	nodes[1].closed = true;
+	CU_ASSERT_EQUAL(cw_links_recheck(nodes[1].links, now), 2);
+	cw_links_load(nodes[1].links, &load);
+	CU_ASSERT_EQUAL(load.associations, 0);
+	CU_ASSERT_EQUAL(nodes[1].downs, 1);
+	close_all();
+}
+
+/* A handshake as somebody between heard it, from where it came and from many other addresses. */
+static void test_a_handshake_played_again_makes_no_link(void)
+{
+	static struct flying heard[QUEUE];
+	unsigned int count = 0;
+	struct cw_links_load load;
+	uint64_t number = 1;
+
+	open_node(0, "node-a");
+	open_node(1, "node-b");
+	CU_ASSERT_EQUAL(cw_links_connect(nodes[1].links, NULL, &nodes[0].at, 1, now), 0);
+	for (unsigned int step = 0; step < 100; step++) {
+		for (unsigned int i = 0; i < queued; i++)
+			if (cw_endpoint_equal(&queue[i].to, &nodes[0].at) && count < QUEUE)
+				heard[count++] = queue[i];
+		run(STEP_NS);
+	}
+	CU_ASSERT_TRUE(nodes[0].ups == 1 && count >= 4);
+	for (unsigned int from = 0; from < 600; from++) {
+		struct cw_endpoint at = nodes[1].at;
+
+		at.ip4 += from << 8;
+		for (unsigned int i = 0; i < count; i++)
+			cw_links_input(nodes[0].links, &at, heard[i].data, heard[i].len, now);
+		queued = 0;
+		cw_links_load(nodes[0].links, &load);
+		CU_ASSERT_TRUE(load.associations <= 2);
+	}
+	CU_ASSERT_EQUAL(
+		cw_links_send(nodes[1].links, &nodes[0].self.node, &number, sizeof(number), now),
+		0);
+	run(20 * CW_NS_PER_S);
+	CU_ASSERT_TRUE(nodes[0].messages == 1 && nodes[0].ups == 1);
+	CU_ASSERT_EQUAL(nodes[0].downs + nodes[1].downs + nodes[0].moves, 0);
+	cw_links_load(nodes[0].links, &load);
+	CU_ASSERT_TRUE(load.associations == 1 && load.links == 1);
+	close_all();
+}
+
 static void test_no_sas_where_one_end_wants_none(void)
 {
 	for (unsigned int who = 0; who < 2; who++) {
@@ -599,6 +670,9 @@ int main(void)
 		{"no path is measured where no traffic may flow",
 		 test_no_path_is_measured_where_no_traffic_may_flow},
 		{"an objection refuses, and ends", test_an_objection_refuses_and_ends},
+		{"no path leads where none may", test_no_path_leads_where_none_may},
+		{"a handshake played again makes no link",
+		 test_a_handshake_played_again_makes_no_link},
 		{"no SAs where one end wants none", test_no_sas_where_one_end_wants_none},
 		{"both ends use the cipher they agree on",
 		 test_both_ends_use_the_cipher_they_agree_on},
