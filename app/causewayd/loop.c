@@ -28,8 +28,11 @@
 #define STOP_NS (UINT64_C(15) * CW_NS_PER_S)
 /* The same when a netdev is gone: over the other one, if it is alive, a sign-off takes less. */
 #define GONE_STOP_NS (UINT64_C(5) * CW_NS_PER_S)
-/* Clocks and links are looked at this often. */
+/* Clocks are looked at this often, ports that may be joined again too ... */
 #define LOOK_NS (UINT64_C(1) * CW_NS_PER_S)
+/* ... and links: with another gateway on the segment, a cable that is out costs its hosts so long.
+ */
+#define LINKS_NS (UINT64_C(50) * CW_NS_PER_MS)
 
 static void signals_of_ours(sigset_t *set)
 {
@@ -192,7 +195,8 @@ static void wait_for_events(struct daemon *d, uint64_t next_ns, unsigned int idl
 /* What the loop itself remembers between turns. */
 struct loop {
 	uint64_t last_ns;     /* begin of the last turn */
-	uint64_t look_ns;     /* when clocks and links are looked at next */
+	uint64_t look_ns;     /* when clocks are looked at next */
+	uint64_t links_ns;    /* when links are */
 	uint64_t stop_ns;     /* when a clean stop is cut short; 0: not stopping */
 	uint64_t watchdog_ns; /* when systemd expects to hear from us; CW_NEVER */
 	unsigned int idle;    /* turns without work */
@@ -200,13 +204,16 @@ struct loop {
 };
 
 /* A netdev that is gone ends the daemon, but what it holds is signed off first. */
-static int look_at_ports(struct daemon *d, struct loop *loop)
+static void look_at_links(struct daemon *d, struct loop *loop)
 {
-	if (ports_watch(d) < 0) {
-		cw_log(&d->log.log, CW_LOG_ERROR, "port", "%s", d->error);
-		loop->failed = d->stopping = true;
-		return 0;
-	}
+	if (ports_watch(d) == 0)
+		return;
+	cw_log(&d->log.log, CW_LOG_ERROR, "port", "%s", d->error);
+	loop->failed = d->stopping = true;
+}
+
+static int join_again(struct daemon *d)
+{
 	if (ports_reconnect(d) == 0)
 		return 0;
 	cw_log(&d->log.log, CW_LOG_ERROR, "port", "%s", d->error);
@@ -232,7 +239,11 @@ static int look(struct daemon *d, struct loop *loop, uint64_t now_ns)
 		writer_cut(d);
 		mapper_look(d);
 		if (!loop->failed)
-			rc = look_at_ports(d, loop);
+			rc = join_again(d);
+	}
+	if (now_ns >= loop->links_ns && !loop->failed) {
+		loop->links_ns = now_ns + LINKS_NS;
+		look_at_links(d, loop);
 	}
 	if (now_ns >= loop->watchdog_ns) {
 		notify("WATCHDOG=1");

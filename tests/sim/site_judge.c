@@ -4,6 +4,8 @@
  *
  *   - no slot is served by two gateways that hear each other in at least one direction. A stopped
  *     gateway counts as serving until its deadline: its workers may wake at any instant;
+ *   - no ARP question of a host is answered by two of them (site_hosts.c), and none by nobody where
+ *     every slot must be served;
  *   - after a fault has had its time, every slot is served by a gateway that is well;
  *   - slots of gateways that nothing happened to are served without a break;
  *   - peers at other sites send to who serves, one message after that (site_far.c).
@@ -89,7 +91,7 @@ static uint64_t all_slots(void)
 }
 
 /* Somebody who can be heard, hears, and can forward. */
-static bool is_fit(const struct site_node *n)
+bool site_is_fit(const struct site_node *n)
 {
 	return n->engine != NULL && !n->paused && !n->deaf && !n->voiceless && !n->wan_bad;
 }
@@ -99,7 +101,7 @@ void site_judge_instant(struct site_world *w)
 	uint64_t served = 0;
 
 	for (unsigned int a = 0; a < w->count; a++) {
-		if (is_fit(&w->node[a]))
+		if (site_is_fit(&w->node[a]))
 			served |= site_serves(w, a);
 		for (unsigned int b = a + 1; b < w->count; b++)
 			judge_pair(w, a, b);
@@ -110,6 +112,7 @@ void site_judge_instant(struct site_world *w)
 	if (w->now_ns >= w->must_be_served_ns && served != all_slots())
 		site_violated(w, "slots %016llx are not served",
 			      (unsigned long long)(all_slots() & ~served));
+	site_hosts_ask(w);
 	if (w->must_be_served_ns != CW_NEVER && w->now_ns >= w->must_be_served_ns + SITE_FAR_NS)
 		site_judge_fars(w);
 }

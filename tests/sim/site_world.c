@@ -431,6 +431,7 @@ static void run(const struct sim_options *options, uint64_t seed, struct sim_res
 	for (int m = 1; options->mutate != NULL && m < CW_SITES_MUT_COUNT; m++)
 		if (strcmp(far_mutations[m], options->mutate) == 0)
 			w.far_mutate = (enum cw_sites_mutation)m;
+	site_hosts_start(&w);
 	for (unsigned int i = 0; i < SITE_FARS; i++)
 		site_far_start(&w, i);
 	w.far_loss = seed % 2 == 0 ? 0 : 300;
@@ -460,6 +461,7 @@ static void run(const struct sim_options *options, uint64_t seed, struct sim_res
 	for (unsigned int i = 0; i < w.count; i++)
 		site_crash(&w, i);
 	site_far_end(&w);
+	site_hosts_end(&w);
 	while (w.used > 0)
 		free(pop(&w));
 	free(w.heap);

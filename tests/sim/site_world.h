@@ -57,6 +57,8 @@ struct site_node {
 	unsigned int lost[SITE_NODES_MAX]; /* frames to each since one arrived */
 };
 
+struct site_hosts;
+
 /* A gateway of another site that sends to hosts of this one. */
 struct site_far {
 	unsigned int number;
@@ -78,6 +80,7 @@ struct site_world {
 	unsigned int loss, far_loss; /* per mille; the latter of what passes between sites */
 	bool far_late;		     /* and some of it comes late */
 	bool replays, hosts_talk;
+	struct site_hosts *hosts;
 	struct site_event *captured; /* an attacker's */
 	enum cw_site_mutation mutate;
 	enum cw_sites_mutation far_mutate;
@@ -113,6 +116,13 @@ bool site_world_connected(const struct site_world *w, unsigned int from, unsigne
 void site_judge_instant(struct site_world *w);
 /* At the end: all agree, all have their share. */
 void site_judge_end(struct site_world *w);
+/* site_hosts.c: a host that asks */
+void site_hosts_start(struct site_world *w);
+void site_hosts_end(struct site_world *w);
+/* One question that reaches all gateways now. */
+void site_hosts_ask(struct site_world *w);
+/* Somebody who can be heard, hears, and can forward. */
+bool site_is_fit(const struct site_node *n);
 void site_violated(struct site_world *w, const char *fmt, ...) CW_PRINTF(2, 3);
 uint64_t site_serves(const struct site_world *w, unsigned int node);
 
