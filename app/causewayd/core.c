@@ -268,6 +268,7 @@ static void fill_config(struct daemon *d, struct cw_control_config *out)
 					  .wan_owns_address = !wan.shares_kernel,
 					  .bootstrap_count = c->bootstrap.count,
 					  .sa_rekey_ns = c->debug_sa_rekey_ns,
+					  .sa_rekey_packets = c->debug_sa_rekey_packets,
 					  .renew_ns = c->debug_link_renew_ns,
 
 					  .use_dht = c->store == CW_CONFIG_STORE_DHT};

@@ -144,6 +144,8 @@ static const struct cw_option rows[] = {
 	 "TEST ONLY: write the keys of every SA to this file. Whoever reads it reads all traffic."},
 	{"debug.sa_rekey", CW_OPT_DURATION, AT(debug_sa_rekey_ns), CW_NS_PER_S, 3600 * CW_NS_PER_S,
 	 "120s", NULL, false, "Lifetime of a security association."},
+	{"debug.sa_rekey_packets", CW_OPT_UINT, AT(debug_sa_rekey_packets), 0, 1u << 30, "0", NULL,
+	 false, "Packets after which a security association is replaced as well; 0: 2^47."},
 	{"debug.core_dumps", CW_OPT_BOOL, AT(debug_core_dumps), 0, 0, "false", NULL, false,
 	 "TEST ONLY: allow core dumps and debuggers. A debugger reads the keys, a core lacks them."},
 	{"debug.link_renew", CW_OPT_DURATION, AT(debug_link_renew_ns), CW_NS_PER_S,

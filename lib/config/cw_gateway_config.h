@@ -90,6 +90,7 @@ struct cw_gateway_config {
 	char eal_lcores[CW_CONFIG_PATH_BYTES];
 	char debug_esp_key_log[CW_CONFIG_PATH_BYTES];
 	bool debug_core_dumps;
+	unsigned int debug_sa_rekey_packets;
 	uint64_t debug_sa_rekey_ns, debug_link_renew_ns, debug_clock_offset_ns;
 };
 

@@ -135,8 +135,9 @@ struct cw_control_config {
 		underlay_deny[CW_OVERLAY_PREFIXES_MAX];
 	bool maps_port;	      /* somebody asks the router for a port: cw_control_port_mapping */
 	uint64_t sa_rekey_ns; /* 0: default */
-	uint64_t renew_ns;    /* of DTLS associations; 0: default */
-	bool use_dht;	      /* else only the store given by cw_control_set_store */
+	uint64_t sa_rekey_packets; /* 0: half of what an SA may carry */
+	uint64_t renew_ns;	   /* of DTLS associations; 0: default */
+	bool use_dht;		   /* else only the store given by cw_control_set_store */
 };
 
 CW_MUST_USE int cw_control_create(struct cw_control **out, const struct cw_control_config *config,

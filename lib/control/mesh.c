@@ -492,6 +492,8 @@ void cw_mesh_poll_peers(struct cw_control *ctl)
 	/* Roaming and exhausted sequence numbers are notes that workers leave; a pass over all
 	 * peers takes at most 2 s. */
 	unsigned int n = CW_PEER_MAX / 20;
+	uint64_t rekey_packets = ctl->config.sa_rekey_packets != 0 ? ctl->config.sa_rekey_packets
+								   : CW_SA_PACKETS_MAX / 2;
 
 	for (; n > 0; n--) {
 		uint16_t index = (uint16_t)ctl->peer_cursor;
@@ -513,7 +515,7 @@ void cw_mesh_poll_peers(struct cw_control *ctl)
 			cw_overlay_want(ctl->overlay, &info.params.node, ctl->now_ns);
 		}
 		ctl->peers[index]->tx_packets = info.tx_packets;
-		if (info.seq_max > CW_SA_PACKETS_MAX / 2)
+		if (info.seq_max > rekey_packets)
 			cw_links_rekey(ctl->links, &info.params.node, ctl->now_ns);
 	}
 }
