@@ -68,6 +68,11 @@ void send_need(struct cw_dht *dht, const struct cw_node_id *to, const struct slo
 	}
 }
 
+static bool same_leader(const struct cw_node_id *a, const struct cw_node_id *b)
+{
+	return a == NULL || b == NULL ? a == b : cw_node_id_equal(a, b);
+}
+
 /* What is known of the first of these slots, and for which others the same is known: taken out. */
 struct config config_of(const struct cw_dht *dht, struct slotset *slots)
 {
@@ -76,18 +81,20 @@ struct config config_of(const struct cw_dht *dht, struct slotset *slots)
 			   .members = first->members,
 			   .sid = first->sid,
 			   .proof = chain_proof(first)};
+	const struct cw_node_id *leader = slot_leader(dht, first);
 
 	if (first->led != NULL && first->led->phase == PHASE_SERVE)
 		c.leader = dht->config.self;
-	else if (dht->now_ns - first->heard_ns < LEADER_LOST_NS)
-		c.leader = first->guide;
+	else if (first->led == NULL && leader != NULL &&
+		 dht->now_ns - cw_max_u64(first->heard_ns, first->voted_ns) < LEADER_LOST_NS)
+		c.leader = *leader;
 	for (int i = set_next(slots, 0); i >= 0; i = set_next(slots, i + 1)) {
 		const struct slot *s = &dht->slots[i];
 
 		if (s->epoch == c.epoch && s->chain == first->chain &&
 		    members_equal(&s->members, &c.members) &&
 		    sid_compare(dht, &s->sid, &c.sid) == 0 &&
-		    cw_node_id_equal(&s->guide, &first->guide) && (s->led == first->led))
+		    same_leader(slot_leader(dht, s), leader) && s->led == first->led)
 			set_add(&c.slots, (uint32_t)i);
 	}
 	set_add(&c.slots, (uint32_t)set_next(slots, 0));
@@ -124,13 +131,32 @@ void send_configs(struct cw_dht *dht, const struct cw_node_id *to, const struct 
 	arena_free(&p.arena);
 }
 
+uint64_t slot_patience(struct cw_dht *dht, const struct slot *s, const struct cw_node_id *leader)
+{
+	int own = member_index(&s->members, &dht->config.self);
+	int theirs = member_index(&s->members, leader);
+	int turn = own < 0 ? 0 : own - theirs - 1;
+
+	if (turn < 0)
+		turn += (int)s->members.count;
+	return ELECTION_FIRST_NS + (uint64_t)turn * ELECTION_STEP_NS +
+	       cw_random_u64(&dht->config.random) % ELECTION_SPREAD_NS;
+}
+
 void slot_impatient(struct cw_dht *dht, struct slot *s, uint64_t patience_ns)
 {
 	s->heard_ns = dht->now_ns;
-	s->patience_ns = patience_ns != UINT64_MAX
-				 ? patience_ns
-				 : ELECTION_FIRST_NS +
-					   cw_random_u64(&dht->config.random) % ELECTION_SPREAD_NS;
+	s->patience_ns = patience_ns != UINT64_MAX ? patience_ns : slot_patience(dht, s, &s->guide);
+}
+
+const struct cw_node_id *slot_leader(const struct cw_dht *dht, const struct slot *s)
+{
+	if (s->led != NULL)
+		return &dht->config.self;
+	/* A candidate keeps what it is asked until it serves. */
+	if (s->voted_ns != 0 && s->voted_ns >= s->heard_ns)
+		return &s->promised.node;
+	return cw_node_id_is_zero(&s->guide) ? NULL : &s->guide;
 }
 
 /* @return lsn that the answer must wait for; UINT64_MAX when the log refused. */
@@ -155,6 +181,16 @@ static uint64_t raise_promises(struct cw_dht *dht, const struct slotset *slots, 
 	if (set_empty(&raised))
 		return lsn;
 	group_lose(dht, &lost, "another ballot is higher");
+	/* Whoever was promised gets the time to win: standing against it at once would only undo
+	 * both elections. */
+	for (int i = set_next(&raised, 0); i >= 0; i = set_next(&raised, i + 1)) {
+		struct slot *s = &dht->slots[i];
+
+		if (s->led != NULL)
+			continue;
+		s->voted_ns = dht->now_ns;
+		s->patience_ns = slot_patience(dht, s, &ballot->node);
+	}
 	lsn = log_promise(dht, &raised, epoch, ballot);
 	if (dht->config.mutate == CW_DHT_MUT_NOPERSIST)
 		return 0;

@@ -8,7 +8,8 @@
  * the members: the one that knew may be dead (R13's other half).
  *
  * With it travels how far each log goes: a node that is told of more than its log ever held runs on
- * an old disk, and is a new member from then on (dht.md section 4).
+ * an old disk, and is a new member from then on (dht.md section 4). So that it is told soon,
+ * whoever comes within reach is sent one at once.
  */
 #include "internal.h"
 
@@ -104,6 +105,24 @@ void beat(struct cw_dht *dht)
 	for (unsigned int i = 0; i < dht->peer_count; i++)
 		if (concerns(dht, &dht->peers[i]))
 			beat_one(dht, &dht->peers[i]);
+}
+
+void greet(struct cw_dht *dht)
+{
+	Causeway__Dht__Heartbeat hb = CAUSEWAY__DHT__HEARTBEAT__INIT;
+	struct packing packing;
+
+	for (unsigned int i = 0; dht->founded && i < dht->peer_count; i++) {
+		if (!dht->peers[i].listed || dht->peers[i].was_listed)
+			continue;
+		packing_init(&packing);
+		fill_beat(dht, &dht->peers[i], &hb);
+		hb.clock_ns = 0; /* clocks are compared by what comes regularly */
+		packing.frame.body_case = CAUSEWAY__DHT__FRAME__BODY_HB;
+		packing.frame.hb = &hb;
+		send_packing(dht, &dht->peers[i].node, &packing, 0);
+		arena_free(&packing.arena);
+	}
 }
 
 void cw_dht_resign(struct cw_dht *dht, uint64_t now_ns)
@@ -204,6 +223,20 @@ static void compare_logs(struct cw_dht *dht, const struct cw_node_id *from,
 	pace_heard(dht, p, hb->clock_ns);
 }
 
+/* Whatever short patience an election or a change of members left behind ends here: it was for a
+ * slot without leader. */
+static void follow_leader(struct cw_dht *dht, struct slot *s, const struct cw_node_id *leader)
+{
+	bool news = !cw_node_id_equal(&s->guide, leader) || s->voted_ns >= s->heard_ns;
+
+	s->guide = *leader;
+	s->heard_ns = dht->now_ns;
+	if (!s->active)
+		s->patience_ns = POINTER_NS;
+	else if (news || s->patience_ns < ELECTION_FIRST_NS || s->patience_ns >= POINTER_NS)
+		s->patience_ns = slot_patience(dht, s, leader);
+}
+
 void hb_input(struct cw_dht *dht, const struct cw_node_id *from, const Causeway__Dht__Frame *in)
 {
 	Causeway__Dht__Heartbeat ok = CAUSEWAY__DHT__HEARTBEAT__INIT;
@@ -218,6 +251,8 @@ void hb_input(struct cw_dht *dht, const struct cw_node_id *from, const Causeway_
 	}
 	packing_init(&p);
 	fill_beat(dht, peer_find(dht, from), &ok);
+	if (in->hb->clock_ns == 0)
+		ok.clock_ns = 0;
 	ok.leads = arena_get(&p.arena, sizeof(*ok.leads) * (in->hb->n_leads + 1));
 	for (size_t k = 0; k < in->hb->n_leads; k++) {
 		const Causeway__Dht__Lead *lead = in->hb->leads[k];
@@ -239,10 +274,7 @@ void hb_input(struct cw_dht *dht, const struct cw_node_id *from, const Causeway_
 				s->guide = *from;
 			} else if (!s->active || ballot_compare(dht, &ballot, &s->promised) >= 0) {
 				set_add(&follow, (uint32_t)i);
-				s->guide = *from;
-				s->heard_ns = dht->now_ns;
-				if (!s->active)
-					s->patience_ns = POINTER_NS;
+				follow_leader(dht, s, from);
 			} else {
 				set_add(&nack, (uint32_t)i);
 			}

@@ -3,10 +3,11 @@
  * The caller: one intention, one request-id, however often it is sent.
  *
  * Sent to whom we believe to lead the register's slot, else to one of its members, else to whoever
- * may know; again after 400 ms, then a little later each time, until answered or the budget is used
- * up: then the outcome is unknown and says so. Whatever counts from a request counts from its first
- * sending (R18, R19). A watch is kept by asking: every MAP_GET makes its asker a watcher for half a
- * minute.
+ * may know; from the second try on to the leader and to one of the others, who may know a new one.
+ * Again after 400 ms, then a little later each time (sooner when somebody says that nobody leads),
+ * until answered or the budget is used up: then the outcome is unknown and says so. Whatever counts
+ * from a request counts from its first sending (R18, R19). A watch is kept by asking: every MAP_GET
+ * makes its asker a watcher for half a minute.
  *
  * Opening a session and creating a namespace name a version that the caller does not know; when it
  * was another, the intention begins anew on the one we were told, as a new request.
@@ -42,37 +43,83 @@ static uint32_t slot_of(const struct cw_dht *dht, const struct request *r, uint8
 	return slot;
 }
 
-static const struct cw_node_id *pick_target(struct cw_dht *dht, const struct request *r,
-					    uint32_t slot)
+/* A leader that did not answer this request twice, and that nobody has heard of since, is not asked
+ * first by the next one. */
+static void doubt_leader(struct cw_dht *dht, struct slot *s, const struct request *r)
+{
+	if (r->tries >= 2 && cw_node_id_equal(&s->guide, &r->asked) &&
+	    dht->now_ns - s->heard_ns >= LEADER_LOST_NS)
+		s->guide = (struct cw_node_id){{0}};
+}
+
+/* The members in turn: first whoever stands first if the leader that was asked is gone. */
+static const struct cw_node_id *next_member(struct cw_dht *dht, const struct request *r,
+					    const struct slot *s)
+{
+	int asked = member_index(&s->members, &r->asked);
+	unsigned int others = s->members.count - (asked >= 0);
+	unsigned int turn =
+		r->tries > 0 ? r->tries - 1
+			     : (unsigned int)(cw_random_u64(&dht->config.random) & UINT16_MAX);
+
+	if (others == 0)
+		return &s->members.v[0].node;
+	return &s->members.v[((unsigned int)(asked + 1) + turn % others) % s->members.count].node;
+}
+
+/* What we know of the members may be old: whoever is nearest the slot, or somebody who is here. */
+static void ask_anyone(struct cw_dht *dht, const struct request *r, uint32_t slot)
+{
+	unsigned int from = (unsigned int)(r->rid.counter + r->tries);
+
+	if (dht->ops.route != NULL) {
+		send_request(dht, NULL, slot, r);
+		return;
+	}
+	for (unsigned int i = 0; i < dht->peer_count; i++) {
+		const struct peer *p = &dht->peers[(from + i) % dht->peer_count];
+
+		if (!p->listed)
+			continue;
+		send_request(dht, &p->node, slot, r);
+		return;
+	}
+}
+
+/* The leader; from the second try on a member as well, from the third on anybody. */
+static void send_try(struct cw_dht *dht, struct request *r, uint32_t slot)
 {
 	const struct slot *s = &dht->slots[slot];
-	uint64_t roll = cw_random_u64(&dht->config.random);
+	const struct cw_node_id *leader = slot_leader(dht, s), *member;
 
-	if (s->led != NULL)
-		return &dht->config.self;
-	if (r->tries % 3 != 2 && !cw_node_id_is_zero(&s->guide))
-		return &s->guide;
-	/* Every fourth time somebody else: what we know of the members may be old. */
-	if (dht->ops.route != NULL && r->tries % 4 == 3)
-		return NULL;
-	if (dht->peer_count > 0 && r->tries % 4 == 3)
-		return &dht->peers[roll % dht->peer_count].node;
-	return &s->members.v[roll % s->members.count].node;
+	if (leader != NULL) {
+		r->asked = *leader;
+		send_request(dht, leader, slot, r);
+	}
+	if (s->led != NULL || (leader != NULL && r->tries == 0))
+		return;
+	member = next_member(dht, r, s);
+	if (!cw_node_id_equal(member, &dht->config.self) && !cw_node_id_equal(member, &r->asked))
+		send_request(dht, member, slot, r);
+	if (r->tries > 1)
+		ask_anyone(dht, r, slot);
 }
 
 static void attempt(struct cw_dht *dht, struct request *r)
 {
 	uint8_t key[KEY_BYTES] = {0};
 	uint32_t slot = slot_of(dht, r, key);
-	const struct cw_node_id *to = pick_target(dht, r, slot);
 
-	if (r->tries++ > 0)
+	if (r->tries > 0)
 		dht->counts.retries++;
 	warrant_sign(dht, r, key);
+	doubt_leader(dht, &dht->slots[slot], r);
+	send_try(dht, r, slot);
+	r->hops = 0;
+	r->tries++;
 	r->sent_ns = dht->now_ns;
 	r->next_ns = dht->now_ns + r->wait_ns;
 	r->wait_ns = cw_min_u64(r->wait_ns * 3 / 2, RETRY_LAST_NS);
-	send_request(dht, to, slot, r);
 }
 
 static struct request *unlink_request(struct cw_dht *dht, struct request *r)
@@ -131,7 +178,8 @@ static void new_rid(struct cw_dht *dht, struct request *r)
 	r->warrant.signature_len = 0;
 	r->first_ns = r->sent_ns = r->next_ns = dht->now_ns;
 	r->wait_ns = RETRY_FIRST_NS;
-	r->tries = 0;
+	r->tries = r->hops = 0;
+	r->asked = (struct cw_node_id){{0}};
 }
 
 static struct request *request_new(struct cw_dht *dht, const struct cw_store_request *request)
@@ -384,17 +432,15 @@ void client_redirect(struct cw_dht *dht, const struct cw_node_id *from,
 	dht->counts.redirects++;
 	config_learn(dht, from, in->config, false);
 	if (cw_node_id_is_zero(&c.leader) || cw_node_id_equal(&c.leader, &dht->config.self) ||
-	    cw_node_id_equal(&s->guide, &c.leader)) {
-		if (!cw_node_id_is_zero(&c.leader) && r->tries > 8)
-			return;
-	}
-	if (cw_node_id_is_zero(&c.leader))
+	    cw_node_id_equal(&c.leader, &r->asked) || r->hops >= REDIRECTS_MAX) {
+		/* Nobody leads, or the one that does not answer: again soon. */
+		r->next_ns = cw_min_u64(r->next_ns, dht->now_ns + RETRY_SOON_NS);
+		r->wait_ns = RETRY_FIRST_NS;
 		return;
-	s->guide = c.leader;
-	if (r->tries++ < 8) { /* at most a few hops; the timer goes on anyway */
-		r->sent_ns = dht->now_ns;
-		send_request(dht, &c.leader, 0, r);
 	}
+	s->guide = r->asked = c.leader;
+	r->hops++;
+	send_request(dht, &c.leader, 0, r);
 }
 
 /* -- time */

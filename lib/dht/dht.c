@@ -484,8 +484,10 @@ void cw_dht_neighbours(struct cw_dht *dht, const struct cw_dht_peer *peers, unsi
 		       uint64_t now_ns)
 {
 	dht->now_ns = now_ns;
-	for (unsigned int i = 0; i < dht->peer_count; i++)
+	for (unsigned int i = 0; i < dht->peer_count; i++) {
+		dht->peers[i].was_listed = dht->peers[i].listed;
 		dht->peers[i].listed = false;
+	}
 	for (unsigned int i = 0; i < n; i++) {
 		struct peer *p = peer_heard(dht, &peers[i].node, 0);
 
@@ -494,6 +496,7 @@ void cw_dht_neighbours(struct cw_dht *dht, const struct cw_dht_peer *peers, unsi
 	}
 	if (!dht->started)
 		return;
+	greet(dht);
 	if (!dht->founded)
 		ask_genesis(dht);
 	/* Joining and refusing are both decided by hearing each other's genesis. */

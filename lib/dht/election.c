@@ -87,6 +87,7 @@ void group_serve(struct cw_dht *dht, struct group *g)
 		       (unsigned long long)g->epoch, (unsigned long long)g->ballot.round);
 	g->phase = PHASE_SERVE;
 	g->hb_ns = 0;
+	dht->groups_ns = dht->now_ns; /* the others hear of it at once */
 	g->digest_ns = dht->now_ns;
 	g->waiting = NULL;
 	g->waiting_tail = &g->waiting;

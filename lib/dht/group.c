@@ -4,7 +4,9 @@
  * is a register set of its own all the same and may be lost, or moved to other members, alone.
  *
  * A member that heard no leader of a slot for a while stands for all such slots with the same
- * members at once. A leader that hears no majority stops; callers retry under the same request-id.
+ * members at once. The members' turns go around from the one behind the leader that is missed, a
+ * step apart, and whoever promised another's ballot waits anew: so as a rule one stands. A leader
+ * that hears no majority stops; callers retry under the same request-id.
  */
 #include "internal.h"
 
@@ -170,6 +172,11 @@ void group_heard(struct cw_dht *dht, const struct cw_node_id *from, const struct
 	}
 }
 
+static uint64_t silence_ns(const struct cw_dht *dht, const struct slot *s)
+{
+	return dht->now_ns - cw_max_u64(s->heard_ns, s->voted_ns);
+}
+
 /* Slots whose leader was not heard for too long: one candidacy for each set of members. */
 static void stand(struct cw_dht *dht)
 {
@@ -178,7 +185,7 @@ static void stand(struct cw_dht *dht)
 	for (uint32_t i = 0; i < dht->genesis.slots; i++) {
 		const struct slot *s = &dht->slots[i];
 
-		if (s->active && s->led == NULL && dht->now_ns - s->heard_ns >= s->patience_ns)
+		if (s->active && s->led == NULL && silence_ns(dht, s) >= s->patience_ns)
 			set_add(&due, i);
 	}
 	while (!set_empty(&due)) {
@@ -195,7 +202,7 @@ static void stand(struct cw_dht *dht)
 			const struct slot *s = &dht->slots[i];
 
 			if (s->active && s->led == NULL && s->epoch == first->epoch &&
-			    dht->now_ns - s->heard_ns >= ELECTION_FIRST_NS &&
+			    silence_ns(dht, s) >= ELECTION_FIRST_NS &&
 			    members_equal(&s->members, &first->members))
 				set_add(&same, i);
 		}

@@ -23,6 +23,7 @@ enum {
 	CALLS_MAX = 8192,    /* questions of a leader under way */
 	PENDING_MAX = 65536, /* messages that wait for the disk */
 	OPS_MAX = 4096,	     /* own requests under way */
+	REDIRECTS_MAX = 4,   /* followed by a request until its next try */
 	WATCHERS_MAX = 16,   /* nodes told of one mapping's changes */
 	RECONF_MAX = 4,	     /* configurations that one leader prepares at a time */
 	STAGES_MAX = 64,     /* stages that one replica keeps */
@@ -39,11 +40,13 @@ enum {
 
 #define HB_NS		   (UINT64_C(500) * CW_NS_PER_MS)
 #define ELECTION_FIRST_NS  (UINT64_C(1500) * CW_NS_PER_MS)
-#define ELECTION_SPREAD_NS (UINT64_C(1000) * CW_NS_PER_MS)
+#define ELECTION_STEP_NS   (UINT64_C(200) * CW_NS_PER_MS) /* from one member to the next */
+#define ELECTION_SPREAD_NS (UINT64_C(100) * CW_NS_PER_MS)
 #define LEADER_LOST_NS	   (UINT64_C(2000) * CW_NS_PER_MS)
 #define CALL_RETRY_NS	   (UINT64_C(300) * CW_NS_PER_MS)
 #define RETRY_FIRST_NS	   (UINT64_C(400) * CW_NS_PER_MS)
 #define RETRY_LAST_NS	   (UINT64_C(1000) * CW_NS_PER_MS)
+#define RETRY_SOON_NS	   (UINT64_C(200) * CW_NS_PER_MS) /* somebody answered: nobody leads */
 #define OP_BUDGET_NS	   (UINT64_C(5) * CW_NS_PER_S)
 #define GENESIS_ASK_NS	   (UINT64_C(1) * CW_NS_PER_S)
 #define WATCH_NS	   (UINT64_C(30) * CW_NS_PER_S)
@@ -333,7 +336,7 @@ struct group {
 	struct cfgreg chosen; /* being told, and what proves it */
 	uint8_t *proof;
 	size_t proof_len;
-	bool force;	      /* one seat shall move (cw_dht_move) */
+	bool force; /* one seat shall move (cw_dht_move) */
 	struct reconf *re;
 };
 
@@ -352,6 +355,7 @@ struct slot {
 	uint64_t lsn; /* promise and config register are durable from here */
 	struct cw_node_id guide;
 	uint64_t heard_ns, patience_ns, need_ns, round_seen;
+	uint64_t voted_ns;  /* when we last promised another member's ballot */
 	uint64_t copy_next; /* hash from which on a copy is missing; > UINT32_MAX: none is */
 	struct group *led;
 	struct lead **leads; /* LEADS buckets, while led */
@@ -379,7 +383,7 @@ struct peer {
 	struct cw_node_id node;
 	uint64_t disk;
 	struct cw_site_id site;
-	bool has_site, listed, draining, known; /* known: its disk is */
+	bool has_site, listed, was_listed, draining, known; /* known: its disk is */
 	uint64_t heard_ns, up_ns, beat_ns;
 	/* How far its log went, in this incarnation and in all before. */
 	uint64_t incarnations[6], lsn_seen, lsn_before, lsn_disk;
@@ -395,23 +399,7 @@ struct pending {
 	uint8_t data[];
 };
 
-/* A request of this gateway. */
-struct request {
-	struct request *next;
-	uint64_t first_ns, sent_ns, next_ns, wait_ns, budget_ns, begun_ns, after_lsn;
-	unsigned int tries;
-	struct rid rid;
-	struct cw_store_request request;
-	struct cw_node_id about;
-	struct warrant warrant; /* without signature: not signed yet */
-	uint64_t ver_asked;	/* what the caller named */
-	bool repeats_release, adopts;
-	cw_store_done_fn done;
-	void (*done_inside)(struct cw_dht *dht, uint64_t id, const struct request *r,
-			    const struct reply *reply);
-	uint64_t inside_id;
-	void *arg;
-};
+#include "client.h"
 
 struct proof_cached {
 	struct cw_node_id node;
@@ -552,7 +540,12 @@ void send_need(struct cw_dht *dht, const struct cw_node_id *to, const struct slo
 void send_configs(struct cw_dht *dht, const struct cw_node_id *to, const struct slotset *slots,
 		  uint64_t after, bool act);
 struct config config_of(const struct cw_dht *dht, struct slotset *slots);
+/* From now on: so long without a leader, then we stand. UINT64_MAX: as our turn comes. */
 void slot_impatient(struct cw_dht *dht, struct slot *s, uint64_t patience_ns);
+/* How long to wait for this leader: the members' turns go around from the one behind it. */
+uint64_t slot_patience(struct cw_dht *dht, const struct slot *s, const struct cw_node_id *leader);
+/* Who leads, as far as we know, or is about to; NULL: nobody. */
+const struct cw_node_id *slot_leader(const struct cw_dht *dht, const struct slot *s);
 
 /* stage.c: staged copies, activation, what is learnt about configurations */
 void stage_input(struct cw_dht *dht, const struct cw_node_id *from,
@@ -649,6 +642,8 @@ unsigned int nearest_peers(const struct cw_dht *dht, uint32_t slot, const struct
 
 /* beat.c */
 void beat(struct cw_dht *dht);
+/* Who has come within reach hears of us, and says how far it knew our log to go. */
+void greet(struct cw_dht *dht);
 void hb_input(struct cw_dht *dht, const struct cw_node_id *from, const Causeway__Dht__Frame *frame);
 void hbok_input(struct cw_dht *dht, const struct cw_node_id *from,
 		const Causeway__Dht__Frame *frame);
@@ -670,21 +665,6 @@ bool rid_is_older(const struct cw_dht *dht, const struct rid *came, const struct
  * finding if it is there. */
 const struct finding *finding_of(struct cw_dht *dht, struct op *op, uint8_t verb,
 				 const struct cw_node_id *node, uint64_t sgen, rte_be32_t ip);
-
-/* client.c */
-void client_answer(struct cw_dht *dht, const struct cw_node_id *from,
-		   const Causeway__Dht__Answer *answer);
-void client_redirect(struct cw_dht *dht, const struct cw_node_id *from,
-		     const Causeway__Dht__Redirect *redirect);
-uint64_t client_timer(struct cw_dht *dht);
-void client_send_due(struct cw_dht *dht);
-/* The caller hears this; the request is gone. */
-void request_end(struct cw_dht *dht, struct request *r, struct reply *reply);
-int submit_inside(struct cw_dht *dht, const struct cw_store_request *request,
-		  const struct cw_node_id *about,
-		  void (*done)(struct cw_dht *dht, uint64_t id, const struct request *r,
-			       const struct reply *reply),
-		  uint64_t id);
 
 #include "chain.h"
 #include "codec.h"

@@ -128,9 +128,13 @@ static void begin_anew(const struct cw_dht *dht, struct pace *p)
 	uint64_t window = dht->now_ns / window_ns(dht) + 1;
 	struct pace_window now = {window, dht->now_ns, INT64_MIN, PACE_SEEN_MIN};
 
-	for (unsigned int i = 0; i < PACE_WINDOWS; i++)
-		if (p->windows[i].number != 0)
-			now.ahead_ns = RTE_MAX(now.ahead_ns, p->windows[i].ahead_ns);
+	/* Of a peer not heard since, drift counts from when it was. */
+	for (unsigned int i = 0; i < PACE_WINDOWS; i++) {
+		if (p->windows[i].number == 0 || p->windows[i].ahead_ns < now.ahead_ns)
+			continue;
+		now.ahead_ns = p->windows[i].ahead_ns;
+		now.begun_ns = p->windows[i].begun_ns;
+	}
 	*p = (struct pace){.heard_ns = p->heard_ns};
 	if (now.ahead_ns != INT64_MIN)
 		p->windows[window % PACE_WINDOWS] = now;

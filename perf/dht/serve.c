@@ -44,11 +44,11 @@ static void done(void *arg, const struct cw_store_answer *a, uint64_t now_ns)
 	(void)now_ns;
 	b->outstanding--;
 	b->done++;
-	if (a->result == CW_STORE_OK) {
+	b->refused += a->result != CW_STORE_OK;
+	/* A refusal shows the register: the next write names what it is. */
+	if (a->reg.ver != 0) {
 		k->ver = a->reg.ver;
 		k->gen = a->reg.gen;
-	} else {
-		b->refused++;
 	}
 	if (!b->stop)
 		submit(k, b->writes ? CW_STORE_REG_CAS : CW_STORE_REG_GET);
@@ -153,7 +153,7 @@ void serve_run(unsigned int members, bool sign, double seconds)
 {
 	struct bench *b = calloc(1, sizeof(*b));
 	struct world_plan plan = {.nodes = members == 1 ? 2 : members,
-				  .voters = members,
+				  .voters = members < 3 ? members : 3,
 				  .slots = 1,
 				  .neighbours = members,
 				  .turn_ns = TURN_NS,

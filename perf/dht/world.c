@@ -289,7 +289,7 @@ void world_create(struct world *w, const struct world_plan *plan)
 	for (unsigned int i = 0; i < w->count; i++) {
 		struct node *n = &w->nodes[i];
 
-		*n = (struct node){.w = w, .random = i + 1};
+		*n = (struct node){.w = w, .random = (plan->seed << 32) + i + 1};
 		n->inbox_tail = &n->inbox;
 		make_node(w, plan, n);
 		ids[i] = n->id;

@@ -39,6 +39,7 @@ struct world {
 
 struct world_plan {
 	unsigned int nodes, voters, slots, neighbours;
+	uint64_t seed;
 	uint64_t delay_ns, turn_ns;
 	bool sign;
 	uint64_t settle_ns, move_ns;
@@ -57,8 +58,43 @@ bool keys_make(struct node *n);
 void keys_free(struct node *n);
 extern const struct cw_key_ops keys_ops;
 
+/* A caller that asks one thing at a time. */
+struct probe {
+	struct world *w;
+	struct node *caller;
+	struct cw_store_answer answer;
+	bool answered;
+	uint64_t begun_ns, took_ns, at_leader_ns;
+	unsigned int by; /* who answered */
+};
+
+/* Another caller, anyone who lives. */
+void probe_choose(struct probe *p);
+/* The request about the plain register of this name. */
+struct cw_store_request probe_request(enum cw_store_verb verb, uint32_t name, uint64_t ver);
+void probe_begin(struct probe *p, const struct cw_store_request *q);
+/* Until it is answered. */
+enum cw_store_result probe_ask(struct probe *p, enum cw_store_verb verb, uint32_t name,
+			       uint64_t ver);
+
+struct sample {
+	double *ms;
+	unsigned int count;
+};
+
+void sample_note(struct sample *s, uint64_t ns);
+void sample_sort(struct sample *s);
+/* The value that this share of them do not exceed; sorted before. */
+double sample_at(const struct sample *s, double share);
+
+/* The world of --delays and --failovers. */
+struct world_plan delays_plan(unsigned int nodes);
+/* Until every slot has its five members, a leader, and stands still. @return seconds it took */
+double delays_grow(struct world *w);
+
 /* The cases; each prints one JSON line. */
 void serve_run(unsigned int members, bool sign, double seconds);
 void delays_run(unsigned int nodes, unsigned int requests);
+void failover_run(unsigned int nodes, unsigned int deaths, uint64_t seed, bool trace);
 
 #endif /* CW_PERF_DHT_WORLD_H */

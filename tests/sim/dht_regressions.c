@@ -287,3 +287,63 @@ void scenario_any_stage(enum cw_dht_mutation mutate, struct sim_result *result)
 	w->hook = NULL;
 	world_free(w);
 }
+
+/* -- R12 */
+
+static struct proc *laggard;
+
+static bool lag_behind(struct world *w, struct proc *from, struct proc *to, const uint8_t *data,
+		       size_t len)
+{
+	(void)w, (void)from;
+	return to == laggard && message_peek(data, len).body == BODY_ACC;
+}
+
+/*
+ * R12: a member misses that a register was freed. It is freed and forgotten with the next change of
+ * members, whose stage the member gets. If it kept what it had beside the stage, it would bring the
+ * register back among those who never had it.
+ */
+void scenario_merged(enum cw_dht_mutation mutate, struct sim_result *result)
+{
+	struct world *w = scenario_world(3, 1, 1, mutate, result);
+	struct cw_store_request q = {
+		.verb = CW_STORE_REG_CREATE, .reg_kind = 'Q', .reg_name = "a", .reg_name_len = 1};
+	struct proc *a = w->procs[3], *leader, *gone = NULL;
+	uint64_t before;
+
+	scenario_wait_ms(w, 8000); /* three members; the caller becomes a spare one */
+	w->nodes = w->total;
+	restart_all(w);
+	scenario_wait_ms(w, 4000);
+	scenario_expect(w, a, &q, CW_STORE_OK, "a free register is taken");
+	leader = scenario_leader(w);
+	CW_ASSERT(leader != NULL && leader != a);
+	laggard = NULL;
+	for (unsigned int i = 0; i < 3; i++) {
+		if (w->procs[i] == leader)
+			continue;
+		gone = laggard;
+		laggard = w->procs[i];
+	}
+	CW_ASSERT(gone != NULL);
+	w->hook = lag_behind;
+	q.verb = CW_STORE_REG_RELEASE;
+	q.gen = q.ver = 1;
+	scenario_expect(w, a, &q, CW_STORE_OK, "it is given back");
+	scenario_wait_ms(w, 1500); /* old enough to be forgotten */
+	before = epoch_of(leader);
+	proc_crash(gone);
+	for (unsigned int i = 0; i < 100 && epoch_of(laggard) == before; i++)
+		scenario_wait_ms(w, 100);
+	CW_ASSERT(w->result->violated || epoch_of(laggard) > before);
+	scenario_wait_ms(w, 1000);
+	/* A majority is these two: the laggard and the new member. */
+	scenario_cut_off(w, leader, true);
+	w->hook = NULL;
+	q.verb = CW_STORE_REG_GET;
+	q.budget_ns = 4 * SIM_OP_NS;
+	if (scenario_ask(w, a, &q).ver < 2)
+		world_fail(w, "a register that was given back is there again");
+	world_free(w);
+}

@@ -30,6 +30,7 @@ void scenario_expect(struct world *w, struct proc *p, const struct cw_store_requ
 void scenario_two_choices(enum cw_dht_mutation mutate, struct sim_result *result);
 void scenario_stage_of_one(enum cw_dht_mutation mutate, struct sim_result *result);
 void scenario_any_stage(enum cw_dht_mutation mutate, struct sim_result *result);
+void scenario_merged(enum cw_dht_mutation mutate, struct sim_result *result);
 void scenario_losing_record(enum cw_dht_mutation mutate, struct sim_result *result);
 
 #endif /* CW_SIM_DHT_SCENARIOS_H */
