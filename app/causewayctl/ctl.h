@@ -48,6 +48,7 @@ void ctl_print_object(const json_t *object, unsigned int indent);
 int ctl_capacity(struct ctl *ctl, int argc, char **argv);
 int ctl_dht(struct ctl *ctl, int argc, char **argv);
 int ctl_drain(struct ctl *ctl, int argc, char **argv);
+int ctl_undrain(struct ctl *ctl, int argc, char **argv);
 int ctl_explain(struct ctl *ctl, int argc, char **argv);
 int ctl_exporter(struct ctl *ctl, int argc, char **argv);
 int ctl_lease(struct ctl *ctl, int argc, char **argv);

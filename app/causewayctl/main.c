@@ -41,7 +41,7 @@ static void usage(FILE *to)
 	      "  dht status                              how the DHT stands here (exit 3: claims nothing)\n"
 	      "  dht recover --lose-what-others-had      slots whose other members are gone for good become ours\n"
 	      "  dht get ADDRESS|namespace:NAME|name:HOST [--trace]   one register, as it is now\n"
-	      "  drain [--wait SECONDS] | drain --cancel hand over this node's seats before it is stopped for good (exit 3: some are left)\n"
+	      "  drain [--wait SECONDS] | undrain        hand slots and seats over before this gateway is stopped for good (exit 3: some are left)\n"
 	      "  capacity [OPTIONS]                      what a gateway on this machine carries, how many a site needs (capacity --help; exit 3: does not fit)\n"
 	      "  namespace show                          the namespace record\n"
 	      "  reload                                  read the configuration again\n"
@@ -183,6 +183,7 @@ static const struct command {
 	{"capacity", ctl_capacity},
 	{"dht", ctl_dht},
 	{"drain", ctl_drain},
+	{"undrain", ctl_undrain},
 	{"explain", ctl_explain},
 	{"exporter", ctl_exporter},
 	{"lease", ctl_lease},

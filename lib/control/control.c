@@ -4,8 +4,8 @@
  *
  * A step is one of the public verbs: something came in (a punted frame, a durable notice, an
  * answer), or time did. Each sets `now_ns` and lets the file whose business it is decide. Order of
- * stopping: the lease engine signs off and closes its session (registers are still reachable), the
- * overlay says that we leave, links say goodbye.
+ * stopping: slots go to the site's other gateways, the lease engine signs off and closes its
+ * session (registers are still reachable), the overlay says that we leave, links say goodbye.
  *
  * Invariant: everything that workers read is changed here and nowhere else.
  */
@@ -443,15 +443,20 @@ bool cw_control_shutdown(struct cw_control *ctl, uint64_t now_ns)
 {
 	now_ns = enter(ctl, now_ns);
 	ctl->stopping = true;
+	/* Hosts and peers go to a fellow first; until they do all is forwarded as before. */
+	if (!cw_drain_leave(ctl))
+		return false;
 	if (ctl->lease != NULL && !cw_lease_shutdown(ctl->lease, now_ns))
 		return false;
 	if (!ctl->leaving) {
 		ctl->leaving = true;
+		ctl->drain.left_ns = now_ns;
 		if (ctl->dht != NULL)
 			cw_dht_resign(ctl->dht, now_ns);
 		cw_overlay_leave(ctl->overlay, now_ns);
 	}
-	return true;
+	/* Workers carry what is said now, and end after this. */
+	return cw_drain_goodbye(ctl);
 }
 
 void cw_control_reload(struct cw_control *ctl, const struct cw_control_config *config,

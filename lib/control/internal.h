@@ -74,6 +74,8 @@ struct explain;
 struct netchecks;
 struct nexthops;
 struct cw_site_table;
+struct cw_site_member;
+struct cw_site_status;
 struct probes;
 struct sightings;
 struct moves;
@@ -107,6 +109,12 @@ struct cw_control {
 		now_ns; /* now_ns: of the call being served, for ops that come without one */
 	uint64_t housekeeping_ns;
 	bool stopping, leaving;
+	struct {
+		uint64_t handed_ns; /* since when slots are handed over and peers know */
+		uint64_t leave_ns;  /* stopping: that is not waited for longer */
+		uint64_t left_ns;   /* since when the overlay knows that we leave */
+		bool said_goodbye;
+	} drain;
 	bool lan_down, wan_down; /* the links, as the daemon sees them */
 
 	struct cw_links *links;
@@ -221,6 +229,11 @@ void cw_resolver_not_there(struct cw_control *ctl, const struct cw_site_id *from
 void cw_resolver_site(struct cw_control *ctl, const struct cw_site_id *site);
 void cw_resolver_timer(struct cw_control *ctl);
 unsigned int cw_resolver_waiting(const struct cw_control *ctl);
+/* Addresses of other sites that packets go to, each time others as far as they do not fit. */
+unsigned int cw_resolver_used(struct cw_control *ctl, rte_be32_t *out, unsigned int max);
+/* A fellow's packets go there: ours find the way should they have to. @return whether it is known
+ * by now, and the way is open. */
+bool cw_resolver_warm(struct cw_control *ctl, rte_be32_t ip);
 
 /* lan.c: what workers punt from the LAN, and frames of our own to it. */
 void cw_lan_punt(struct cw_control *ctl, const struct cw_punt_meta *meta, const uint8_t *data,
@@ -311,10 +324,26 @@ void cw_path_mtu_icmp(struct cw_control *ctl, const uint8_t *frame, size_t len);
 json_t *cw_path_mtu_json(const struct cw_link_info *link);
 const char *cw_path_mtu_state(const struct cw_link_info *link);
 
+/* @return false: we are no gateway of a site */
+bool cw_segment_status(const struct cw_control *ctl, struct cw_site_status *out);
+void cw_segment_set_drain(struct cw_control *ctl, bool drain);
+uint64_t cw_segment_hello_ns(const struct cw_control *ctl);
+/* Each fellow that is linked. */
+void cw_segment_visit(const struct cw_control *ctl,
+		      void (*visit)(void *arg, const struct cw_site_member *fellow), void *arg);
 /* The table that our site goes by, for peers; false: none yet. */
 bool cw_segment_table(const struct cw_control *ctl, struct cw_site_table *out);
 /* A peer knows a table of our site with a higher epoch than what we told it. */
 void cw_segment_outbid(struct cw_control *ctl, uint64_t epoch);
+
+/* drain.c: leaving without a packet lost. */
+/* Hand our slots over before we stop. @return true when that is done, or cannot be. */
+bool cw_drain_leave(struct cw_control *ctl);
+/* Close all links while workers still carry it, so that peers take us for gone at once and not for
+ * silent. @return true when it is said. */
+bool cw_drain_goodbye(struct cw_control *ctl);
+/* causewayctl drain, undrain: the reply. */
+json_t *cw_drain_query(struct cw_control *ctl, bool drain);
 
 /* nexthops.c: which gateway of another site gets a packet. */
 int cw_nexthops_create(struct cw_control *ctl);
@@ -340,6 +369,8 @@ uint16_t cw_nexthops_peer(const struct cw_control *ctl, const struct cw_route *r
 			  rte_be32_t source);
 /* Can packets be sent to what a route names? */
 bool cw_nexthops_ready(const struct cw_control *ctl, const struct cw_route *route);
+/* Where our packets go, a fellow's would as well: has it told, and are our own keys there? */
+bool cw_nexthops_warm(const struct cw_control *ctl, const struct cw_node_id *fellow);
 /* Packets go there: its gateways stay linked. */
 void cw_nexthops_used(struct cw_control *ctl, const struct cw_site_id *site);
 /* A group in words: its gateways and how many slots each has. */

@@ -11,7 +11,10 @@
  * A site whose segment has split goes by its mappings again: each of its gateways reaches the hosts
  * that it has bound itself.
  *
- * Every gateway of a site in use is kept linked, so that its keys are there when it is needed.
+ * Every gateway of a site in use is kept linked, so that its keys are there when it is needed. And
+ * gateways of one site tell each other every second which addresses their packets go to: each looks
+ * them up and links their gateways, so that whoever takes a slot has the way open. Who starts takes
+ * none before it is so far.
  *
  * Refuses: a member that is not linked, or whose certificate names another site, whatever a table
  * says. Invariant: a group's slot names a linked gateway of its site, or nobody.
@@ -32,6 +35,14 @@
 #define SWITCH_MAX_NS (UINT64_C(100) * CW_NS_PER_MS)
 
 #define BUCKETS 256u
+/* Addresses in one message to a fellow, and in a second. */
+#define WARM_ADDRESSES	   80u
+#define WARM_ADDRESSES_MAX 1600u
+#define WARM_TYPE	   9u
+#define WARM_BYTES	   5u
+#define WARM_LAST	   1u /* flag: the round ends */
+/* A fellow that said nothing has nothing to say: it may be of an older version. */
+#define WARM_NS (UINT64_C(3) * CW_NS_PER_S)
 
 /* A site with several gateways that packets go to. */
 struct group {
@@ -42,7 +53,15 @@ struct group {
 	uint64_t used_ns;
 };
 
+/* What a fellow told of where its packets go. */
+struct warmth {
+	struct cw_node_id fellow;
+	uint64_t since_ns;  /* linked; 0: an unused place */
+	bool so_far, ready; /* we could carry them: of this round; of a whole one */
+};
+
 struct nexthops {
+	struct warmth warmth[CW_SITE_MEMBERS_MAX];
 	struct cw_sites *sites;
 	struct group *buckets[BUCKETS];
 	uint64_t want_ns, changes;
@@ -84,6 +103,20 @@ static uint32_t reachable(const struct cw_control *ctl, const struct cw_site_id 
 			ready |= 1u << i;
 	}
 	return ready != 0 ? ready : known;
+}
+
+static struct warmth *warmth_of(const struct cw_control *ctl, const struct cw_node_id *fellow)
+{
+	struct warmth *all = ctl->nexthops->warmth, *oldest = &all[0];
+
+	for (unsigned int i = 0; i < CW_SITE_MEMBERS_MAX; i++) {
+		if (all[i].since_ns != 0 && cw_node_id_equal(&all[i].fellow, fellow))
+			return &all[i];
+		if (all[i].since_ns < oldest->since_ns)
+			oldest = &all[i];
+	}
+	*oldest = (struct warmth){.fellow = *fellow, .since_ns = ctl->now_ns, .so_far = true};
+	return oldest;
 }
 
 /* -- groups */
@@ -255,6 +288,9 @@ void cw_nexthops_link_up(struct cw_control *ctl, uint16_t index)
 {
 	const struct peer_facts *peer = ctl->peers[index];
 
+	if (same_site(&peer->site, &ctl->site))
+		*warmth_of(ctl, &peer->node) = (struct warmth){
+			.fellow = peer->node, .since_ns = ctl->now_ns, .so_far = true};
 	if (!cw_control_is_member(ctl, &peer->groups) ||
 	    (peer->groups.roles & CW_ROLE_GATEWAY) == 0)
 		return;
@@ -281,11 +317,67 @@ void cw_nexthops_sendable(struct cw_control *ctl, uint16_t index)
 		cw_resolver_site(ctl, &ctl->peers[index]->site);
 }
 
+/* -- where a fellow's packets go */
+
+bool cw_nexthops_warm(const struct cw_control *ctl, const struct cw_node_id *fellow)
+{
+	const struct warmth *w = warmth_of(ctl, fellow);
+
+	return w->ready || ctl->now_ns - w->since_ns >= WARM_NS;
+}
+
+static void tell_fellow(void *arg, const struct cw_site_member *fellow)
+{
+	struct cw_control *ctl = arg;
+	rte_be32_t used[WARM_ADDRESSES_MAX];
+	unsigned int count = cw_resolver_used(ctl, used, WARM_ADDRESSES_MAX), at = 0;
+
+	/* An empty one says that there is nothing. */
+	do {
+		uint8_t message[WARM_BYTES + sizeof(used[0]) * WARM_ADDRESSES] = {'C', 'W', 1,
+										  WARM_TYPE};
+		unsigned int n = count - at < WARM_ADDRESSES ? count - at : WARM_ADDRESSES;
+
+		message[WARM_BYTES - 1] = at + n == count ? WARM_LAST : 0;
+		memcpy(message + WARM_BYTES, used + at, n * sizeof(used[0]));
+		if (cw_overlay_send(ctl->overlay, CW_OVERLAY_SITE, &fellow->node, message,
+				    WARM_BYTES + n * sizeof(used[0]), ctl->now_ns) < 0)
+			ctl->counts.site_unsent++;
+		at += n;
+	} while (at < count);
+}
+
+static void on_warm(struct cw_control *ctl, uint16_t index, const uint8_t *data, size_t len)
+{
+	struct warmth *w;
+	bool ready = true;
+
+	if (index == CW_PEER_NONE || !same_site(&ctl->peers[index]->site, &ctl->site) ||
+	    !cw_control_is_member(ctl, &ctl->peers[index]->groups))
+		return;
+	w = warmth_of(ctl, &ctl->peers[index]->node);
+	for (size_t at = WARM_BYTES; at + sizeof(rte_be32_t) <= len; at += sizeof(rte_be32_t)) {
+		rte_be32_t ip;
+
+		memcpy(&ip, data + at, sizeof(ip));
+		ready &= cw_resolver_warm(ctl, ip);
+	}
+	w->so_far &= ready;
+	if ((data[WARM_BYTES - 1] & WARM_LAST) == 0)
+		return;
+	w->ready |= w->so_far;
+	w->so_far = true;
+}
+
 bool cw_nexthops_message(struct cw_control *ctl, const struct cw_node_id *from, const uint8_t *data,
 			 size_t len)
 {
 	uint16_t index = linked(ctl, from);
 
+	if (len >= WARM_BYTES && data[3] == WARM_TYPE && memcmp(data, "CW\1", 3) == 0) {
+		on_warm(ctl, index, data, len);
+		return true;
+	}
 	/* Told over its link, and forgotten with it. */
 	return cw_sites_input(ctl->nexthops->sites, index, data, len, ctl->now_ns);
 }
@@ -323,6 +415,7 @@ uint64_t cw_nexthops_timer(struct cw_control *ctl)
 
 	if (ctl->now_ns >= n->want_ns) {
 		n->want_ns = ctl->now_ns + WANT_NS;
+		cw_segment_visit(ctl, tell_fellow, ctl);
 		for (unsigned int i = 0; i < BUCKETS; i++)
 			for (const struct group *g = n->buckets[i]; g != NULL; g = g->next)
 				if (ctl->now_ns - g->used_ns < CW_UNUSED_NS)

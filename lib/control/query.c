@@ -68,6 +68,8 @@ void cw_control_query(struct cw_control *ctl, const json_t *request, cw_control_
 		return;
 	} else if (strcmp(cmd, "namespace show") == 0)
 		answer = show_namespace(ctl);
+	else if (strcmp(cmd, "drain") == 0 || strcmp(cmd, "undrain") == 0)
+		answer = cw_drain_query(ctl, cmd[0] == 'd');
 	else if (strcmp(cmd, "status") == 0)
 		answer = cw_show_status(ctl);
 	else if (strncmp(cmd, "show ", 5) == 0)

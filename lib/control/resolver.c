@@ -21,6 +21,8 @@
 #include <stdlib.h>
 
 #define BUCKETS (1u << 16)
+/* Looked at per second for what a fellow should know. */
+#define USED_LOOKS_MAX 4096u
 
 struct hold {
 	struct hold *next;
@@ -481,6 +483,41 @@ void cw_resolver_timer(struct cw_control *ctl)
 		r->cursor = x->ring_next;
 		keep_house(x);
 	}
+}
+
+unsigned int cw_resolver_used(struct cw_control *ctl, rte_be32_t *out, unsigned int max)
+{
+	struct resolver *r = ctl->resolver;
+	struct resolution *x = r->cursor;
+	unsigned int found = 0;
+
+	/* Housekeeping moves the cursor on, so a large table is gone through bit by bit. */
+	for (unsigned int i = 0; i < r->count && i < USED_LOOKS_MAX && found < max;
+	     i++, x = x->ring_next)
+		if (!x->local && x->known && x->mapping.owned &&
+		    ctl->now_ns < x->used_ns + CW_STORE_CACHE_NS &&
+		    memcmp(&x->mapping.owner_site, &ctl->site, sizeof(ctl->site)) != 0)
+			out[found++] = x->ip;
+	return found;
+}
+
+bool cw_resolver_warm(struct cw_control *ctl, rte_be32_t ip)
+{
+	const struct cw_route *route;
+	struct resolution *x;
+
+	if (!ctl->have_ns || ctl->routes == NULL || !cw_prefix4_contains(&ctl->ns.subnet, ip))
+		return true;
+	x = find_or_add(ctl, ip);
+	if (x == NULL || x->local)
+		return true;
+	x->used_ns = ctl->now_ns;
+	if (!x->known || ctl->now_ns >= x->known_ns + CW_REFRESH_NS)
+		ask(x, false);
+	route = cw_route_find(ctl->routes, ip);
+	if (route == NULL && x->known && x->mapping.owned && ctl->overlay != NULL)
+		cw_overlay_want(ctl->overlay, &x->mapping.owner, ctl->now_ns);
+	return route != NULL && (route->kind != CW_ROUTE_REMOTE || cw_nexthops_ready(ctl, route));
 }
 
 unsigned int cw_resolver_waiting(const struct cw_control *ctl)

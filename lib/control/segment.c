@@ -36,9 +36,10 @@ struct sharing {
 struct segment {
 	struct sharing sharing;
 	struct cw_site *site;
-	uint64_t look_ns, lan_packets;
+	uint64_t look_ns, lan_packets, looked[CW_SEGMENT_WORKERS_MAX]; /* turns at the last look */
 	uint64_t workers_ns, turns[CW_SEGMENT_WORKERS_MAX];
-	bool wedged;
+	struct cw_control *ctl;
+	bool wedged, cold;
 };
 
 /* The virtual MACs' group address: no host listens to it. */
@@ -48,7 +49,7 @@ static struct cw_mac group_of(const struct cw_control *ctl)
 		{0xff, 0xfd, (uint8_t)(ctl->ns.mac_base >> 8), (uint8_t)ctl->ns.mac_base, 0, 0xff}};
 }
 
-static uint64_t hello_of(const struct cw_control *ctl)
+uint64_t cw_segment_hello_ns(const struct cw_control *ctl)
 {
 	return ctl->config.site_hello_ns != 0 ? ctl->config.site_hello_ns
 					      : CW_SITE_HELLO_DEFAULT_NS;
@@ -107,7 +108,7 @@ static void serve(void *ctx, uint64_t slots, uint64_t deadline_ns)
 	uint64_t lost = cw_ns_slots_owned(d, now_tsc) & ~slots;
 
 	if (lost != 0) {
-		uint64_t until_ns = ctl->now_ns + LEAVING_HELLOS * hello_of(ctl);
+		uint64_t until_ns = ctl->now_ns + LEAVING_HELLOS * cw_segment_hello_ns(ctl);
 
 		__atomic_store_n(&d->leaving_until_tsc, ctl->ops.tsc_of_ns(ctl->ctx, until_ns),
 				 __ATOMIC_RELAXED);
@@ -136,6 +137,19 @@ static void announce(void *ctx, uint64_t slots)
 		cw_eth_write(frame, &group, &from, ctl->config.vlan, CW_ETH_P_SITE);
 		cw_control_inject(ctl, &meta, frame, sizeof(frame));
 	}
+}
+
+bool cw_segment_status(const struct cw_control *ctl, struct cw_site_status *out)
+{
+	if (ctl->segment != NULL)
+		cw_site_status(ctl->segment->site, out);
+	return ctl->segment != NULL;
+}
+
+void cw_segment_set_drain(struct cw_control *ctl, bool drain)
+{
+	if (ctl->segment != NULL)
+		cw_site_drain(ctl->segment->site, drain, ctl->now_ns);
 }
 
 uint64_t cw_segment_slots(const struct cw_control *ctl)
@@ -209,7 +223,7 @@ static void changed(void *ctx)
 static uint32_t segment_hash(const struct cw_control *ctl)
 {
 	uint8_t text[CW_NS_NAME_BYTES + 4 + sizeof(uint64_t)] = {0}, hash[32];
-	uint64_t hello = rte_cpu_to_be_64(hello_of(ctl));
+	uint64_t hello = rte_cpu_to_be_64(cw_segment_hello_ns(ctl));
 	uint32_t out;
 
 	memcpy(text, ctl->config.namespace_name, sizeof(ctl->config.namespace_name));
@@ -245,7 +259,7 @@ int cw_segment_begin(struct cw_control *ctl)
 				      .segment = segment_hash(ctl),
 				      .slots = (uint8_t)config->virtual_mac_slots,
 				      .weight = config->site_weight != 0 ? config->site_weight : 1,
-				      .hello_ns = hello_of(ctl),
+				      .hello_ns = cw_segment_hello_ns(ctl),
 				      .endpoint = {.family = CW_FAMILY_IPV4,
 						   .port = config->wan_port,
 						   .ip4 = config->wan_ip},
@@ -263,6 +277,7 @@ int cw_segment_begin(struct cw_control *ctl)
 	ctl->segment = calloc(1, sizeof(*ctl->segment));
 	if (ctl->segment == NULL)
 		return -ENOMEM;
+	ctl->segment->ctl = ctl;
 	err = cw_site_create(&ctl->segment->site, &site, &ops, ctl, ctl->now_ns);
 	if (err < 0) {
 		cw_segment_end(ctl);
@@ -370,29 +385,66 @@ static void want_fellows(struct cw_control *ctl)
 			cw_overlay_want(ctl->overlay, &status.member[i].node, ctl->now_ns);
 }
 
-/* Any frame at all from the LAN. */
+/* Any frame at all from the LAN. A worker that did not turn since the last look (the machine had
+ * other things to do) cannot have heard one: that is no silence. */
 static bool lan_was_heard(struct cw_control *ctl)
 {
+	struct segment *s = ctl->segment;
 	struct cw_control_worker worker;
+	bool heard = false;
 	uint64_t sum = 0;
-	bool heard;
 
-	for (unsigned int i = 0; i < ctl->config.workers; i++) {
+	for (unsigned int i = 0; i < ctl->config.workers && i < CW_SEGMENT_WORKERS_MAX; i++) {
 		ctl->ops.worker(ctl->ctx, i, &worker);
 		sum += worker.lan_packets;
+		heard |= worker.turns == s->looked[i];
+		s->looked[i] = worker.turns;
 	}
-	heard = sum != ctl->segment->lan_packets;
-	ctl->segment->lan_packets = sum;
+	heard |= sum != s->lan_packets;
+	s->lan_packets = sum;
 	return heard;
 }
 
-static uint8_t health(const struct cw_control *ctl)
+void cw_segment_visit(const struct cw_control *ctl,
+		      void (*visit)(void *arg, const struct cw_site_member *fellow), void *arg)
+{
+	struct cw_site_status status;
+
+	if (ctl->segment == NULL)
+		return;
+	cw_site_status(ctl->segment->site, &status);
+	for (unsigned int i = 1; i < status.count; i++)
+		if (is_linked(ctl, &status.member[i].node))
+			visit(arg, &status.member[i]);
+}
+
+static void look_at_warmth(void *arg, const struct cw_site_member *fellow)
+{
+	struct segment *s = arg;
+
+	if (fellow->slots > 0 && !cw_nexthops_warm(s->ctl, &fellow->node))
+		s->cold = true;
+}
+
+/* We have no slots, and could not carry yet what those who have them carry. */
+static bool is_cold(struct cw_control *ctl)
+{
+	struct cw_site_status status;
+
+	cw_site_status(ctl->segment->site, &status);
+	ctl->segment->cold = false;
+	if (status.member[0].slots == 0)
+		cw_segment_visit(ctl, look_at_warmth, ctl->segment);
+	return ctl->segment->cold;
+}
+
+static uint8_t health(struct cw_control *ctl)
 {
 	uint64_t now_tsc = ctl->ops.tsc_of_ns(ctl->ctx, ctl->now_ns);
 	bool session = now_tsc < __atomic_load_n(&ctl->deadline.session_tsc, __ATOMIC_RELAXED);
 
 	return (uint8_t)((ctl->lan_down ? 0 : CW_SITE_HEALTH_LAN) |
-			 (ctl->wan_down ? 0 : CW_SITE_HEALTH_WAN) |
+			 (ctl->wan_down || is_cold(ctl) ? 0 : CW_SITE_HEALTH_WAN) |
 			 (ctl->segment->wedged ? 0 : CW_SITE_HEALTH_WORKERS) |
 			 (session ? CW_SITE_HEALTH_SESSION : 0));
 }
@@ -409,7 +461,7 @@ uint64_t cw_segment_timer(struct cw_control *ctl)
 		share_leases(ctl);
 	}
 	if (ctl->now_ns >= s->look_ns) {
-		s->look_ns = ctl->now_ns + hello_of(ctl) / 2;
+		s->look_ns = ctl->now_ns + cw_segment_hello_ns(ctl) / 2;
 		cw_site_set_health(s->site, health(ctl), ctl->now_ns);
 		if (lan_was_heard(ctl))
 			cw_site_lan_heard(s->site, ctl->now_ns);

@@ -21,7 +21,8 @@
 #include <cw_ns_view.h>
 
 /* A gateway that stops for less keeps its hosts: its own workers and ours carry them either way. */
-#define ADOPT_NS (UINT64_C(2) * CW_NS_PER_S)
+#define EVERYBODY 0u /* asked for instead of an address */
+#define ADOPT_NS  (UINT64_C(2) * CW_NS_PER_S)
 /* Told again with a look that is later than this. */
 #define TOLD_NS (UINT64_C(15) * CW_NS_PER_S)
 /* A failed claim is tried again after this. */
@@ -39,6 +40,17 @@ static int company_index(const struct cw_lease_engine *e, const struct cw_node_i
 	return -1;
 }
 
+/* All that we serve, to everybody. */
+static void tell_all(struct cw_lease_engine *e)
+{
+	for (struct link *l = e->all.next; l != &e->all; l = l->next) {
+		struct binding *b = CW_CONTAINER_OF(l, struct binding, all);
+
+		b->told = 0;
+		binding_due(e, b, e->now_ns);
+	}
+}
+
 void cw_lease_set_company(struct cw_lease_engine *e, const struct cw_node_id *nodes,
 			  unsigned int count, uint64_t now_ns)
 {
@@ -51,13 +63,11 @@ void cw_lease_set_company(struct cw_lease_engine *e, const struct cw_node_id *no
 	for (unsigned int i = 0; i < count && e->company_count < CW_LEASE_FELLOWS_MAX; i++)
 		if (!cw_node_id_equal(&nodes[i], &e->config.self))
 			e->company[e->company_count++] = nodes[i];
-	/* It knows of none of our hosts. */
-	for (struct link *l = e->all.next; newcomer && l != &e->all; l = l->next) {
-		struct binding *b = CW_CONTAINER_OF(l, struct binding, all);
-
-		b->told = 0;
-		binding_due(e, b, now_ns);
-	}
+	if (!newcomer)
+		return;
+	/* It knows of none of our hosts; and if it is we who come, nobody else notices. */
+	tell_all(e);
+	shared_ask(e, EVERYBODY);
 }
 
 bool shared_lives(const struct cw_lease_engine *e, const struct cw_node_id *node)
@@ -133,7 +143,9 @@ void shared_asked(struct cw_lease_engine *e, const struct cw_node_id *from,
 {
 	const struct binding *b = binding_find(e, in->ip);
 
-	if (b != NULL && serves(b) && strcmp(in->ns, e->config.ns.name) == 0)
+	if (in->ip == EVERYBODY && strcmp(in->ns, e->config.ns.name) == 0)
+		tell_all(e);
+	else if (b != NULL && serves(b) && strcmp(in->ns, e->config.ns.name) == 0)
 		tell(e, b, false, from);
 }
 

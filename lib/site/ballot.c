@@ -202,6 +202,8 @@ void site_activate(struct cw_site *s)
 	s->takeovers += (unsigned int)__builtin_popcountll(gained);
 	s->announce = gained;
 	s->announce_left = ANNOUNCE_TIMES;
+	s->refresh_left = REFRESH_TIMES;
+	s->fresh_due_ns = s->now_ns + REFRESH_NS;
 	site_publish(s);
 	if (s->ops.announce != NULL)
 		s->ops.announce(s->ctx, gained);

@@ -18,6 +18,9 @@ enum {
 	FELLOWS_MAX = CW_SITE_MEMBERS_MAX - 1,
 	/* A slot's address is shown so often when it moved. */
 	ANNOUNCE_TIMES = 3,
+	/* And then so many times more, REFRESH_NS apart: its former owner may still have had a
+	   frame in hand, after which the switch goes by that one. */
+	REFRESH_TIMES = 10,
 	/* Damping, in the manner of RFC 2439: what a loss costs, and between which sums a gateway
 	   stays out. */
 	PENALTY_LOSS = 1000,
@@ -42,7 +45,8 @@ enum {
 #define HOLD_NS(s)	 (HOLD_FIRST_NS(s) + UINT64_C(2) * CW_NS_PER_S)
 #define PENALTY_HALF_NS	 (UINT64_C(20) * CW_NS_PER_S)
 /* An owned slot's address is shown again: switches forget after 5 minutes at the usual setting. */
-#define FRESH_NS (UINT64_C(30) * CW_NS_PER_S)
+#define FRESH_NS   (UINT64_C(30) * CW_NS_PER_S)
+#define REFRESH_NS (UINT64_C(1) * CW_NS_PER_S)
 /* Whoever listens hears several beacons of whoever is there. */
 #define BEACON_NS(s) ((s)->config.hello_ns * 4)
 /* Beacons of somebody with whom no keys can be agreed hold us up for so long in all, not for ever:
@@ -171,7 +175,7 @@ struct cw_site {
 	uint64_t need_run_ns; /* since when the table should be another; 0: it need not */
 	uint64_t hello_due_ns, beacon_due_ns, fresh_due_ns;
 	uint64_t announce; /* slots to be shown again, so many times */
-	unsigned int announce_left;
+	unsigned int announce_left, refresh_left;
 	uint64_t refused[CW_SITE_REFUSED_COUNT];
 	uint64_t takeovers;
 };

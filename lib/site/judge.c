@@ -190,17 +190,27 @@ static unsigned int last_resort(struct cw_site *s, struct candidate out[], bool 
 	return n;
 }
 
+/* Drained: its hold-down begins when it is taken back. */
+static bool has_left(const struct cw_site *s, const struct cw_node_id *node, bool draining)
+{
+	return draining && !site_in_table(s, node);
+}
+
 unsigned int site_candidates(struct cw_site *s, struct candidate out[CW_SITE_MEMBERS_MAX])
 {
 	unsigned int n = 0;
 
-	if (weigh(s, &s->record, &s->config.self, s->health == CW_SITE_HEALTH_ALL, true) &&
+	if (weigh(s, &s->record, &s->config.self,
+		  s->health == CW_SITE_HEALTH_ALL && !has_left(s, &s->config.self, s->draining),
+		  true) &&
 	    !s->draining)
 		add(out, &n, &s->config.self, s->config.weight);
 	for (unsigned int i = 0; i < s->count; i++) {
 		struct fellow *f = &s->fellow[i];
 
-		if (weigh(s, &f->record, &f->node, is_well(s, f),
+		bool well = is_well(s, f) && !has_left(s, &f->node, f->flags & FLAG_DRAINING);
+
+		if (weigh(s, &f->record, &f->node, well,
 			  (f->flags & FLAG_LISTENING) == 0 && site_confirms(s, f)) &&
 		    (f->flags & FLAG_DRAINING) == 0)
 			add(out, &n, &f->node, f->weight);

@@ -124,7 +124,8 @@ static void show_slots(struct cw_site *s)
 		s->ops.announce(s->ctx, s->announce & s->served);
 	if (s->now_ns < s->fresh_due_ns)
 		return;
-	s->fresh_due_ns = s->now_ns + FRESH_NS;
+	s->fresh_due_ns = s->now_ns + (s->refresh_left > 0 ? REFRESH_NS : FRESH_NS);
+	s->refresh_left -= s->refresh_left > 0;
 	if (s->served != 0)
 		s->ops.announce(s->ctx, s->served);
 }

@@ -129,8 +129,13 @@ void site_fault_measured(struct site_world *w)
 		site_violated(w, "%u slots moved when one gateway dropped out", moved(&was, &is));
 	w->must_be_served_ns = CW_NEVER;
 	for (unsigned int i = 0; i < w->count; i++)
-		w->kept[i] = 0;
+		w->kept[i] = i == node ? 0 : site_serves(w, i);
 	end(w, node);
+	/* Whoever starts listens first; that disturbs nobody. */
+	if (fault == CRASH)
+		site_world_run_until(w, w->now_ns + 20 * SITE_HELLO_NS);
+	for (unsigned int i = 0; i < w->count; i++)
+		w->kept[i] = 0;
 	/* Rest: a damped gateway is let in after its penalty has decayed. */
 	site_world_run_until(w, w->now_ns + between(w, 45000, 46000));
 }
