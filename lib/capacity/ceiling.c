@@ -36,7 +36,9 @@ double cw_box_latency(const struct cw_box *box, double load)
 
 double cw_busiest_share(unsigned int gateways, unsigned int slots)
 {
-	return (double)((slots + gateways - 1) / gateways) / slots;
+	unsigned int most = (slots + gateways - 1) / gateways;
+
+	return (double)most / slots;
 }
 
 /* What a way of so many Gbit/s carries of frames of so many bytes, if they are `share` of all. */
