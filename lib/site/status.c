@@ -91,6 +91,9 @@ static bool is_split(const struct cw_site *s, const struct fellow *f)
 
 bool site_is_split(const struct cw_site *s)
 {
+	/* Whose own cable is out reaches no hosts: no split, and the others have the slots. */
+	if (s->passive || (s->health & CW_SITE_HEALTH_LAN) == 0)
+		return false;
 	for (unsigned int i = 0; i < s->count; i++)
 		if (is_split(s, &s->fellow[i]))
 			return true;

@@ -78,17 +78,29 @@ void lease_gateway_init(struct lease_world *w, unsigned int index, unsigned int 
 	CW_ASSERT(cw_rcu_create(&g->rcu) == 0);
 }
 
+static bool runs(const struct lease_gateway *g)
+{
+	return g->proc != 0 && !g->paused;
+}
+
+/* In company, those who stand still have no part in it: the others take their hosts over. */
 static void tell_fellows(struct lease_world *w, unsigned int site)
 {
 	struct cw_node_id nodes[LEASE_GATEWAYS_MAX];
 	unsigned int count = 0;
 
 	for (unsigned int i = 0; i < w->gateway_count; i++)
-		if (w->gateways[i].site == site)
+		if (w->gateways[i].site == site && (!w->company || runs(&w->gateways[i])))
 			nodes[count++] = w->gateways[i].node;
-	for (unsigned int i = 0; i < w->gateway_count; i++)
-		if (w->gateways[i].site == site && w->gateways[i].proc != 0)
-			cw_lease_set_fellows(w->gateways[i].engine, nodes, count);
+	for (unsigned int i = 0; i < w->gateway_count; i++) {
+		struct lease_gateway *g = &w->gateways[i];
+
+		if (g->site != site || (w->company ? !runs(g) : g->proc == 0))
+			continue;
+		if (w->company)
+			cw_lease_set_company(g->engine, nodes, count, lease_clock(w, g->rate_ppm));
+		cw_lease_set_fellows(g->engine, nodes, count);
+	}
 }
 
 static void boot(struct lease_world *w, struct lease_event *ev)
@@ -143,11 +155,15 @@ void lease_gateway_crash(struct lease_gateway *g)
 	cw_host_table_destroy(g->view.hosts);
 	g->view.hosts = NULL;
 	lease_disk_copy(&g->disk, &g->disk, g->w->now_ns);
+	if (g->w->company)
+		tell_fellows(g->w, g->site);
 }
 
 void lease_gateway_pause(struct lease_gateway *g)
 {
 	g->paused = g->proc != 0;
+	if (g->w->company)
+		tell_fellows(g->w, g->site);
 }
 
 void lease_gateway_wake(struct lease_gateway *g)
@@ -156,6 +172,8 @@ void lease_gateway_wake(struct lease_gateway *g)
 		return;
 	g->paused = false;
 	cw_lease_woke(g->engine, lease_clock(g->w, g->rate_ppm));
+	if (g->w->company)
+		tell_fellows(g->w, g->site);
 	lease_gateway_poke(g);
 	lease_gateway_dispatch(g);
 	if (g->proc != 0)

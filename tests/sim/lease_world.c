@@ -243,6 +243,7 @@ static void leases_run(const struct sim_options *options, uint64_t seed, struct 
 	if (result->violated)
 		return;
 	w = lease_world_new(seed, result, mutate);
+	w->company = mutate == CW_LEASE_MUT_NONE && seed % 2 == 1;
 	w->trace = options->verbose;
 	w->calm_ns = options->seconds * CW_NS_PER_S;
 	lease_populate(w);

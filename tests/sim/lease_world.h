@@ -168,6 +168,7 @@ struct lease_world {
 	size_t heap_count, heap_size;
 	struct sim_result *result;
 	enum cw_lease_mutation mutate;
+	bool company; /* gateways of a site show each other their hosts */
 	const char *script; /* NULL: chance */
 	bool judge_service; /* I4 */
 	bool trace;
