@@ -117,7 +117,9 @@ struct daemon {
 	uint64_t durable_lsn; /* writer: w, control: r */
 	int writer_error;     /* the same */
 	bool log_waits;	      /* the same: there is no room */
-	bool log_waited;      /* what control knows of that */
+	bool log_low;	      /* the same: there is little */
+	uint64_t log_looked_ns; /* writer's own */
+	bool log_waited, log_was_low; /* what control knows of that */
 
 	struct cw_os_tsc tsc;
 	uint64_t tsc_begun; /* when the workers began */

@@ -22,6 +22,11 @@
 #define CUT_BYTES_MIN (UINT64_C(4) << 20)
 /* How often a log that found no room tries again. */
 #define NO_ROOM_MS 500
+/* How often the file system is asked how much is free. */
+#define LOOK_MS 1000
+/* Seats go to others while there is room to write that down: some minutes of a busy log. */
+#define RESERVE_BYTES	 (UINT64_C(64) << 20)
+#define RESERVE_OF_SMALL 20u /* and on a small file system a twentieth of it */
 
 static int replay(void *arg, uint8_t type, const void *data, size_t len)
 {
@@ -70,12 +75,31 @@ void writer_peers(struct daemon *d, char *text)
 	kick(d->writer_wake_fd);
 }
 
+/* Low below the reserve, good again at twice of it: a log that is cut to and fro is neither. */
+static void look_at_room(struct daemon *d)
+{
+	uint64_t free_bytes, total_bytes, reserve;
+	uint64_t now_ns = cw_os_now_ns();
+	bool low = d->log_low, is;
+
+	if (now_ns - d->log_looked_ns < LOOK_MS * CW_NS_PER_MS && d->log_looked_ns != 0)
+		return;
+	d->log_looked_ns = now_ns;
+	if (cw_os_room(d->config.node.state_dir, &free_bytes, &total_bytes) < 0)
+		return;
+	reserve = cw_min_u64(RESERVE_BYTES, total_bytes / RESERVE_OF_SMALL);
+	is = free_bytes < (low ? 2 * reserve : reserve);
+	__atomic_store_n(&d->log_low, is, __ATOMIC_RELEASE);
+	if (is != low)
+		kick(d->writer_done_fd);
+}
+
 /* Until there is something to do; a log that waits for room looks again by itself. */
 static bool wait_for_work(struct daemon *d, bool no_room)
 {
 	struct pollfd pfd = {.fd = d->writer_wake_fd, .events = POLLIN};
 	uint64_t unused;
-	int n = poll(&pfd, 1, no_room ? NO_ROOM_MS : -1);
+	int n = poll(&pfd, 1, no_room ? NO_ROOM_MS : LOOK_MS);
 
 	if (n < 0)
 		return errno == EINTR;
@@ -98,6 +122,7 @@ static void *writer_main(void *arg)
 
 		if (!wait_for_work(d, no_room))
 			break;
+		look_at_room(d);
 		write_peers(d);
 		while ((rc = cw_wal_sync(d->wal, &lsn)) > 0) {
 			__atomic_store_n(&d->durable_lsn, lsn, __ATOMIC_RELEASE);

@@ -114,7 +114,16 @@ static void on_signal(struct daemon *d)
 static void look_for_room(struct daemon *d)
 {
 	bool waits = __atomic_load_n(&d->log_waits, __ATOMIC_ACQUIRE);
+	bool low = __atomic_load_n(&d->log_low, __ATOMIC_ACQUIRE);
 
+	if (low != d->log_was_low) {
+		d->log_was_low = low;
+		cw_control_log_low(d->control, low, cw_os_now_ns());
+		cw_log(&d->log.log, low ? CW_LOG_WARN : CW_LOG_NOTICE, "main",
+		       low ? "little room is left in %s: the DHT's slots held here go to others"
+			   : "there is room in %s again, also for the DHT's slots",
+		       d->config.node.state_dir);
+	}
 	if (waits == d->log_waited)
 		return;
 	d->log_waited = waits;

@@ -53,6 +53,9 @@ extern const struct cw_random_ops cw_os_random;
  * @return malloc'd bytes with a NUL behind them, or NULL and errno (EFBIG: larger)
  */
 char *cw_os_read_file(const char *path, size_t max, size_t *len);
+/** How much of the file system that @p path is on is free for us, and how large it is. @return 0 or
+ * -errno. [any] */
+CW_MUST_USE int cw_os_room(const char *path, uint64_t *free_bytes, uint64_t *total_bytes);
 /** Replace a file: temporary, fsync, rename, fsync of the directory. @return 0 or -errno. */
 CW_MUST_USE int cw_os_write_file(const char *path, const void *data, size_t len, unsigned int mode);
 /** Make a directory (and its parents), 0700. @return 0 or -errno. */

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #define PATH_BYTES 4096
@@ -148,4 +149,15 @@ uint64_t cw_os_boot_id(void)
 		id = id * 31 + (uint8_t)*p;
 	free(text);
 	return id;
+}
+
+int cw_os_room(const char *path, uint64_t *free_bytes, uint64_t *total_bytes)
+{
+	struct statvfs s;
+
+	if (statvfs(path, &s) < 0)
+		return -errno;
+	*free_bytes = (uint64_t)s.f_bavail * s.f_frsize;
+	*total_bytes = (uint64_t)s.f_blocks * s.f_frsize;
+	return 0;
 }

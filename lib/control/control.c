@@ -310,6 +310,14 @@ void cw_control_log_waits(struct cw_control *ctl, bool waits)
 	ctl->log_waits = waits;
 }
 
+void cw_control_log_low(struct cw_control *ctl, bool low, uint64_t now_ns)
+{
+	now_ns = enter(ctl, now_ns);
+	ctl->log_low = low;
+	if (ctl->dht != NULL)
+		cw_dht_room(ctl->dht, low, now_ns);
+}
+
 struct emitter {
 	void (*emit)(void *arg, uint8_t type, const void *data, size_t len);
 	void *arg;

@@ -161,6 +161,8 @@ void cw_control_start(struct cw_control *ctl, uint64_t now_ns);
 void cw_control_durable(struct cw_control *ctl, uint64_t lsn, int err, uint64_t now_ns);
 /** The log finds no room and waits, or goes on. While it waits no new lease leaves. [control] */
 void cw_control_log_waits(struct cw_control *ctl, bool waits);
+/** There is little room left for the log (the DHT's seats go to others), or enough. [control] */
+void cw_control_log_low(struct cw_control *ctl, bool low, uint64_t now_ns);
 /** Every live record, for a snapshot that replaces the log so far. */
 void cw_control_snapshot(struct cw_control *ctl,
 			 void (*emit)(void *arg, uint8_t type, const void *data, size_t len),

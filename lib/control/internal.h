@@ -186,6 +186,7 @@ struct cw_control {
 	struct cw_node_id twin;
 	uint64_t twin_ns;
 	bool log_waits;	      /* no room for the log */
+	bool log_low;	      /* little of it */
 	char refused_why[96]; /* the last refused handshake, for status */
 	uint64_t refused_logged_ns;
 };

@@ -150,6 +150,10 @@ static json_t *reasons(struct cw_control *ctl, const struct cw_store_health *h,
 		json_array_append_new(
 			list,
 			json_string("no room for the log in state_dir: no new host is served"));
+	else if (ctl->log_low)
+		json_array_append_new(
+			list,
+			json_string("little room in state_dir: the DHT's slots held here go to others"));
 	if (ctl->wan_down)
 		json_array_append_new(list, json_string("WAN link is down"));
 	if (serves && ctl->lan_down)

@@ -22,6 +22,7 @@ static void fill_beat(struct cw_dht *dht, const struct peer *p, Causeway__Dht__H
 	hb->lsn_seen = p != NULL ? p->lsn_before : 0;
 	hb->about = p != NULL ? p->incarnations[0] : 0;
 	hb->draining = dht->draining;
+	hb->low = dht->low;
 }
 
 static Causeway__Dht__Lead *lead_pack(struct arena *a, const struct slotset *slots, uint64_t epoch,
@@ -197,6 +198,7 @@ static void compare_logs(struct cw_dht *dht, const struct cw_node_id *from,
 	if (p == NULL)
 		return;
 	p->draining = hb->draining;
+	p->low = hb->low;
 	if (p->lsn_disk != p->disk) { /* another disk has another log */
 		memset(p->incarnations, 0, sizeof(p->incarnations));
 		p->lsn_seen = p->lsn_before = 0;

@@ -235,6 +235,10 @@ unsigned int cw_dht_record_count(const struct cw_dht *dht);
  */
 bool cw_dht_leave(struct cw_dht *dht, unsigned int *seats, unsigned int *others, uint64_t now_ns);
 void cw_dht_stay(struct cw_dht *dht, uint64_t now_ns);
+/** Is there little room left for the log? Then no seat is taken, and those that we have go to
+ * others as soon as there are some; until then they are kept, and the rest of the room serves
+ * them. */
+void cw_dht_room(struct cw_dht *dht, bool low, uint64_t now_ns);
 /** About to stop: whoever follows us is told to elect somebody else at once. Seats are kept. */
 void cw_dht_resign(struct cw_dht *dht, uint64_t now_ns);
 

@@ -383,7 +383,7 @@ struct peer {
 	struct cw_node_id node;
 	uint64_t disk;
 	struct cw_site_id site;
-	bool has_site, listed, was_listed, draining, known; /* known: its disk is */
+	bool has_site, listed, was_listed, draining, low, known; /* known: its disk is */
 	uint64_t heard_ns, up_ns, beat_ns;
 	/* How far its log went, in this incarnation and in all before. */
 	uint64_t incarnations[6], lsn_seen, lsn_before, lsn_disk;
@@ -416,7 +416,7 @@ struct cw_dht {
 	void *ctx;
 	uint64_t now_ns;
 
-	bool founded, started, draining, disk_suspect;
+	bool founded, started, draining, low, disk_suspect;
 	struct cw_dht_genesis genesis;
 	uint64_t disk; /* identity of our disk; 0 until the first start */
 	uint64_t genesis_ask_ns;

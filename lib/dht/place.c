@@ -156,28 +156,28 @@ static void find_able(struct cw_dht *dht, uint32_t slot, struct able *a)
 	struct voter self = {dht->config.self, dht->disk};
 
 	a->count = 0;
-	if (!dht->draining)
+	if (!dht->draining && !dht->low)
 		add_able(dht, a, slot, &self, &dht->config.site);
 	for (unsigned int i = 0; i < dht->peer_count; i++) {
 		const struct peer *p = &dht->peers[i];
 		struct voter v = {p->node, p->disk};
 
-		if (p->listed && peer_fresh(dht, p) && !p->draining &&
+		if (p->listed && peer_fresh(dht, p) && !p->draining && !p->low &&
 		    dht->now_ns - p->up_ns >= dht->config.tuning.settle_ns)
 			add_able(dht, a, slot, &v, p->has_site ? &p->site : NULL);
 	}
 }
 
-/* Silent, with another disk, or leaving. */
+/* Silent, with another disk, leaving, or short of room for its log. */
 bool member_lost(const struct cw_dht *dht, const struct group *g, unsigned int i)
 {
 	const struct voter *v = &g->members.v[i];
 	const struct peer *p;
 
 	if (cw_node_id_equal(&v->node, &dht->config.self))
-		return dht->draining;
+		return dht->draining || dht->low;
 	p = peer_find(dht, &v->node);
-	if (p != NULL && p->known && (p->disk != v->disk || p->draining))
+	if (p != NULL && p->known && (p->disk != v->disk || p->draining || p->low))
 		return true;
 	return dht->now_ns - cw_max_u64(g->heard_ns[i], g->began_ns) >= dht->config.tuning.dead_ns;
 }
@@ -283,8 +283,8 @@ static bool next_members(struct cw_dht *dht, const struct group *g, uint32_t slo
 
 		if (!member_lost(dht, g, i))
 			keep.v[keep.count++] = g->members.v[i];
-		else if (p == NULL || (p->draining && peer_fresh(dht, p)))
-			leaving = true; /* or ourselves */
+		else if (p == NULL ? dht->draining : p->draining && peer_fresh(dht, p))
+			leaving = true; /* NULL: ourselves */
 	}
 	if (as_wanted(dht, &g->members, next))
 		return true;

@@ -205,7 +205,7 @@ bool cw_dht_leave(struct cw_dht *dht, unsigned int *seats, unsigned int *others,
 		*seats += is_member(dht, &dht->slots[i].members);
 	for (unsigned int i = 0; i < dht->peer_count; i++)
 		*others += dht->peers[i].listed && peer_fresh(dht, &dht->peers[i]) &&
-			   !dht->peers[i].draining;
+			   !dht->peers[i].draining && !dht->peers[i].low;
 	return *seats == 0;
 }
 
@@ -213,6 +213,12 @@ void cw_dht_stay(struct cw_dht *dht, uint64_t now_ns)
 {
 	dht->now_ns = now_ns;
 	dht->draining = false;
+}
+
+void cw_dht_room(struct cw_dht *dht, bool low, uint64_t now_ns)
+{
+	dht->now_ns = now_ns;
+	dht->low = low;
 }
 
 void cw_dht_stand(struct cw_dht *dht, uint64_t now_ns)

@@ -199,6 +199,40 @@ void scenario_losing_record(enum cw_dht_mutation mutate, struct sim_result *resu
 	world_free(w);
 }
 
+/* -- little room */
+
+/*
+ * A member has little room for its log: its seat goes to a spare node, and comes back for nothing.
+ * Without a spare one it stays, and takes part as before.
+ */
+void scenario_little_room(enum cw_dht_mutation mutate, struct sim_result *result)
+{
+	struct world *w = scenario_world(4, 1, 2, mutate, result);
+	struct cw_store_request q = {
+		.verb = CW_STORE_REG_CREATE, .reg_kind = 'Q', .reg_name = "a", .reg_name_len = 1};
+	struct cw_dht_status s;
+	struct proc *low;
+
+	scenario_wait_ms(w, 8000); /* three members */
+	low = scenario_leader(w);
+	CW_ASSERT(low != NULL);
+	cw_dht_room(low->dht, true, proc_clock(low));
+	scenario_wait_ms(w, 8000);
+	cw_dht_status(low->dht, &s);
+	if (s.seats > 0)
+		world_fail(w, "%u seats are still where there is little room", s.seats);
+	for (unsigned int i = 0; i < 4; i++)
+		cw_dht_room(w->procs[i]->dht, true, proc_clock(w->procs[i]));
+	scenario_wait_ms(w, 8000);
+	scenario_expect(w, w->procs[4], &q, CW_STORE_OK, "a register where nobody has room");
+	for (unsigned int i = 0; i < 4; i++) {
+		cw_dht_status(w->procs[i]->dht, &s);
+		if (w->procs[i] != low && s.seats != w->slots)
+			world_fail(w, "a seat was given up that nobody took");
+	}
+	world_free(w);
+}
+
 /* -- R11 */
 
 static struct {

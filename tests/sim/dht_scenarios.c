@@ -553,6 +553,7 @@ static const struct {
 	{CW_DHT_MUT_NOPACE, stood_still},
 	{CW_DHT_MUT_NOCHAIN, invented},
 	{CW_DHT_MUT_NONE, scenario_two_choices},
+	{CW_DHT_MUT_NONE, scenario_little_room},
 	{CW_DHT_MUT_ANYSTAGE, scenario_any_stage},
 	{CW_DHT_MUT_MERGE, scenario_merged},
 	{CW_DHT_MUT_ASKBEHIND, scenario_stage_of_one},

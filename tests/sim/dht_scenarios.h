@@ -31,6 +31,7 @@ void scenario_two_choices(enum cw_dht_mutation mutate, struct sim_result *result
 void scenario_stage_of_one(enum cw_dht_mutation mutate, struct sim_result *result);
 void scenario_any_stage(enum cw_dht_mutation mutate, struct sim_result *result);
 void scenario_merged(enum cw_dht_mutation mutate, struct sim_result *result);
+void scenario_little_room(enum cw_dht_mutation mutate, struct sim_result *result);
 void scenario_losing_record(enum cw_dht_mutation mutate, struct sim_result *result);
 
 #endif /* CW_SIM_DHT_SCENARIOS_H */
