@@ -34,6 +34,7 @@ struct capacity {
 	const char *config_file;
 	struct cw_gateway_config config;
 	unsigned int workers, peers, mappings, cpus;
+	int idle; /* instead of the configuration's; -1: not said */
 	/* How it is measured. */
 	double trial_s, resolution;
 	unsigned int attempts, parts;
@@ -46,6 +47,11 @@ struct capacity {
 };
 
 /* -- capacity_options.c */
+
+/* Words of `idle`, in the configuration's order. */
+#define CAPACITY_IDLE_WORDS 3u
+extern const char *const capacity_idle[CAPACITY_IDLE_WORDS];
+
 int capacity_parse(struct capacity *c, int argc, char **argv);
 
 /* -- capacity_run.c: causeway-load, once per gateway that is asked about */

@@ -55,8 +55,13 @@ static int ask(struct capacity *c, struct load_group *g, const struct load_ask *
 	return rc;
 }
 
+/* The median of some trials, and how far they were apart, as a share of it. */
+struct rate {
+	double pps, bytes, spread;
+};
+
 static int saturated(struct capacity *c, struct load_group *g, const char *size, unsigned int hosts,
-		     double *pps, double *bytes)
+		     struct rate *out)
 {
 	struct load_ask a = {.way = "both", .size = size, .hosts = hosts, .seconds = c->trial_s};
 	double seen[GREEDY_TIMES];
@@ -68,8 +73,9 @@ static int saturated(struct capacity *c, struct load_group *g, const char *size,
 		seen[i] = r.pps;
 	}
 	qsort(seen, GREEDY_TIMES, sizeof(seen[0]), compare);
-	*pps = seen[GREEDY_TIMES / 2];
-	*bytes = r.bytes;
+	out->pps = seen[GREEDY_TIMES / 2];
+	out->bytes = r.bytes;
+	out->spread = out->pps > 0 ? (seen[GREEDY_TIMES - 1] - seen[0]) / out->pps : 0;
 	return CTL_OK;
 }
 
@@ -100,22 +106,24 @@ static int measure_size(struct capacity *c, struct load_group *g, const char *si
 {
 	struct load_ask a = {
 		.way = "both", .size = size, .hosts = USUAL_HOSTS, .seconds = c->trial_s};
-	double pps, bytes, port;
+	struct rate most = {0};
+	double port;
 	struct load_answer best;
 	unsigned int trials;
 
-	if (saturated(c, g, size, a.hosts, &pps, &bytes) != CTL_OK ||
+	if (saturated(c, g, size, a.hosts, &most) != CTL_OK ||
 	    load_group_port(g, size, a.hosts, &port) != CTL_OK ||
-	    search(c, g, a, pps, c->resolution, &best, &trials) != CTL_OK)
+	    search(c, g, a, most.pps, c->resolution, &best, &trials) != CTL_OK)
 		return CTL_FAILURE;
-	json_array_append_new(json_object_get(c->doc, "sizes"),
-			      json_pack("{s:s, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:i}",
-					"size", size, "frame_bytes", bytes, "saturated_pps", pps,
-					"zero_loss_pps", best.pps, "zero_loss_gbit",
-					best.pps * bytes * 8 / 1e9, "p50_us", best.p50_us, "p99_us",
-					best.p99_us, "max_us", best.max_us, "cycles_per_packet",
-					pps > 0 ? g->tsc_hz / pps * c->workers : 0, "port_cycles",
-					port, "trials", (int)trials));
+	json_array_append_new(
+		json_object_get(c->doc, "sizes"),
+		json_pack("{s:s, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:i, s:f}", "size",
+			  size, "frame_bytes", most.bytes, "saturated_pps", most.pps,
+			  "zero_loss_pps", best.pps, "zero_loss_gbit",
+			  best.pps * most.bytes * 8 / 1e9, "p50_us", best.p50_us, "p99_us",
+			  best.p99_us, "max_us", best.max_us, "cycles_per_packet",
+			  most.pps > 0 ? g->tsc_hz / most.pps * c->workers : 0, "port_cycles", port,
+			  "trials", (int)trials, "spread", most.spread));
 	return CTL_OK;
 }
 
@@ -158,16 +166,16 @@ static int measure_curve(struct capacity *c, struct load_group *g)
 	/* 0.3 and 0.7 are kept from the fit: they judge it. */
 	static const double loads[] = {0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0};
 	json_t *points = json_array();
-	double pps, bytes;
+	struct rate most = {0};
 	int rc;
 
 	json_object_set_new(c->doc, "curve", json_pack("{s:o}", "points", points));
-	rc = saturated(c, g, "imix", USUAL_HOSTS, &pps, &bytes);
+	rc = saturated(c, g, "imix", USUAL_HOSTS, &most);
 	if (rc == CTL_OK)
-		rc = measure_point(c, g, IDLE_PPS, IDLE_PPS / pps, IDLE_S, points);
+		rc = measure_point(c, g, IDLE_PPS, IDLE_PPS / most.pps, IDLE_S, points);
 	for (unsigned int i = 0; i < CW_ARRAY_SIZE(loads) && rc == CTL_OK; i++)
-		rc = measure_point(c, g, loads[i] * pps, loads[i], c->trial_s, points);
-	json_object_set_new(json_object_get(c->doc, "curve"), "saturated_pps", json_real(pps));
+		rc = measure_point(c, g, loads[i] * most.pps, loads[i], c->trial_s, points);
+	json_object_set_new(json_object_get(c->doc, "curve"), "saturated_pps", json_real(most.pps));
 	return rc;
 }
 
@@ -184,21 +192,22 @@ static int measure_hosts(struct capacity *c, struct load_group *g)
 				     .seconds = c->trial_s,
 				     .poisson = true};
 		struct load_answer r;
-		double pps, bytes;
+		struct rate most = {0};
 
 		/* One more for the number that is asked about. */
 		if (hosts == 0 || (i == CW_ARRAY_SIZE(usual) && hosts <= usual[i - 1]))
 			break;
-		if (saturated(c, g, "imix", hosts, &pps, &bytes) != CTL_OK)
+		if (saturated(c, g, "imix", hosts, &most) != CTL_OK)
 			return CTL_FAILURE;
-		a.pps = pps * LATENCY_LOAD;
+		a.pps = most.pps * LATENCY_LOAD;
 		if (ask(c, g, &a, &r) != CTL_OK)
 			return CTL_FAILURE;
-		json_array_append_new(rows, json_pack("{s:i, s:f, s:f, s:f, s:f, s:f}", "hosts",
-						      (int)hosts, "saturated_pps", pps, "gbit",
-						      pps * bytes * 8 / 1e9, "mbit_per_host",
-						      pps * bytes * 8 / 1e6 / hosts, "p50_us",
-						      r.p50_us, "p99_us", r.p99_us));
+		json_array_append_new(rows,
+				      json_pack("{s:i, s:f, s:f, s:f, s:f, s:f}", "hosts",
+						(int)hosts, "saturated_pps", most.pps, "gbit",
+						most.pps * most.bytes * 8 / 1e9, "mbit_per_host",
+						most.pps * most.bytes * 8 / 1e6 / hosts, "p50_us",
+						r.p50_us, "p99_us", r.p99_us));
 	}
 	return CTL_OK;
 }
@@ -208,27 +217,28 @@ static int measure_box(struct capacity *c, unsigned int processes, unsigned int 
 	struct load_ask a = {
 		.way = "both", .size = "imix", .hosts = USUAL_HOSTS, .seconds = c->trial_s};
 	struct load_answer best, half = {0};
-	double pps = 0, bytes = 0;
+	struct rate most = {0};
 	struct load_group g;
 	unsigned int trials;
 	int rc = load_group_open(c, &g, processes, workers);
 
 	if (rc == CTL_OK)
-		rc = saturated(c, &g, a.size, a.hosts, &pps, &bytes);
+		rc = saturated(c, &g, a.size, a.hosts, &most);
 	if (rc == CTL_OK)
-		rc = search(c, &g, a, pps, SCALING_RESOLUTION, &best, &trials);
-	a.pps = pps * LATENCY_LOAD;
+		rc = search(c, &g, a, most.pps, SCALING_RESOLUTION, &best, &trials);
+	a.pps = most.pps * LATENCY_LOAD;
 	a.poisson = true;
 	if (rc == CTL_OK)
 		rc = ask(c, &g, &a, &half);
 	load_group_close(&g);
 	if (rc == CTL_OK)
-		json_array_append_new(json_object_get(c->doc, "scaling"),
-				      json_pack("{s:i, s:i, s:f, s:f, s:f, s:f, s:f}", "processes",
-						(int)processes, "workers", (int)workers,
-						"saturated_pps", pps, "zero_loss_pps", best.pps,
-						"gbit", pps * bytes * 8 / 1e9, "p50_us",
-						half.p50_us, "p99_us", half.p99_us));
+		json_array_append_new(
+			json_object_get(c->doc, "scaling"),
+			json_pack("{s:i, s:i, s:f, s:f, s:f, s:f, s:f, s:f}", "processes",
+				  (int)processes, "workers", (int)workers, "saturated_pps",
+				  most.pps, "zero_loss_pps", best.pps, "gbit",
+				  most.pps * most.bytes * 8 / 1e9, "p50_us", half.p50_us, "p99_us",
+				  half.p99_us, "spread", most.spread));
 	return rc;
 }
 
@@ -248,14 +258,12 @@ static int measure_scaling(struct capacity *c)
 
 static void begin_doc(struct capacity *c)
 {
-	static const char *const idle[] = {"spin", "pause", "sleep"};
-
 	json_object_set_new(
 		c->doc, "machine",
 		json_pack("{s:i, s:i, s:i, s:i, s:s, s:i, s:i, s:f, s:f, s:f, s:i, s:b}", "cpus",
 			  (int)c->cpus, "workers", (int)c->workers, "workers_most",
 			  (int)(c->workers > c->cpus ? c->workers : c->cpus), "queues",
-			  (int)c->config.lan.queues, "idle", idle[c->config.idle], "peers",
+			  (int)c->config.lan.queues, "idle", capacity_idle[c->config.idle], "peers",
 			  (int)c->peers, "mappings", (int)c->mappings, "away", 0.0, "trial_s",
 			  c->trial_s, "resolution", c->resolution, "attempts", (int)c->attempts,
 			  "as_is", c->as_is));

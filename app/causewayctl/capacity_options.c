@@ -21,11 +21,12 @@ static const char usage[] =
 	"  --hosts H --latency T     hosts; bound of p99 inside the gateway, in microseconds\n"
 	"  --out-share S             part of it that leaves the site (0.5)\n"
 	"  --port-gbit G, --link-gbit G, --switch-gbit G    of each port, the uplink, the switch; unknown: no limit\n"
-	"  --slots N                 virtual MACs (64); with 1, one gateway carries everything\n"
+	"  --slots N                 virtual MACs (the configuration's, 64); with 1, one gateway carries everything\n"
 	" the gateway that is measured\n"
 	"  --config FILE             workers, queues, AEAD, idle (" CONFIG_USUAL
 	", if it is there)\n"
-	"  --workers N --peers N --mappings N    instead of the configuration's; 64 peers, 65536 mappings\n"
+	"  --workers N --idle spin|pause|sleep       instead of the configuration's\n"
+	"  --peers N --mappings N                    64 peers, 65536 mappings\n"
 	" how it is measured\n"
 	"  --only sizes,curve,hosts,scaling,check    parts (all)\n"
 	"  --sizes LIST              of frames (" SIZES_USUAL ")\n"
@@ -36,6 +37,8 @@ static const char usage[] =
 	"  --save FILE, --measured FILE              keep what was measured; plan from that, without load\n"
 	"  --svg FILE                latency against load\n"
 	"exit 0: measured, or it fits; 3: what is asked does not fit; 1: not measured\n";
+
+const char *const capacity_idle[CAPACITY_IDLE_WORDS] = {"spin", "pause", "sleep"};
 
 enum number_kind { REAL, WHOLE };
 
@@ -139,6 +142,17 @@ static int take_sizes(struct capacity *c, const char *list)
 	return CTL_OK;
 }
 
+static int take_idle(struct capacity *c, const char *word)
+{
+	for (unsigned int i = 0; i < CAPACITY_IDLE_WORDS; i++)
+		if (strcmp(word, capacity_idle[i]) == 0) {
+			c->idle = (int)i;
+			return CTL_OK;
+		}
+	fprintf(stderr, "causewayctl: --idle: expected spin, pause or sleep, not %s\n", word);
+	return CTL_USAGE;
+}
+
 static int take_text(struct capacity *c, const char *name, const char *value)
 {
 	if (value == NULL)
@@ -151,6 +165,8 @@ static int take_text(struct capacity *c, const char *name, const char *value)
 		c->measured = value;
 	else if (strcmp(name, "--svg") == 0)
 		c->svg = value;
+	else if (strcmp(name, "--idle") == 0)
+		return take_idle(c, value);
 	else if (strcmp(name, "--sizes") == 0)
 		return take_sizes(c, value);
 	else if (strcmp(name, "--only") == 0)
@@ -209,6 +225,7 @@ static int read_config(struct capacity *c)
 
 	/* What a configuration that says nothing has. */
 	c->config.workers = 1;
+	c->config.virtual_mac_slots = CW_SITE_SLOTS_MAX;
 	c->config.idle = 2;
 	c->config.idle_ceiling_ns = CW_NS_PER_MS;
 	if (c->config_file == NULL && access(path, R_OK) != 0)
@@ -232,7 +249,7 @@ int capacity_parse(struct capacity *c, int argc, char **argv)
 	int rc;
 
 	c->out_share = 0.5;
-	c->slots = CW_SITE_SLOTS_MAX;
+	c->idle = -1;
 	c->peers = 64;
 	c->mappings = 65536;
 	c->trial_s = 1;
@@ -251,6 +268,10 @@ int capacity_parse(struct capacity *c, int argc, char **argv)
 		return rc;
 	if (c->workers == 0)
 		c->workers = c->config.workers;
+	if (c->idle >= 0)
+		c->config.idle = (uint8_t)c->idle;
+	if (c->slots == 0)
+		c->slots = c->config.virtual_mac_slots;
 	if (c->mappings < c->peers)
 		c->mappings = c->peers;
 	c->cpus =

@@ -12,8 +12,10 @@
 #define POINTS_MAX 32u
 /* Frames of 7:4:1 of 64, 570 and 1420 bytes: what is assumed of frames when nothing is said. */
 #define IMIX_BYTES 345.67
-/* Two measurements of one thing differ by so much. */
-#define NOISE 0.05
+/* Of a point that latency is read from. */
+#define LOST_MAX 0.01
+/* Two measurements of one thing differ by so much, or by what was seen. */
+#define NOISE_LEAST 0.05
 
 double capacity_number(const json_t *object, const char *key)
 {
@@ -78,8 +80,9 @@ static int fit_curve(const struct capacity *c, struct cw_box *box)
 
 	json_array_foreach(rows, i, row)
 	{
-		/* Where frames were lost latency is how long the ring is. */
-		if (n < POINTS_MAX && capacity_number(row, "lost") <= 0)
+		/* Where more than p99 was lost latency is how long the ring is. */
+		if (n < POINTS_MAX &&
+		    capacity_number(row, "lost") <= LOST_MAX * capacity_number(row, "offered"))
 			p[n++] = (struct cw_load_point){capacity_number(row, "load"),
 							capacity_number(row, "p99_us")};
 	}
@@ -183,6 +186,7 @@ static void judge_scaling(struct capacity *c)
 {
 	struct cw_scaling_point p[POINTS_MAX];
 	const json_t *rows = json_object_get(c->doc, "scaling"), *row;
+	double noise = NOISE_LEAST;
 	struct cw_scaling s;
 	size_t i, n = 0;
 
@@ -193,12 +197,14 @@ static void judge_scaling(struct capacity *c)
 		p[n].processes = (unsigned int)capacity_number(row, "processes");
 		p[n].workers = (unsigned int)capacity_number(row, "workers");
 		p[n++].pps = capacity_number(row, "saturated_pps");
+		if (capacity_number(row, "spread") > noise)
+			noise = capacity_number(row, "spread");
 	}
-	if (cw_scaling_judge(p, n, NOISE, &s) < 0 || !s.compared)
+	if (cw_scaling_judge(p, n, noise, &s) < 0 || !s.compared)
 		return;
 	json_object_set_new(c->doc, "second_process",
 			    json_pack("{s:b, s:f, s:f, s:i}", "helps", s.helps, "gain", s.gain,
-				      "noise", NOISE, "crossover_workers", (int)s.crossover));
+				      "noise", noise, "crossover_workers", (int)s.crossover));
 }
 
 /* By calculation: 1 to 8 boxes like this one, IMIX. */

@@ -48,7 +48,6 @@ static void add_number(struct arguments *a, const char *option, unsigned int n)
 
 static void fill(const struct capacity *c, unsigned int workers, struct arguments *a)
 {
-	static const char *const idle[] = {"spin", "pause", "sleep"};
 	static const char *const crypto[] = {"auto", "ipsec_mb", "openssl"};
 	const struct cw_gateway_config *conf = &c->config;
 	unsigned int queues = conf->lan.queues;
@@ -60,7 +59,7 @@ static void fill(const struct capacity *c, unsigned int workers, struct argument
 	add_number(a, "--mappings", c->mappings);
 	add_number(a, "--ceiling-us", (unsigned int)(conf->idle_ceiling_ns / CW_NS_PER_US));
 	add(a, "--idle");
-	add(a, idle[conf->idle]);
+	add(a, capacity_idle[conf->idle]);
 	add(a, "--crypto");
 	add(a, crypto[conf->crypto]);
 	if (conf->cipher == CW_CIPHER_CHACHA20_POLY1305) {

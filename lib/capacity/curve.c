@@ -12,8 +12,9 @@
 #include <errno.h>
 #include <math.h>
 
-/* Noise halves nothing; a sleep is tens of turns long. */
-#define ASLEEP_FACTOR 3.0
+/* A sleep is tens of turns long. From some load on nobody sleeps: a fall there is noise. */
+#define ASLEEP_FACTOR	3.0
+#define ASLEEP_LOAD_MAX 0.25
 
 static double wait_of(double load)
 {
@@ -38,7 +39,7 @@ size_t cw_curve_awake(const struct cw_load_point *points, size_t n)
 {
 	size_t first = 0;
 
-	for (size_t i = 0; i + 1 < n; i++)
+	for (size_t i = 0; i + 1 < n && points[i].load < ASLEEP_LOAD_MAX; i++)
 		if (points[i].latency_us > ASLEEP_FACTOR * points[i + 1].latency_us)
 			first = i + 1;
 	return first;

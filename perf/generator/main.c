@@ -85,6 +85,26 @@ static int start_eal(const struct options *o, char *program)
 	return rte_eal_init(CW_ARRAY_SIZE(eal), eal) < 0 ? -1 : 0;
 }
 
+/* memif's queues come and go with its links: they are polled when both gateways are there. */
+static int wait_for_links(const struct generator *g, unsigned int deadline_s)
+{
+	for (unsigned int ms = 0; ms < deadline_s * 1000; ms++) {
+		unsigned int up = 0;
+
+		for (unsigned int s = 0; s < SIDES; s++) {
+			struct rte_eth_link link = {0};
+
+			up += rte_eth_link_get_nowait(g->side[s].port, &link) == 0 &&
+			      link.link_status == RTE_ETH_LINK_UP;
+		}
+		if (up == SIDES)
+			return 0;
+		rte_delay_us_sleep(1000);
+	}
+	fputs("generator: no gateway at one of the sockets\n", stderr);
+	return -1;
+}
+
 static double percentile(const struct trial *t, double share)
 {
 	return t->samples == 0 ? 0 : t->latency_us[(unsigned int)(share * (t->samples - 1))];
@@ -289,7 +309,7 @@ int main(int argc, char **argv)
 					 SOCKET_ID_ANY);
 	rc = g.pool == NULL || traffic_init(&g) < 0 || open_port(&g, 0) < 0 || open_port(&g, 1) < 0;
 	if (rc == 0)
-		rc = hosts_join(&g, o.join_s) < 0;
+		rc = wait_for_links(&g, o.join_s) < 0 || hosts_join(&g, o.join_s) < 0;
 	if (rc == 0 && o.leases != NULL)
 		rc = write_leases(&g, o.leases) < 0;
 	else if (rc == 0)

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: BSD-3-Clause
 -- The cases of perf/generator for Pktgen-DPDK: a search for the highest rate without loss (RFC 2544 section 26.1) per frame size, one host
--- or many, one flow or many, IMIX. Port 0 is at site a's LAN, port 1 at site b's; both the same over memif and over NICs.
+-- or many, one flow or many, hosts behind every gateway of a site in turn, IMIX. Port 0 is at site a's LAN, port 1 at site b's; both the same over memif and over NICs.
 --
 -- Set before it is run (perf/pktgen/run does): LEASES, the table that `generator --leases` wrote.
 -- Optional: SIZES, SECONDS, FLOWS, OUTPUT (a file for the JSON lines).
@@ -107,6 +107,31 @@ function M.sequence(leases, sizes, hosts)
   pktgen.set("0", "seq_cnt", n)
 end
 
+-- Several gateways on a segment: whose hosts' frames go to which is told by the MAC that answered for the opposite host, one per slot. Pairs that
+-- take turns among the slots, as many as a sequence holds: what one gateway gets of them is its share of the slots.
+function M.by_slot(leases)
+  local slots, order, out = {}, {}, {}
+  for _, pair in ipairs(leases) do
+    local mac = pair[1].next
+    if slots[mac] == nil then
+      slots[mac] = {}
+      order[#order + 1] = mac
+    end
+    table.insert(slots[mac], pair)
+  end
+  local turn = 1
+  while #out < math.min(M.sequence_max, #leases) do
+    for _, mac in ipairs(order) do
+      local pair = slots[mac][turn]
+      if pair ~= nil and #out < M.sequence_max then
+        out[#out + 1] = pair
+      end
+    end
+    turn = turn + 1
+  end
+  return out, #order
+end
+
 -- 7:4:1 of 64, 570 and 1420 bytes, mixed.
 M.imix = { 64, 570, 64, 64, 570, 64, 1420, 64, 570, 64, 570, 64 }
 
@@ -125,6 +150,10 @@ function M.run(o)
     case(size .. "/flows", function() M.plain(o.leases, size, 1, o.flows) end)
     if #o.leases > 1 then
       case(size .. "/hosts", function() M.plain(o.leases, size, #o.leases, 1) end)
+    end
+    local pairs_by_slot, slots = M.by_slot(o.leases)
+    if slots > 1 then
+      case(size .. "/slots", function() M.plain(pairs_by_slot, size, #pairs_by_slot, 1) end)
     end
   end
   case("imix", function() M.sequence(o.leases, M.imix, 1) end)

@@ -52,4 +52,17 @@ cases.plain(leases, 64, 1, 100)
 assert(range == "on")
 cases.plain(leases, 64, 3, 1)
 assert(range == "off" and sequence.n == 3 and sequence[2].eth_src_addr == leases[3][1].mac)
+-- Several gateways: pairs take turns among the slots, none is lost, and there is a case of it per size.
+for i = 1, 40 do
+  local mac = "fe:fd:00:00:00:" .. string.format("%02x", i % 3 == 0 and 1 or i % 2 == 0 and 2 or 3)
+  leases[i] = { host("02:70:67:00:01:" .. string.format("%02x", i), "10.128.2." .. i), host("02:70:67:01:01:" .. string.format("%02x", i), "10.128.3." .. i) }
+  leases[i][1].next = mac
+end
+local turns, slots = cases.by_slot(leases)
+assert(slots == 3 and #turns == cases.sequence_max)
+for i = 1, #turns - 3 do
+  assert(turns[i][1].next == turns[i + 3][1].next and turns[i][1].next ~= turns[i + 1][1].next and turns[i][1].mac ~= turns[i + 3][1].mac)
+end
+assert(#cases.run({ leases = leases, sizes = { 64, 1420 }, seconds = 1, flows = 100 }) == 9)
+assert(sequence.n == 12)
 io.write("ok\n")

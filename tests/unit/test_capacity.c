@@ -116,6 +116,9 @@ static void test_sleep_is_told_from_load(void)
 
 	CU_ASSERT_EQUAL(cw_curve_awake(p, 5), 2);
 	CU_ASSERT_EQUAL(cw_curve_awake(p + 2, 3), 0);
+	/* Somebody disturbed a trial at half load: that is no sleep. */
+	p[3].latency_us = 500;
+	CU_ASSERT_EQUAL(cw_curve_awake(p, 5), 2);
 	CU_ASSERT_EQUAL(cw_curve_awake(p, 0), 0);
 	NEAR(cw_box_latency(&b, 0.1), 1000, 1e-9);
 	NEAR(cw_box_latency(&b, 0.5), 40, 1e-9);
