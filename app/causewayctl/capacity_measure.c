@@ -13,11 +13,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define USUAL_HOSTS  256u
-#define GREEDY_TIMES 3u
-#define POINT_TIMES  3u
-#define IDLE_PPS     1000.0
-#define IDLE_S	     0.3
+#define USUAL_HOSTS 256u
+/* Trials of which the one in the middle counts; fewer if a rate is tried less often than that. */
+#define TIMES	 3u
+#define IDLE_PPS 1000.0
+#define IDLE_S	 0.3
 /* Scaling is searched more coarsely: what is compared differs by tenths. */
 #define SCALING_RESOLUTION (1.0 / 32)
 /* Where latency is compared: half of what is carried. */
@@ -28,6 +28,11 @@ static int compare(const void *a, const void *b)
 	double x = *(const double *)a, y = *(const double *)b;
 
 	return (x > y) - (x < y);
+}
+
+static unsigned int times(const struct capacity *c)
+{
+	return c->attempts < TIMES ? c->attempts : TIMES;
 }
 
 static int compare_p99(const void *a, const void *b)
@@ -64,18 +69,18 @@ static int saturated(struct capacity *c, struct load_group *g, const char *size,
 		     struct rate *out)
 {
 	struct load_ask a = {.way = "both", .size = size, .hosts = hosts, .seconds = c->trial_s};
-	double seen[GREEDY_TIMES];
+	double seen[TIMES];
 	struct load_answer r;
 
-	for (unsigned int i = 0; i < GREEDY_TIMES; i++) {
+	for (unsigned int i = 0; i < times(c); i++) {
 		if (ask(c, g, &a, &r) != CTL_OK)
 			return CTL_FAILURE;
 		seen[i] = r.pps;
 	}
-	qsort(seen, GREEDY_TIMES, sizeof(seen[0]), compare);
-	out->pps = seen[GREEDY_TIMES / 2];
+	qsort(seen, times(c), sizeof(seen[0]), compare);
+	out->pps = seen[times(c) / 2];
 	out->bytes = r.bytes;
-	out->spread = out->pps > 0 ? (seen[GREEDY_TIMES - 1] - seen[0]) / out->pps : 0;
+	out->spread = out->pps > 0 ? (seen[times(c) - 1] - seen[0]) / out->pps : 0;
 	return CTL_OK;
 }
 
@@ -147,14 +152,14 @@ static int measure_point(struct capacity *c, struct load_group *g, double pps, d
 			     .pps = pps,
 			     .seconds = seconds,
 			     .poisson = true};
-	struct load_answer seen[POINT_TIMES], r;
+	struct load_answer seen[TIMES], r;
 
 	/* The trial in the middle: one that somebody disturbed says nothing about the load. */
-	for (unsigned int i = 0; i < POINT_TIMES; i++)
+	for (unsigned int i = 0; i < times(c); i++)
 		if (ask(c, g, &a, &seen[i]) != CTL_OK)
 			return CTL_FAILURE;
-	qsort(seen, POINT_TIMES, sizeof(seen[0]), compare_p99);
-	r = seen[POINT_TIMES / 2];
+	qsort(seen, times(c), sizeof(seen[0]), compare_p99);
+	r = seen[times(c) / 2];
 	json_array_append_new(points, json_pack("{s:f, s:f, s:f, s:f, s:f, s:f}", "load", load,
 						"pps", pps, "p50_us", r.p50_us, "p99_us", r.p99_us,
 						"lost", r.lost, "offered", r.offered));

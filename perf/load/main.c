@@ -31,7 +31,7 @@
 #include <rte_launch.h>
 #include <rte_lcore.h>
 
-#define WARM_S	   0.02
+#define WARM_S	   0.01
 #define MBUFS_BASE 4096u
 #define MBUFS_EACH 4096u
 
