@@ -147,8 +147,8 @@ static void print_second(const struct capacity *c)
 
 	if (s == NULL)
 		return;
-	printf("A second gateway process on this machine would %s: the best of several carries %+.0f %% against the best of one (noise %.0f %%)",
-	       json_is_true(json_object_get(s, "helps")) ? "help" : "not help",
+	printf("A second gateway process on this machine %s: the best of several carries %+.0f %% against the best of one (noise %.0f %%)",
+	       json_is_true(json_object_get(s, "helps")) ? "would help" : "is not shown to help",
 	       100 * capacity_number(s, "gain"), 100 * capacity_number(s, "noise"));
 	if (at > 0)
 		printf("; from %u workers in all on, several are better than one with as many", at);
