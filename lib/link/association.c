@@ -106,6 +106,16 @@ static bool wins(const struct association *a, const struct association *old)
 	return a->client == self_lower;
 }
 
+/*
+ * Our own handshake by one kind of path (direct, relayed) was under way when the other kind became
+ * the link: the link stays, and moves when it can. Another handshake would take its SAs along.
+ */
+static bool came_late(const struct association *a, const struct association *old)
+{
+	return a->wanted_ns < old->established_ns &&
+	       (a->path.family == CW_FAMILY_RELAY) != (old->path.family == CW_FAMILY_RELAY);
+}
+
 static void become_link(struct association *a, uint64_t now_ns)
 {
 	struct cw_links *links = a->links;
@@ -171,7 +181,10 @@ static void on_established(struct association *a, uint64_t now_ns)
 		struct association *old = link_find(links, &a->identity.node);
 
 		attempts_settle(links, &a->identity.node, &a->path);
-		if (!wins(a, old)) {
+		if (came_late(a, old) || !wins(a, old)) {
+			/* Where its handshake went, the link can go, without a packet lost. */
+			if (old->path.family == CW_FAMILY_RELAY)
+				association_probe(old, &a->path, 1, now_ns);
 			association_end(a, CW_LINK_DOWN_LOCAL, now_ns);
 			return;
 		}
@@ -280,16 +293,19 @@ void association_probe(struct association *a, const struct cw_endpoint *endpoint
 }
 
 /* The challenge measured the new path; what is on its way on the other arrives later by at most the
- * difference, and a little for jitter. A path that is silent has nothing on its way. */
+ * difference, and a little for jitter. A path that is dead has nothing on its way; one that was
+ * only not asked for a while has, for hosts' packets are not heard here. */
 static void note_round_trip(struct association *a, uint64_t now_ns)
 {
 	uint64_t rtt_ns = now_ns - a->challenge_ns;
 
 	a->settle_ns = 0;
-	if (a->rtt_ns > rtt_ns && !keepalive_silent(a, now_ns))
+	if (a->rtt_ns > rtt_ns && !keepalive_unanswered(a) &&
+	    a->links->config.mutate != CW_LINK_MUT_NOSETTLE)
 		a->settle_ns = cw_min_u64(a->rtt_ns - rtt_ns + a->rtt_ns / 8, SETTLE_MAX_NS);
 	a->rtt_ns = rtt_ns;
 	a->ping_sent_ns = 0;
+	a->unanswered = 0;
 }
 
 static void on_response(struct association *a, const struct cw_endpoint *from,

@@ -147,6 +147,7 @@ enum cw_link_mutation {
 	CW_LINK_MUT_SPILEAK,  /* SPIs that were never installed are not given back */
 	CW_LINK_MUT_TWOLINKS, /* a new link does not end the one before */
 	CW_LINK_MUT_PIECES,   /* a message is put together whatever is missing */
+	CW_LINK_MUT_NOSETTLE, /* a shorter path is not waited for */
 	CW_LINK_MUT_COUNT
 };
 

@@ -124,6 +124,7 @@ struct association {
 	unsigned int changes;
 	uint64_t changes_since_ns;
 	uint64_t began_ns, established_ns, heard_ns;
+	uint64_t wanted_ns;	/* when its first hello went out; began_ns: this one */
 	uint64_t path_heard_ns; /* the same, but only from where its path leads */
 	struct cw_identity identity;
 
@@ -139,6 +140,7 @@ struct association {
 	uint64_t busy_ns, busy_until_ns; /* traffic of ours since and until */
 	uint64_t jitter_ns;		 /* so that two ends do not ping in step */
 	uint32_t pings, pings_lost;	 /* pings_lost: sent again before an answer came */
+	unsigned int unanswered;	 /* pings in a row, before the one that is out */
 	unsigned int slot;		 /* its place in all[] and due_ns[] */
 	uint8_t stun_transaction[12];
 
@@ -242,6 +244,8 @@ bool keepalive_timer(struct association *a, uint64_t now_ns, uint64_t *next);
 bool keepalive_is_busy(const struct association *a, uint64_t now_ns);
 /* Its path has been silent for so long that it may have moved. */
 bool keepalive_silent(const struct association *a, uint64_t now_ns);
+/* Two pings in a row were not answered on its path: what was sent there lately is lost. */
+bool keepalive_unanswered(const struct association *a);
 
 /* measure.c */
 uint64_t measure_timer(struct association *a, uint64_t now_ns);

@@ -66,6 +66,7 @@ void keepalive_pong(struct association *a, uint64_t token, uint64_t now_ns)
 	sample = now_ns - a->ping_sent_ns;
 	a->rtt_ns = a->rtt_ns == 0 ? sample : (a->rtt_ns * 7 + sample) / 8;
 	a->ping_sent_ns = 0;
+	a->unanswered = 0;
 }
 
 static void send_ping(struct association *a, uint64_t now_ns)
@@ -74,8 +75,10 @@ static void send_ping(struct association *a, uint64_t now_ns)
 	Causeway__Link__Frame frame = CAUSEWAY__LINK__FRAME__INIT;
 
 	a->pings++;
-	if (a->ping_sent_ns != 0)
+	if (a->ping_sent_ns != 0) {
 		a->pings_lost++;
+		a->unanswered++;
+	}
 	a->ping_token = cw_random_u64(&a->links->config.random);
 	a->ping_sent_ns = now_ns;
 	a->jitter_ns = a->ping_token % (rule_of(a, now_ns)->ping_ns / 4);
@@ -89,6 +92,11 @@ static void send_ping(struct association *a, uint64_t now_ns)
 bool keepalive_silent(const struct association *a, uint64_t now_ns)
 {
 	return now_ns - a->path_heard_ns >= rule_of(a, now_ns)->ping_ns;
+}
+
+bool keepalive_unanswered(const struct association *a)
+{
+	return a->ping_sent_ns != 0 && a->unanswered > 0;
 }
 
 bool keepalive_timer(struct association *a, uint64_t now_ns, uint64_t *next)

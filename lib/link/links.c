@@ -125,7 +125,7 @@ struct association *association_add(struct cw_links *links, struct cw_dtls_sessi
 	a->session = session;
 	a->path = *path;
 	a->client = client;
-	a->began_ns = a->heard_ns = a->path_heard_ns = now_ns;
+	a->began_ns = a->wanted_ns = a->heard_ns = a->path_heard_ns = now_ns;
 	a->endpoint_next = links->buckets[bucket_of(path)];
 	links->buckets[bucket_of(path)] = a;
 	a->slot = links->count;
@@ -257,6 +257,8 @@ static void hello_again(struct association *a, uint64_t now_ns)
 	struct cw_links *links = a->links;
 	struct cw_endpoint path = a->path;
 	struct cw_dtls_session *session;
+	uint64_t wanted_ns = a->wanted_ns;
+	struct association *next;
 
 	if (a->answered || now_ns - a->began_ns < HELLO_STALE_NS)
 		return;
@@ -264,8 +266,11 @@ static void hello_again(struct association *a, uint64_t now_ns)
 	session = links->config.dtls->connect(links->config.engine, &path, now_ns);
 	if (session == NULL)
 		return;
-	if (association_add(links, session, &path, true, now_ns) == NULL)
+	next = association_add(links, session, &path, true, now_ns);
+	if (next == NULL)
 		links->config.dtls->close(session);
+	else
+		next->wanted_ns = wanted_ns;
 }
 
 static void hello_in(struct cw_links *links, const struct cw_endpoint *from, const uint8_t *data,

@@ -20,6 +20,7 @@ static const char *const mutations[CW_LINK_MUT_COUNT] = {
 	[CW_LINK_MUT_NONE] = "none",	     [CW_LINK_MUT_NOLINGER] = "nolinger",
 	[CW_LINK_MUT_EAGER] = "eager",	     [CW_LINK_MUT_SPILEAK] = "spileak",
 	[CW_LINK_MUT_TWOLINKS] = "twolinks", [CW_LINK_MUT_PIECES] = "pieces",
+	[CW_LINK_MUT_NOSETTLE] = "nosettle",
 };
 /* Numbered behind those. */
 static const char *const pmtu_mutations[CW_PMTU_MUT_COUNT] = {

@@ -12,8 +12,8 @@
 
 enum { VIOLATIONS_SHOWN = 100 };
 
-static const struct sim_suite *const suites[] = {&sim_dht, &sim_leases,	 &sim_link,
-						 &sim_nat, &sim_overlay, &sim_site};
+static const struct sim_suite *const suites[] = {&sim_dht,     &sim_leases, &sim_link,	 &sim_nat,
+						 &sim_overlay, &sim_site,   &sim_upgrade};
 
 static int usage(void)
 {

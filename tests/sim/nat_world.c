@@ -6,13 +6,15 @@
  *
  * Judged: every pair is linked within LINK_S, by a relay if need be; every pair that can be direct
  * is within DIRECT_S, those that cannot (symmetric with symmetric or with port-restricted) are
- * relayed; when a relay dies its pairs find another within RELINK_S.
+ * relayed; when a relay dies its pairs find another within RELINK_S. In suite `upgrade` direct
+ * paths break and mend before that, while flows between their ends arrive whole and in order
+ * (nat_flow.c).
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "overlay_world.h"
+#include "nat_flow.h"
 
 enum {
 	PUBLIC = 5,
@@ -21,12 +23,14 @@ enum {
 	LINK_S = 8,
 	DIRECT_S = 90,
 	RELINK_S = 25,
+	/* An idle link that broke is known to be dead. */
+	BREAK_S = 35,
 };
 
 enum place { FULL_CONE, RESTRICTED, PORT_RESTRICTED, SYMMETRIC, DOUBLE, SHARED, PLACES };
 
 static struct {
-	uint64_t pairs, direct, relayed, runs, link_ns, direct_ns, relink_ns;
+	uint64_t pairs, direct, relayed, runs, upgrades, link_ns, direct_ns, relink_ns;
 } sums;
 
 static enum place place_of(unsigned int node)
@@ -148,6 +152,14 @@ static void want_all(struct overlay_world *w)
 				overlay_want(&w->hosts[i], &w->hosts[j]);
 }
 
+static void pass(struct overlay_world *w, uint64_t ns)
+{
+	if (w->tap != NULL)
+		nat_flows_run(w->tap_ctx, ns);
+	else
+		under_run(w->under, under_now(w->under) + ns);
+}
+
 /* @return how long it took. */
 static uint64_t wait_for(struct overlay_world *w,
 			 unsigned int (*missing)(const struct overlay_world *w, unsigned int *a,
@@ -161,7 +173,7 @@ static uint64_t wait_for(struct overlay_world *w,
 		if (under_now(w->under) - begin > seconds * CW_NS_PER_S)
 			overlay_violation(w, "%u pairs are not %s, as nodes %u and %u", count, what,
 					  a, b);
-		under_run(w->under, under_now(w->under) + CW_NS_PER_S / 20);
+		pass(w, CW_NS_PER_S / 20);
 		want_all(w);
 	}
 	return under_now(w->under) - begin;
@@ -183,12 +195,36 @@ static void count_paths(const struct overlay_world *w)
 		}
 }
 
-static void nat_run(const struct sim_options *options, uint64_t seed, struct sim_result *result)
+/* Direct paths of some pairs break, so they are relayed; then flows begin, and the paths mend. */
+static void upgrade(struct overlay_world *w)
+{
+	struct nat_flows *flows;
+
+	for (unsigned int i = 0; i < NODES; i++)
+		for (unsigned int j = 0; j < i; j++)
+			if (nat_flow_wanted(i, j) && can_be_direct(i, j)) {
+				under_cut(w->under, i, j);
+				under_cut(w->under, j, i);
+			}
+	under_run(w->under, under_now(w->under) + BREAK_S * CW_NS_PER_S);
+	wait_for(w, not_linked, RELINK_S, "linked after direct paths broke");
+	under_run(w->under, under_now(w->under) + 5 * CW_NS_PER_S);
+	flows = nat_flows_open(w, NODES);
+	nat_flows_run(flows, CW_NS_PER_S);
+	under_heal(w->under);
+	wait_for(w, not_direct, DIRECT_S, "direct again");
+	nat_flows_run(flows, CW_NS_PER_S);
+	sums.upgrades += nat_flows_close(flows);
+}
+
+static void run_matrix(const struct sim_options *options, uint64_t seed, struct sim_result *result,
+		       bool flows)
 {
 	struct overlay_world *w = calloc(1, sizeof(*w));
 
 	CW_ASSERT(w != NULL);
 	w->result = result;
+	w->mutate_link = options->mutate != NULL ? CW_LINK_MUT_NOSETTLE : CW_LINK_MUT_NONE;
 	w->random = seed * UINT64_C(0x2545F4914F6CDD1D) + 1;
 	overlay_set_up(w, options->nodes, PUBLIC);
 	lay_out(w);
@@ -204,6 +240,8 @@ static void nat_run(const struct sim_options *options, uint64_t seed, struct sim
 	if (!result->violated)
 		wait_for(w, not_linked, 1, "linked after a while");
 	count_paths(w);
+	if (!result->violated && flows)
+		upgrade(w);
 	for (unsigned int i = 0; i + 1 < PUBLIC && !result->violated; i++) {
 		overlay_stop(&w->hosts[i], true);
 		under_run(w->under, under_now(w->under) + 6 * CW_NS_PER_S);
@@ -215,14 +253,30 @@ static void nat_run(const struct sim_options *options, uint64_t seed, struct sim
 	overlay_take_down(w);
 }
 
+static void nat_run(const struct sim_options *options, uint64_t seed, struct sim_result *result)
+{
+	run_matrix(options, seed, result, false);
+}
+
+static void upgrade_run(const struct sim_options *options, uint64_t seed, struct sim_result *result)
+{
+	run_matrix(options, seed, result, true);
+}
+
+static int upgrade_mutation(const char *name)
+{
+	return strcmp(name, "nosettle") == 0 ? 1 : -1;
+}
+
 static void nat_report(FILE *out, bool json)
 {
 	fprintf(out,
-		json ? ",\"pairs\":%llu,\"direct\":%llu,\"relayed\":%llu,\"link_s\":%.2f,\"direct_s\":%.2f,\"relink_s\":%.2f"
-		     : "pairs %llu, direct %llu, relayed %llu; all linked after %.2f s, all that can be are direct after %.2f s, relinked after %.2f s\n",
+		json ? ",\"pairs\":%llu,\"direct\":%llu,\"relayed\":%llu,\"link_s\":%.2f,\"direct_s\":%.2f,\"relink_s\":%.2f,\"upgrades\":%llu"
+		     : "pairs %llu, direct %llu, relayed %llu; all linked after %.2f s, all that can be are direct after %.2f s, relinked after %.2f s; %llu flows upgraded in order\n",
 		(unsigned long long)sums.pairs, (unsigned long long)sums.direct,
 		(unsigned long long)sums.relayed, (double)sums.link_ns / 1e9,
-		(double)sums.direct_ns / 1e9, (double)sums.relink_ns / 1e9);
+		(double)sums.direct_ns / 1e9, (double)sums.relink_ns / 1e9,
+		(unsigned long long)sums.upgrades);
 }
 
 const struct sim_suite sim_nat = {.name = "nat",
@@ -232,3 +286,12 @@ const struct sim_suite sim_nat = {.name = "nat",
 				  .run = nat_run,
 				  .report = nat_report,
 				  .healing_s = 200};
+
+const struct sim_suite sim_upgrade = {.name = "upgrade",
+				      .nodes_min = NODES,
+				      .nodes_max = NODES,
+				      .nodes_usual = NODES,
+				      .run = upgrade_run,
+				      .mutation = upgrade_mutation,
+				      .report = nat_report,
+				      .healing_s = 300};

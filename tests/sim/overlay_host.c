@@ -414,7 +414,8 @@ void overlay_start(struct overlay_host *h)
 				      .workers = 1,
 				      .random = {.fill = fill, .ctx = w},
 				      .dtls = &dtls_stand_in_ops,
-				      .kdf = dtls_stand_in_kdf};
+				      .kdf = dtls_stand_in_kdf,
+				      .mutate = w->mutate_link};
 	struct cw_overlay_config overlay = {.self = h->id,
 					    .random = {.fill = fill, .ctx = w},
 					    .signer = &signer,
@@ -475,7 +476,7 @@ static void on_datagram(void *ctx, unsigned int index, const struct cw_endpoint 
 	struct overlay_world *w = ctx;
 	struct overlay_host *h = &w->hosts[index];
 
-	if (!h->up)
+	if (!h->up || (w->tap != NULL && w->tap(w, index, data, len)))
 		return;
 	cw_links_input(h->links, from, data, len, clock_of(h));
 	wake(h);

@@ -47,6 +47,10 @@ struct overlay_world {
 	struct overlay_host *hosts, **ring;
 	unsigned int count, living, bootstraps;
 	enum cw_overlay_mutation mutate;
+	enum cw_link_mutation mutate_link;
+	/* Looks at what arrives before the node does; true: it was not the node's. May be NULL. */
+	bool (*tap)(struct overlay_world *w, unsigned int node, const uint8_t *data, size_t len);
+	void *tap_ctx;
 	struct sim_result *result;
 	bool bootstraps_live;
 	bool stable; /* nothing has died lately: lookups must end at the right node */

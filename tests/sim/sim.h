@@ -73,6 +73,7 @@ struct sim_suite {
 	unsigned int healing_s;
 };
 
-extern const struct sim_suite sim_dht, sim_leases, sim_link, sim_nat, sim_overlay, sim_site;
+extern const struct sim_suite sim_dht, sim_leases, sim_link, sim_nat, sim_overlay, sim_site,
+	sim_upgrade;
 
 #endif /* CW_SIM_H */
