@@ -218,7 +218,7 @@ int cw_sites_peer_up(struct cw_sites *s, uint16_t peer, const uint8_t site[CW_SI
 		return 0;
 	p = s->peer[peer];
 	if (p != NULL && memcmp(p->site->site, site, CW_SITE_ID_BYTES) == 0) {
-		if (s->ours.epoch != 0)
+		if (s->ours.epoch != 0 && s->config.mutate != CW_SITES_MUT_FORGETS)
 			must_hear(s, p, now_ns);
 		return 0;
 	}
