@@ -105,6 +105,16 @@ static void op_ns_changed(void *ctx, const struct cw_namespace_record *ns, uint6
 	(void)ctx, (void)ns, (void)now_ns;
 }
 
+/* One namespace belongs to operators, whom none of these gateways is; its founder may all the same.
+ */
+static enum cw_dht_may op_may(void *ctx, const struct cw_node_id *node, enum cw_dht_right right,
+			      const char *ns)
+{
+	(void)ctx, (void)node;
+	return right == CW_DHT_RIGHT_OPERATE && strcmp(ns, "forbidden") == 0 ? CW_DHT_MAY_NOT
+									     : CW_DHT_MAY;
+}
+
 static void deliver(struct world *w)
 {
 	struct packet *list = w->packets;
@@ -193,6 +203,7 @@ void world_dht(struct world *w, unsigned int voters)
 	static const struct cw_dht_ops ops = {.send = op_send,
 					      .append = op_append,
 					      .site_of = op_site_of,
+					      .may = op_may,
 					      .changed = op_changed,
 					      .ns_changed = op_ns_changed};
 	struct cw_node_id ids[NODES_MAX];

@@ -375,6 +375,27 @@ static void namespaces_hints_and_names(void)
 	CU_ASSERT_EQUAL(world_act(&w, B, &q), CW_STORE_OK);
 }
 
+/* For good, and whatever the register holds. Only the DHT judges who asks: with etcd it is etcd's
+ * own users that do, and the static store has none. */
+static void who_may_not_is_denied(void)
+{
+	struct cw_store_request q = {.verb = CW_STORE_NS_PUT};
+
+	if (w.nodes == 0)
+		return;
+	strcpy(q.ns_name, "forbidden");
+	strcpy(q.ns.name, "forbidden");
+	q.ns.subnet = (struct cw_prefix4){rte_cpu_to_be_32(0x0aa00000), 16};
+	q.ns.lease_s = q.ns.lease_longest_s = 60;
+	q.ns.mtu_bytes = 1400;
+	CU_ASSERT_EQUAL(world_act(&w, B, &q), CW_STORE_DENIED);
+	CU_ASSERT_EQUAL(world_act(&w, A, &q), CW_STORE_OK);
+	q.ver = 1;
+	CU_ASSERT_EQUAL(world_act(&w, B, &q), CW_STORE_DENIED);
+	q.verb = CW_STORE_NS_GET;
+	CU_ASSERT_EQUAL(world_act(&w, B, &q), CW_STORE_OK);
+}
+
 /* All whose time must run out, together: with etcd that time is real. */
 static void what_is_over_lapses_before_it_is_taken(void)
 {
@@ -475,6 +496,7 @@ int main(int argc, char **argv)
 		{"an address has one client", an_address_has_one_client},
 		{"a watcher hears of changes", a_watcher_hears_of_changes},
 		{"namespaces, hints and names", namespaces_hints_and_names},
+		{"who may not is denied", who_may_not_is_denied},
 		{"what is over lapses before it is taken", what_is_over_lapses_before_it_is_taken},
 		{"a retried request is done once", a_retried_request_is_done_once},
 		{"who is cut off is told so", who_is_cut_off_is_told_so},
