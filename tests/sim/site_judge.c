@@ -80,6 +80,12 @@ static void judge_pair(struct site_world *w, unsigned int a, unsigned int b)
 
 	if (is_cut(w, a, b) && is_cut(w, b, a))
 		w->disturbed_ns[a][b] = w->now_ns + DISTURBED_NS;
+	/* Who was stopped before the first of them could pass finds out nothing: its deadline ends
+	 * what it serves. */
+	for (unsigned int i = a; w->now_ns < w->disturbed_ns[a][b] && i <= b; i += b - a)
+		if (w->node[i].paused)
+			w->disturbed_ns[a][b] =
+				cw_max_u64(w->disturbed_ns[a][b], w->node[i].deadline_ns);
 	if (both != 0 && w->now_ns >= w->disturbed_ns[a][b])
 		site_violated(w, "slots %016llx are served by gateways %u and %u",
 			      (unsigned long long)both, a, b);
