@@ -108,7 +108,8 @@ static void note(struct exporter *e, bool down)
 static void scrape(struct exporter *e)
 {
 	struct metrics m = {.status = ask_status(e, "status")};
-	json_t *const *all[] = {&m.status, &m.dht, &m.drops, &m.workers, &m.peers, &m.site};
+	json_t *const *all[] = {&m.status, &m.dht,  &m.drops,	  &m.workers,
+				&m.peers,  &m.site, &m.operations};
 	FILE *out;
 
 	if (m.status != NULL) {
@@ -117,6 +118,7 @@ static void scrape(struct exporter *e)
 		m.workers = ask_rows(e, "workers");
 		m.peers = ask_rows(e, "peers");
 		m.site = ask_rows(e, "site");
+		m.operations = ask_rows(e, "dht-operations");
 	}
 	/* The daemon may be another one the next time. */
 	ctl_close(e->ctl);

@@ -13,15 +13,15 @@
 #define DEFAULT_SOCKET "/run/causeway/control.sock"
 #define PAGE_ROWS      1000
 
-const char *const ctl_tables[] = {"hosts",	  "leases",    "names", "routes", "peers",
-				  "foreign-dhcp", "conflicts", "dht",	"drops",  "workers",
-				  "revocations",  "site",      NULL};
+const char *const ctl_tables[] = {
+	"hosts", "leases", "names",   "routes",	     "peers", "foreign-dhcp",	"conflicts",
+	"dht",	 "drops",  "workers", "revocations", "site",  "dht-operations", NULL};
 
 static void usage(FILE *to)
 {
 	fputs("usage: causewayctl [-s SOCKET] [--json] COMMAND\n"
 	      "  status                                  how this gateway stands (exit 3: degraded)\n"
-	      "  show hosts|leases|names|routes|peers|site|foreign-dhcp|conflicts|dht|drops|workers|revocations\n"
+	      "  show hosts|leases|names|routes|peers|site|foreign-dhcp|conflicts|dht|dht-operations|drops|workers|revocations\n"
 	      "  explain SRC DST [tcp|udp PORT|icmp]     what would happen to a packet, and why (exit 3: dropped)\n"
 	      "  netcheck                                what NAT or filter is before this gateway (exit 3: no UDP comes back)\n"
 	      "  ping NODE|IP [--count N] [--until-direct]   how long to another gateway, on what path (exit 1: no answer)\n"
@@ -128,7 +128,7 @@ static int show(struct ctl *ctl, int argc, char **argv)
 	const char *what = argc == 1 ? match(argv[0], ctl_tables) : NULL;
 
 	if (what == NULL) {
-		fputs("causewayctl: show hosts, leases, names, routes, peers, site, foreign-dhcp, conflicts, dht, drops, workers or revocations\n",
+		fputs("causewayctl: show hosts, leases, names, routes, peers, site, foreign-dhcp, conflicts, dht, dht-operations, drops, workers or revocations\n",
 		      stderr);
 		return CTL_USAGE;
 	}

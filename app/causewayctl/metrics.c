@@ -98,6 +98,22 @@ static const struct metric of_dht[] = {
 	 "", 0},
 };
 
+#define OPERATIONS "causeway_dht_operations_total"
+#define SECONDS	   "causeway_dht_operation_seconds"
+
+/* Of this node's own requests; times of those that had an answer. */
+static const struct metric of_operations[] = {
+	{OPERATIONS, "counter", "Requests of this node to the DHT by what became of them", "done",
+	 "outcome=\"done\"", 0},
+	{OPERATIONS, "counter", "", "refused", "outcome=\"refused\"", 0},
+	{OPERATIONS, "counter", "", "unanswered", "outcome=\"unanswered\"", 0},
+	{SECONDS, "gauge", "How long answers took since the daemon was started, by share", "p50_ms",
+	 "quantile=\"0.5\"", 1e-3},
+	{SECONDS, "gauge", "", "p90_ms", "quantile=\"0.9\"", 1e-3},
+	{SECONDS, "gauge", "", "p99_ms", "quantile=\"0.99\"", 1e-3},
+	{SECONDS, "gauge", "", "longest_ms", "quantile=\"1\"", 1e-3},
+};
+
 static const struct metric of_drops[] = {
 	{"causeway_dropped_packets_total", "counter", "Packets that ended here, by reason",
 	 "packets", "", 0},
@@ -371,6 +387,7 @@ void metrics_write(FILE *out, const struct metrics *m)
 					       .help = "What an operator should look at"};
 	static const char *const by_reason[] = {"reason", NULL}, *const by_worker[] = {"worker",
 										       NULL};
+	static const char *const by_operation[] = {"operation", NULL};
 	static const char *const by_member[] = {"name", "node", "state", NULL};
 
 	write_head(out, &up);
@@ -382,6 +399,8 @@ void metrics_write(FILE *out, const struct metrics *m)
 	write_texts(out, &why, json_object_get(m->status, "reasons"), "reason");
 	write_texts(out, &warnings, json_object_get(m->status, "warnings"), "warning");
 	write_object(out, of_dht, sizeof(of_dht) / sizeof(of_dht[0]), m->dht);
+	write_table(out, of_operations, sizeof(of_operations) / sizeof(of_operations[0]),
+		    m->operations, by_operation);
 	write_table(out, of_drops, sizeof(of_drops) / sizeof(of_drops[0]), m->drops, by_reason);
 	write_table(out, of_workers, sizeof(of_workers) / sizeof(of_workers[0]), m->workers,
 		    by_worker);

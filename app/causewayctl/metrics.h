@@ -15,6 +15,7 @@ struct metrics {
 	json_t *workers;
 	json_t *peers;
 	json_t *site;
+	json_t *operations; /* of the DHT */
 };
 
 /* With NULL instead of a status only causeway_up is written, as 0. */

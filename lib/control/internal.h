@@ -522,6 +522,7 @@ json_t *cw_show_status(struct cw_control *ctl);
 
 /* query_dht.c */
 void cw_show_dht_rows(struct cw_control *ctl, json_t *rows);
+void cw_show_dht_operations(struct cw_control *ctl, json_t *rows);
 void cw_dht_query(struct cw_control *ctl, const char *cmd, const json_t *request,
 		  cw_control_reply_fn reply, void *arg);
 void cw_dht_query_cancel(struct cw_control *ctl, void *arg);

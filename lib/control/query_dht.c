@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include <cw_dht.h>
+#include <cw_histogram.h>
 
 struct cw_dht_get {
 	struct cw_dht_get *next;
@@ -105,24 +106,51 @@ static json_t *show_counts(const struct cw_dht_counts *c)
 			 (json_int_t)c->clock_behind);
 }
 
-static json_t *show_operations(const struct cw_dht_counts *c)
+/* What kinds of requests this node made, what became of them, how long they took. */
+void cw_show_dht_operations(struct cw_control *ctl, json_t *rows)
 {
-	json_t *all = json_object();
+	static const char *const percentiles[] = {"p50_ms", "p90_ms", "p99_ms"};
+	static const double shares[] = {0.5, 0.9, 0.99};
+	struct cw_dht_status s;
 
+	if (ctl->dht == NULL)
+		return;
+	cw_dht_status(ctl->dht, &s);
 	for (unsigned int i = 0; i < CW_STORE_VERB_COUNT; i++) {
-		const struct cw_dht_verb_counts *v = &c->verbs[i];
+		const struct cw_dht_verb_counts *v = &s.counts.verbs[i];
+		const struct cw_histogram *h = cw_dht_latency(ctl->dht, (enum cw_store_verb)i);
 		uint64_t answers = v->done + v->refused;
+		json_t *row;
 
 		if (answers + v->unanswered == 0)
 			continue;
-		json_object_set_new(
-			all, cw_store_verb_name((enum cw_store_verb)i),
-			json_pack("{s:I, s:I, s:I, s:f, s:f}", "done", (json_int_t)v->done,
-				  "refused", (json_int_t)v->refused, "unanswered",
-				  (json_int_t)v->unanswered, "mean_ms",
-				  answers > 0 ? (double)v->took_us / (double)answers / 1000 : 0.0,
-				  "longest_ms", (double)v->longest_us / 1000));
+		row = json_pack("{s:s, s:I, s:I, s:I, s:f, s:f, s:f}", "operation",
+				cw_store_verb_name((enum cw_store_verb)i), "done",
+				(json_int_t)v->done, "refused", (json_int_t)v->refused,
+				"unanswered", (json_int_t)v->unanswered, "mean_ms",
+				answers > 0 ? (double)v->took_us / (double)answers / 1000 : 0.0,
+				"longest_ms", (double)v->longest_us / 1000, "sum_ms",
+				(double)v->took_us / 1000);
+		for (unsigned int k = 0; k < CW_ARRAY_SIZE(shares); k++)
+			json_object_set_new(
+				row, percentiles[k],
+				json_real(cw_histogram_percentile(h, shares[k]) / 1000));
+		json_array_append_new(rows, row);
 	}
+}
+
+static json_t *show_operations(struct cw_control *ctl)
+{
+	json_t *rows = json_array(), *all = json_object(), *row;
+	size_t i;
+
+	cw_show_dht_operations(ctl, rows);
+	json_array_foreach(rows, i, row)
+	{
+		json_object_set(all, json_string_value(json_object_get(row, "operation")), row);
+		json_object_del(row, "operation");
+	}
+	json_decref(rows);
 	return all;
 }
 
@@ -141,7 +169,7 @@ static json_t *dht_status(struct cw_control *ctl)
 		"slots_moving", (int)s.moving, "slots_being_fetched", (int)s.behind,
 		"slots_with_a_silent_member", (int)s.short_of_members, "stages", (int)s.stages,
 		"records", (int)s.records, "requests_outstanding", (int)s.outstanding, "disk", disk,
-		"results", show_results(&s.counts), "operations", show_operations(&s.counts),
+		"results", show_results(&s.counts), "operations", show_operations(ctl),
 		"latency", show_latency(&s.counts), "counts", show_counts(&s.counts), "degraded",
 		!s.safe_to_allocate);
 }
@@ -183,7 +211,35 @@ static json_t *show_answer(const struct cw_dht_get *g, const struct cw_store_ans
 	}
 }
 
-static void add_trace(struct cw_dht_get *g, uint64_t now_ns, json_t *status)
+static json_t *text_hop(const struct cw_node_id *node)
+{
+	return cw_node_id_is_zero(node) ? json_string("nearest to the slot") : text_node(node);
+}
+
+/* Whom the request went to and who answered; how long the members took that confirmed it. */
+static void add_way(const struct cw_store_trace *t, json_t *trace)
+{
+	static const char *const events[] = {"asked", "redirected", "answered"};
+	json_t *hops = json_array(), *replicas = json_array();
+
+	for (unsigned int i = 0; i < t->hop_count; i++)
+		json_array_append_new(
+			hops, json_pack("{s:s, s:o, s:f}", "event", events[t->hops[i].event],
+					"node", text_hop(&t->hops[i].node), "at_ms",
+					(double)t->hops[i].at_ns / (double)CW_NS_PER_MS));
+	for (unsigned int i = 0; i < t->replica_count; i++)
+		json_array_append_new(
+			replicas,
+			json_pack("{s:o, s:f}", "node", text_node(&t->replicas[i].node), "took_ms",
+				  (double)t->replicas[i].took_ns / (double)CW_NS_PER_MS));
+	json_object_set_new(trace, "hops", hops);
+	json_object_set_new(trace, "confirmed_by", replicas);
+	json_object_set_new(trace, "at_leader_ms",
+			    json_real((double)t->leader_ns / (double)CW_NS_PER_MS));
+}
+
+static void add_trace(struct cw_dht_get *g, const struct cw_store_answer *a, uint64_t now_ns,
+		      json_t *status)
 {
 	struct cw_dht_row row;
 	uint32_t slot = cw_dht_locate(g->ctl->dht, &g->request, &row);
@@ -203,6 +259,8 @@ static void add_trace(struct cw_dht_get *g, uint64_t now_ns, json_t *status)
 				  ? text_node(&row.leader)
 				  : json_string("none"),
 			  "took_ms", (double)(now_ns - g->begun_ns) / (double)CW_NS_PER_MS));
+	if (a->trace != NULL)
+		add_way(a->trace, json_object_get(status, "trace"));
 }
 
 static void got(void *arg, const struct cw_store_answer *a, uint64_t now_ns)
@@ -221,7 +279,7 @@ static void got(void *arg, const struct cw_store_answer *a, uint64_t now_ns)
 	} else {
 		status = show_answer(g, a);
 		if (g->trace)
-			add_trace(g, now_ns, status);
+			add_trace(g, a, now_ns, status);
 		reply = json_pack("{s:b, s:o}", "ok", 1, "status", status);
 	}
 	if (g->reply != NULL)
@@ -323,6 +381,7 @@ void cw_dht_query(struct cw_control *ctl, const char *cmd, const json_t *request
 	g->reply = reply;
 	g->arg = arg;
 	g->trace = json_is_true(json_object_get(request, "trace"));
+	g->request.trace = g->trace;
 	g->begun_ns = ctl->now_ns;
 	g->next = ctl->dht_gets;
 	ctl->dht_gets = g;

@@ -349,18 +349,33 @@ static void conflicts(struct page *p)
 	cw_sightings_rows(p->ctl, CW_SIGHTING_CONFLICT, take_row, p);
 }
 
-static void dht(struct page *p)
+static void take_rows(struct page *p, json_t *rows)
 {
-	json_t *rows = json_array(), *row;
+	json_t *row;
 	size_t i;
 
-	cw_show_dht_rows(p->ctl, rows);
 	json_array_foreach(rows, i, row)
 	{
 		if (take(p))
 			json_array_append(p->rows, row);
 	}
 	json_decref(rows);
+}
+
+static void dht(struct page *p)
+{
+	json_t *rows = json_array();
+
+	cw_show_dht_rows(p->ctl, rows);
+	take_rows(p, rows);
+}
+
+static void dht_operations(struct page *p)
+{
+	json_t *rows = json_array();
+
+	cw_show_dht_operations(p->ctl, rows);
+	take_rows(p, rows);
 }
 
 static void site(struct page *p)
@@ -396,6 +411,9 @@ static const struct {
 	 "[\"ip\",\"mac\",\"holder\",\"vlan\",\"seen\",\"first_s\",\"last_s\"]"},
 	{"dht", dht,
 	 "[\"first_slot\",\"slots\",\"epoch\",\"ballot\",\"state\",\"leader\",\"members\",\"records\"]"},
+	{"dht-operations", dht_operations,
+	 "[\"operation\",\"done\",\"refused\",\"unanswered\",\"p50_ms\",\"p90_ms\",\"p99_ms\",\"mean_ms\","
+	 "\"longest_ms\"]"},
 	{"drops", drop_rows, "[\"reason\",\"packets\",\"meaning\"]"},
 	{"workers", worker_rows,
 	 "[\"worker\",\"busy_percent\",\"cycles_per_packet\",\"rx_packets\",\"tx_packets\",\"punted\","

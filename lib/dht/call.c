@@ -37,6 +37,7 @@ struct call *call_new(struct cw_dht *dht, enum call_kind kind, const struct grou
 		c->n = ++dht->call_counter;
 	} while (dht->calls[c->n % CALLS_MAX] != NULL);
 	c->kind = (uint8_t)kind;
+	c->begun_ns = dht->now_ns;
 	c->epoch = g->epoch;
 	c->ballot = g->ballot;
 	c->to = g->members;
@@ -313,6 +314,7 @@ void call_input(struct cw_dht *dht, const struct cw_node_id *from, const Causewa
 	    !take_answer(dht, c, (unsigned int)voter, &slots, in))
 		return;
 	c->got |= 1u << voter;
+	c->took_ns[voter] = dht->now_ns - c->begun_ns;
 	if (is_complete(c))
 		call_done(dht, c);
 }

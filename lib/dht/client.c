@@ -67,13 +67,19 @@ static const struct cw_node_id *next_member(struct cw_dht *dht, const struct req
 	return &s->members.v[((unsigned int)(asked + 1) + turn % others) % s->members.count].node;
 }
 
+static void ask(struct cw_dht *dht, struct request *r, const struct cw_node_id *to, uint32_t slot)
+{
+	trace_hop(dht, r, to, CW_STORE_HOP_ASKED);
+	send_request(dht, to, slot, r);
+}
+
 /* What we know of the members may be old: whoever is nearest the slot, or somebody who is here. */
-static void ask_anyone(struct cw_dht *dht, const struct request *r, uint32_t slot)
+static void ask_anyone(struct cw_dht *dht, struct request *r, uint32_t slot)
 {
 	unsigned int from = (unsigned int)(r->rid.counter + r->tries);
 
 	if (dht->ops.route != NULL) {
-		send_request(dht, NULL, slot, r);
+		ask(dht, r, NULL, slot);
 		return;
 	}
 	for (unsigned int i = 0; i < dht->peer_count; i++) {
@@ -81,7 +87,7 @@ static void ask_anyone(struct cw_dht *dht, const struct request *r, uint32_t slo
 
 		if (!p->listed)
 			continue;
-		send_request(dht, &p->node, slot, r);
+		ask(dht, r, &p->node, slot);
 		return;
 	}
 }
@@ -94,13 +100,13 @@ static void send_try(struct cw_dht *dht, struct request *r, uint32_t slot)
 
 	if (leader != NULL) {
 		r->asked = *leader;
-		send_request(dht, leader, slot, r);
+		ask(dht, r, leader, slot);
 	}
 	if (s->led != NULL || (leader != NULL && r->tries == 0))
 		return;
 	member = next_member(dht, r, s);
 	if (!cw_node_id_equal(member, &dht->config.self) && !cw_node_id_equal(member, &r->asked))
-		send_request(dht, member, slot, r);
+		ask(dht, r, member, slot);
 	if (r->tries > 1)
 		ask_anyone(dht, r, slot);
 }
@@ -146,6 +152,8 @@ static void count(struct cw_dht *dht, const struct request *r, enum cw_store_res
 		verb->done += result == CW_STORE_OK;
 		verb->refused += result != CW_STORE_OK;
 		verb->took_us += took_us;
+		cw_histogram_add(&dht->latency[r->request.verb % CW_STORE_VERB_COUNT],
+				 (uint32_t)cw_min_u64(took_us, UINT32_MAX));
 		verb->longest_us = cw_max_u64(verb->longest_us, took_us);
 	}
 
@@ -159,6 +167,7 @@ void request_end(struct cw_dht *dht, struct request *r, struct reply *reply)
 {
 	unlink_request(dht, r);
 	reply->answer.first_send_ns = r->first_ns;
+	trace_finish(r, reply);
 	if (dht->config.mutate == CW_DHT_MUT_FROMRSP)
 		reply->answer.first_send_ns = dht->now_ns;
 	else if (dht->config.mutate == CW_DHT_MUT_LASTSEND)
@@ -169,6 +178,7 @@ void request_end(struct cw_dht *dht, struct request *r, struct reply *reply)
 		count(dht, r, reply->answer.result);
 		r->done(r->arg, &reply->answer, dht->now_ns);
 	}
+	free(r->trace);
 	free(r);
 }
 
@@ -195,6 +205,7 @@ static struct request *request_new(struct cw_dht *dht, const struct cw_store_req
 	r->budget_ns = request->budget_ns ? request->budget_ns : OP_BUDGET_NS;
 	r->request = *request;
 	r->ver_asked = request->ver;
+	r->trace = request->trace ? calloc(1, sizeof(*r->trace)) : NULL;
 	new_rid(dht, r);
 	r->next = dht->requests;
 	dht->requests = r;
@@ -363,7 +374,9 @@ int cw_dht_submit(struct cw_dht *dht, const struct cw_store_request *request, cw
 	if (request->verb == CW_STORE_SESSION_OPEN)
 		r->request.ver = dht->session_ver;
 	if (request->verb == CW_STORE_SESSION_CLOSE && !note_release(dht, r)) {
-		free(unlink_request(dht, r));
+		unlink_request(dht, r);
+		free(r->trace);
+		free(r);
 		return -ENOSPC;
 	}
 	return 0; /* sent by client_send_due: in the same turn */
@@ -402,6 +415,7 @@ void client_answer(struct cw_dht *dht, const struct cw_node_id *from,
 		struct slot *s = &dht->slots[slot_of(dht, r, NULL)];
 
 		dht->answered_ns = dht->now_ns;
+		trace_hop(dht, r, from, CW_STORE_HOP_ANSWERED);
 		if (s->led == NULL)
 			s->guide = *from;
 		if (!session_goes_on(dht, r, reply) && !namespace_goes_on(dht, r, reply)) {
@@ -430,6 +444,7 @@ void client_redirect(struct cw_dht *dht, const struct cw_node_id *from,
 	if (c.epoch < s->epoch || s->led != NULL)
 		return;
 	dht->counts.redirects++;
+	trace_hop(dht, r, from, CW_STORE_HOP_REDIRECTED);
 	config_learn(dht, from, in->config, false);
 	if (cw_node_id_is_zero(&c.leader) || cw_node_id_equal(&c.leader, &dht->config.self) ||
 	    cw_node_id_equal(&c.leader, &r->asked) || r->hops >= REDIRECTS_MAX) {
@@ -440,7 +455,7 @@ void client_redirect(struct cw_dht *dht, const struct cw_node_id *from,
 	}
 	s->guide = r->asked = c.leader;
 	r->hops++;
-	send_request(dht, &c.leader, 0, r);
+	ask(dht, r, &c.leader, 0);
 }
 
 /* -- time */

@@ -13,8 +13,9 @@ struct request {
 	struct rid rid;
 	struct cw_store_request request;
 	struct cw_node_id about;
-	struct warrant warrant; /* without signature: not signed yet */
-	uint64_t ver_asked;	/* what the caller named */
+	struct cw_store_trace *trace; /* NULL: not asked for */
+	struct warrant warrant;	      /* without signature: not signed yet */
+	uint64_t ver_asked;	      /* what the caller named */
 	bool repeats_release, adopts;
 	cw_store_done_fn done;
 	void (*done_inside)(struct cw_dht *dht, uint64_t id, const struct request *r,
@@ -22,6 +23,13 @@ struct request {
 	uint64_t inside_id;
 	void *arg;
 };
+
+/* trace.c; nothing happens for a request that is not traced */
+void trace_hop(const struct cw_dht *dht, struct request *r, const struct cw_node_id *node,
+	       enum cw_store_hop_event event);
+void trace_finish(struct request *r, struct reply *reply);
+void trace_pack(struct arena *a, const struct replies_trace *t, Causeway__Dht__Answer *m);
+bool trace_unpack(const Causeway__Dht__Answer *in, struct replies_trace *t);
 
 void client_answer(struct cw_dht *dht, const struct cw_node_id *from,
 		   const Causeway__Dht__Answer *answer);

@@ -27,6 +27,7 @@ void send_request(struct cw_dht *dht, const struct cw_node_id *to, uint32_t slot
 	m.rid = &rid;
 	m.verb = q->verb;
 	m.fresh = q->fresh;
+	m.trace = q->trace;
 	m.has_client = q->has_client;
 	m.has_proof = q->has_proof;
 	m.declined = q->declined;
@@ -121,6 +122,7 @@ bool request_unpack(const Causeway__Dht__Request *in, struct op *out)
 		return false;
 	q->verb = (uint8_t)in->verb;
 	q->fresh = in->fresh;
+	q->trace = in->trace;
 	q->has_client = in->has_client;
 	q->has_proof = in->has_proof;
 	q->declined = in->declined;
@@ -224,6 +226,8 @@ void send_reply(struct cw_dht *dht, const struct cw_node_id *to, const struct ri
 		ips[i] = answer->client_found[i] ? answer->client_ip[i] : 0;
 	p.frame.body_case = CAUSEWAY__DHT__FRAME__BODY_RSP;
 	p.frame.rsp = &m;
+	if (reply->trace.wanted)
+		trace_pack(&p.arena, &reply->trace, &m);
 	send_packing(dht, to, &p, 0);
 	arena_free(&p.arena);
 }
@@ -279,6 +283,8 @@ bool reply_unpack(const Causeway__Dht__Answer *in, struct rid *rid, struct reply
 	reply->ver = in->ver;
 	reply->over = in->over;
 	reply->age_ns = in->age_ns;
+	if (!trace_unpack(in, &reply->trace))
+		return false;
 	out->result = (enum cw_store_result)in->result;
 	out->sgen = in->sgen;
 	out->old_cover_ns = in->old_cover_ns;

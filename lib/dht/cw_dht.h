@@ -276,6 +276,10 @@ struct cw_dht_status {
 	struct cw_dht_counts counts;
 };
 void cw_dht_status(const struct cw_dht *dht, struct cw_dht_status *out);
+struct cw_histogram;
+/** How long own requests of this verb took until they had an answer, in microseconds; those without
+ * one are not in it. Lives as long as @p dht. [control] */
+const struct cw_histogram *cw_dht_latency(const struct cw_dht *dht, enum cw_store_verb verb);
 
 /** A row of `show dht`: slots with the same members, epoch and leader. */
 struct cw_dht_row {

@@ -102,8 +102,28 @@ struct cw_store_register {
 	uint8_t value[CW_STORE_VALUE_BYTES];
 };
 
+/** Whom a traced request went to, who pointed elsewhere, who answered; and what the leader says of
+ * the members that confirmed its answer. */
+#define CW_STORE_TRACE_HOPS	24u
+#define CW_STORE_TRACE_REPLICAS 5u
+enum cw_store_hop_event { CW_STORE_HOP_ASKED, CW_STORE_HOP_REDIRECTED, CW_STORE_HOP_ANSWERED };
+struct cw_store_trace {
+	unsigned int hop_count, replica_count;
+	struct {
+		struct cw_node_id node; /* zero: whoever is nearest the slot */
+		uint64_t at_ns;		/* since the request began */
+		enum cw_store_hop_event event;
+	} hops[CW_STORE_TRACE_HOPS]; /* the first ones */
+	struct {
+		struct cw_node_id node;
+		uint64_t took_ns;
+	} replicas[CW_STORE_TRACE_REPLICAS];
+	uint64_t leader_ns; /* from the request's coming to the answer's leaving */
+};
+
 struct cw_store_request {
 	uint8_t verb;	    /* enum cw_store_verb */
+	bool trace;	    /* get verbs of the DHT: the answer says which way it took */
 	bool fresh;	    /* MAP_GET */
 	bool has_client;    /* CLAIM, EDIT, LOOK: `client` counts */
 	bool has_proof;	    /* CLAIM, LOOK: `proof_gen` counts: the gen under which a log names this
@@ -134,6 +154,7 @@ struct cw_store_request {
 
 struct cw_store_answer {
 	enum cw_store_result result;
+	const struct cw_store_trace *trace; /* if it was asked for; lives as long as the call */
 	uint64_t first_send_ns; /* when the first try left: leases and sessions count from here */
 	uint64_t sgen;		/* SESSION_OPEN */
 	struct cw_mapping mapping; /* LOOK, MAP_GET, CLAIM; EDIT, SIGN_OFF: at least ver; CONFLICT:

@@ -52,7 +52,8 @@ int cw_dht_create(struct cw_dht **out, const struct cw_dht_config *config,
 	dht->ctx = ctx;
 	dht->pending_tail = &dht->pending;
 	dht->proofs = calloc(PROOFS, sizeof(*dht->proofs));
-	if (dht->proofs == NULL) {
+	dht->latency = calloc(CW_STORE_VERB_COUNT, sizeof(*dht->latency));
+	if (dht->proofs == NULL || dht->latency == NULL) {
 		cw_dht_destroy(dht);
 		return -ENOMEM;
 	}
@@ -87,10 +88,12 @@ void cw_dht_destroy(struct cw_dht *dht)
 	while (dht->requests != NULL) {
 		struct request *next = dht->requests->next;
 
+		free(dht->requests->trace);
 		free(dht->requests);
 		dht->requests = next;
 	}
 	free(dht->proofs);
+	free(dht->latency);
 	free(dht->peers);
 	free(dht);
 }
@@ -340,6 +343,7 @@ static void on_request(struct cw_dht *dht, const struct cw_node_id *from,
 	if (op == NULL)
 		return;
 	op->from = *from;
+	op->came_ns = dht->now_ns;
 	/* Site and identity come from the certificate, never from the message. */
 	if (!request_unpack(in, op) || !cw_node_id_equal(&op->rid.node, from) ||
 	    !dht->ops.site_of(dht->ctx, from, &op->site)) {

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "cw_dht.h"
+#include "cw_histogram.h"
 #include "cw_law.h"
 #include "dht.pb-c.h"
 #include "pace.h"
@@ -219,11 +220,20 @@ struct op {
 	uint8_t key[KEY_BYTES];
 	uint32_t slot;
 	uint8_t asked, found;
+	uint64_t came_ns;
 	struct finding findings[FINDINGS_MAX];
 };
 
 /* Verbs between nodes that no caller has. */
 enum { VERB_PROVE = 64, VERB_TOUCH = 65 };
+
+/* How long the members took that confirmed an answer, for a request that is traced. */
+struct replies_trace {
+	bool wanted;
+	unsigned int count;
+	struct cw_node_id node[CW_DHT_VOTERS_MAX];
+	uint64_t took_ns[CW_DHT_VOTERS_MAX], leader_ns;
+};
 
 /* An answer with what only this room knows. */
 struct reply {
@@ -232,6 +242,7 @@ struct reply {
 	bool over;    /* PROVE */
 	uint64_t age_ns;
 	struct rid holder; /* OPEN refused */
+	struct replies_trace trace;
 };
 
 enum call_kind {
@@ -249,6 +260,7 @@ struct confirm {
 	struct cw_node_id to;
 	struct rid rid;
 	uint32_t slot;
+	uint64_t came_ns; /* the request */
 	struct reply reply;
 };
 
@@ -269,7 +281,7 @@ struct cursor {
 struct call {
 	struct call *next, *prev; /* by time of sending */
 	uint8_t kind;		  /* enum call_kind */
-	uint64_t n, epoch, sent_ns;
+	uint64_t n, epoch, sent_ns, begun_ns, took_ns[CW_DHT_VOTERS_MAX];
 	struct ballot ballot;
 	struct members to;
 	unsigned int need;
@@ -451,6 +463,7 @@ struct cw_dht {
 	uint64_t released_sgen; /* never believed again (R25) */
 	uint64_t session_ver;	/* of our own session's register, as last seen */
 	struct cw_dht_counts counts;
+	struct cw_histogram *latency; /* by verb, in microseconds */
 };
 
 /* slots.c */

@@ -326,6 +326,19 @@ static void check(struct cw_dht *dht, struct group *g)
 	call_send(dht, c, 0);
 }
 
+static void note_confirmed(const struct cw_dht *dht, const struct call *c, struct confirm *confirm)
+{
+	struct replies_trace *t = &confirm->reply.trace;
+
+	for (unsigned int i = 0; i < c->to.count; i++) {
+		if (!(c->got & 1u << i))
+			continue;
+		t->node[t->count] = c->to.v[i].node;
+		t->took_ns[t->count++] = c->took_ns[i];
+	}
+	t->leader_ns = dht->now_ns - confirm->came_ns;
+}
+
 void on_checked(struct cw_dht *dht, struct call *c)
 {
 	struct confirm *list = c->confirms;
@@ -335,6 +348,8 @@ void on_checked(struct cw_dht *dht, struct call *c)
 		struct confirm *next = list->next;
 
 		/* Slots that were lost meanwhile were cut off the question. */
+		if (list->reply.trace.wanted)
+			note_confirmed(dht, c, list);
 		if (set_has(&c->slots, list->slot))
 			send_reply(dht, &list->to, &list->rid, &list->reply);
 		free(list);
@@ -377,7 +392,9 @@ void lead_confirm(struct cw_dht *dht, struct lead *l, struct op *op, const struc
 		c->to = op->from;
 		c->rid = op->rid;
 		c->slot = op->slot;
+		c->came_ns = op->came_ns;
 		c->reply = *reply;
+		c->reply.trace.wanted = op->request.trace;
 		*g->reads_tail = c;
 		g->reads_tail = &c->next;
 		if (!g->checking)

@@ -22,6 +22,11 @@ bool cw_dht_leader(const struct cw_dht *dht, struct cw_node_id *out)
 	return false;
 }
 
+const struct cw_histogram *cw_dht_latency(const struct cw_dht *dht, enum cw_store_verb verb)
+{
+	return &dht->latency[verb];
+}
+
 static bool reachable(const struct cw_dht *dht, const struct cw_node_id *node)
 {
 	const struct peer *p = peer_find(dht, node);

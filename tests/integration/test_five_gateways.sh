@@ -46,6 +46,11 @@ for site in "${sites[@]}"; do
 	wait_for "all seats at $site" seats "$site" 1024
 done
 says 'true' ctl a dht get "$a1" --json || fail "the mapping is gone after two changes of members"
+# The way of a request: it was asked for, answered by the leader, and three of the five members confirmed it.
+ctl b dht get "$a1" --trace --json | jq -e '.trace as $t | $t | (.hops | length >= 2 and .[0].event == "asked" and .[-1].event == "answered" and .[-1].node == $t.leader)
+	and (.confirmed_by | length >= 3 and all(.[]; .took_ms >= 0)) and .at_leader_ms <= .took_ms' >/dev/null || fail "the trace: $(ctl b dht get "$a1" --trace)"
+ctl b show dht-operations --json | jq -e 'map(select(.operation == "map-get"))[0] | .done >= 1 and .p50_ms <= .p99_ms and .p99_ms <= .longest_ms + 0.01' >/dev/null ||
+	fail "latencies of operations: $(ctl b show dht-operations)"
 
 # The founder and another die at the same moment.
 kill -KILL "$(cat "$STATE/a.pid")" "$(cat "$STATE/d.pid")"
