@@ -210,7 +210,8 @@ static bool read_host(const struct cw_lease_engine *e, const Causeway__Lease__Ho
 	    !cw_prefix4_contains(&e->config.ns.subnet, in->ip) ||
 	    in->ip == cw_namespace_service_ip(&e->config.ns))
 		return false;
-	memcpy(client.bytes, in->client.data, in->client.len);
+	if (in->client.len > 0)
+		memcpy(client.bytes, in->client.data, in->client.len);
 	*line = (struct line){.ip = in->ip, .gen = in->gen, .vlan = (uint16_t)in->vlan};
 	memcpy(line->mac.b, in->mac.data, sizeof(line->mac.b));
 	memcpy(line->name, in->name, strlen(in->name));
