@@ -69,8 +69,8 @@ static int saturated(struct capacity *c, struct load_group *g, const char *size,
 		     struct rate *out)
 {
 	struct load_ask a = {.way = "both", .size = size, .hosts = hosts, .seconds = c->trial_s};
-	double seen[TIMES];
-	struct load_answer r;
+	double seen[TIMES] = {0};
+	struct load_answer r = {0};
 
 	for (unsigned int i = 0; i < times(c); i++) {
 		if (ask(c, g, &a, &r) != CTL_OK)
@@ -152,7 +152,7 @@ static int measure_point(struct capacity *c, struct load_group *g, double pps, d
 			     .pps = pps,
 			     .seconds = seconds,
 			     .poisson = true};
-	struct load_answer seen[TIMES], r;
+	struct load_answer seen[TIMES] = {0}, r;
 
 	/* The trial in the middle: one that somebody disturbed says nothing about the load. */
 	for (unsigned int i = 0; i < times(c); i++)

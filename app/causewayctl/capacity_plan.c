@@ -74,7 +74,7 @@ static double zero_loss_share(const struct capacity *c)
 
 static int fit_curve(const struct capacity *c, struct cw_box *box)
 {
-	struct cw_load_point p[POINTS_MAX], kept[POINTS_MAX];
+	struct cw_load_point p[POINTS_MAX] = {0}, kept[POINTS_MAX];
 	const json_t *rows = json_object_get(json_object_get(c->doc, "curve"), "points"), *row;
 	size_t i, n = 0, fit = 0;
 

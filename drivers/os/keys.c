@@ -110,10 +110,11 @@ static void add_chunk(struct cw_os_keys *keys, unsigned int class)
 {
 	size_t block = sizes[class];
 	struct chunk *c = make_chunk(keys, CHUNK_BYTES, block, class);
-	uint8_t *at = (uint8_t *)c + HEAD_BYTES;
+	uint8_t *at;
 
 	if (c == NULL)
 		return;
+	at = (uint8_t *)c + HEAD_BYTES;
 	/* The first is taken first. */
 	for (size_t n = (CHUNK_BYTES - HEAD_BYTES) / block; n > 0; n--) {
 		struct block *b = (struct block *)(at + (n - 1) * block);

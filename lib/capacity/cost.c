@@ -43,7 +43,7 @@ int fit_line(const double *x, const double *y, size_t n, double *a, double *b)
 
 int cw_cost_fit(const struct cw_cost_point *points, size_t n, struct cw_cost *out)
 {
-	double x[FIT_MAX], y[FIT_MAX];
+	double x[FIT_MAX] = {0}, y[FIT_MAX] = {0};
 
 	if (n > FIT_MAX)
 		n = FIT_MAX;

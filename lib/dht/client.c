@@ -333,6 +333,24 @@ static void joint_done(void *arg, const struct cw_store_answer *answer, uint64_t
 	free(j);
 }
 
+void client_free(struct cw_dht *dht)
+{
+	while (dht->requests != NULL) {
+		struct request *r = dht->requests;
+
+		dht->requests = r->next;
+		if (r->done == joint_done) {
+			struct joint_part *part = r->arg;
+
+			if (--part->joint->left == 0)
+				free(part->joint);
+			free(part);
+		}
+		free(r->trace);
+		free(r);
+	}
+}
+
 static int submit_joint(struct cw_dht *dht, const struct cw_store_request *request,
 			cw_store_done_fn done, void *arg)
 {

@@ -35,6 +35,8 @@ void client_answer(struct cw_dht *dht, const struct cw_node_id *from,
 		   const Causeway__Dht__Answer *answer);
 void client_redirect(struct cw_dht *dht, const struct cw_node_id *from,
 		     const Causeway__Dht__Redirect *redirect);
+/* All requests under way go, unanswered. */
+void client_free(struct cw_dht *dht);
 uint64_t client_timer(struct cw_dht *dht);
 void client_send_due(struct cw_dht *dht);
 /* The caller hears this; the request is gone. */

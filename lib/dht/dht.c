@@ -85,13 +85,7 @@ void cw_dht_destroy(struct cw_dht *dht)
 		op_free(dht, dht->asking);
 		dht->asking = next;
 	}
-	while (dht->requests != NULL) {
-		struct request *next = dht->requests->next;
-
-		free(dht->requests->trace);
-		free(dht->requests);
-		dht->requests = next;
-	}
+	client_free(dht);
 	free(dht->proofs);
 	free(dht->latency);
 	free(dht->peers);
