@@ -21,6 +21,7 @@ enum { STEPS_MAX = 200, LIST_MAX = 40, LINKS = 6, KNOWN_BOUND = 48 };
 struct world {
 	const uint8_t *at, *end;
 	struct overlay_world o;
+	bool signed_well; /* some frame was */
 };
 
 static uint8_t take(struct world *w)
@@ -159,6 +160,7 @@ static void say_signed(struct world *w, struct room *r, Causeway__Overlay__Frame
 	s.signature = bytes_of(r, signature, how % 8 == 7 ? 0 : 1);
 	s.sent_s = overlay_world_unix_s(&w->o) + (uint64_t)(how & 1 ? 0 : take(w) * 4 - 512);
 	w->o.believable = signature[0] == 'y';
+	w->signed_well |= w->o.believable;
 	frame->body_case = CAUSEWAY__OVERLAY__FRAME__BODY_SIGNED;
 	frame->signed_ = &s;
 	hand_in(w, frame);
@@ -233,7 +235,10 @@ static void step(struct world *w)
 	case 2:
 		w->o.now_ns += (uint64_t)(take(w) + 1) * CW_NS_PER_S / 8;
 		w->o.connects = 0;
+		/* A frame that was kept may end here now. */
+		w->o.believable = w->signed_well;
 		cw_overlay_timer(w->o.overlay, w->o.now_ns);
+		w->o.believable = false;
 		break;
 	case 3:
 		/* What is kept goes another way when its link dies. */
