@@ -107,11 +107,12 @@ static const struct metric of_operations[] = {
 	 "outcome=\"done\"", 0},
 	{OPERATIONS, "counter", "", "refused", "outcome=\"refused\"", 0},
 	{OPERATIONS, "counter", "", "unanswered", "outcome=\"unanswered\"", 0},
-	{SECONDS, "gauge", "How long answers took since the daemon was started, by share", "p50_ms",
-	 "quantile=\"0.5\"", 1e-3},
-	{SECONDS, "gauge", "", "p90_ms", "quantile=\"0.9\"", 1e-3},
-	{SECONDS, "gauge", "", "p99_ms", "quantile=\"0.99\"", 1e-3},
-	{SECONDS, "gauge", "", "longest_ms", "quantile=\"1\"", 1e-3},
+	{SECONDS, "gauge",
+	 "How long answers took since the daemon was started: this share of them at most so long",
+	 "p50_ms", "share=\"0.5\"", 1e-3},
+	{SECONDS, "gauge", "", "p90_ms", "share=\"0.9\"", 1e-3},
+	{SECONDS, "gauge", "", "p99_ms", "share=\"0.99\"", 1e-3},
+	{SECONDS, "gauge", "", "longest_ms", "share=\"1\"", 1e-3},
 };
 
 static const struct metric of_drops[] = {

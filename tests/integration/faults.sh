@@ -23,6 +23,9 @@ configure() {
 		${2:-}"
 }
 
+# Further configuration of a site, to be set before five_sites.
+declare -A EXTRA=()
+
 linked_to() { ctl a show peers --json | jq -e --argjson n "$1" '[.[] | select(.usable or (.member | not))] | length == $n' >/dev/null; }
 
 five_sites() {
@@ -32,7 +35,7 @@ five_sites() {
 	for site in "${SITES[@]}"; do
 		add_site "$site" "$(wan_of "$site")" "$(wan_of "$site" | sed 's/2$/1/')"
 		add_host "$site" h1
-		configure "$site"
+		configure "$site" "${EXTRA[$site]:-}"
 	done
 	make_pki "${SITES[@]}"
 	in_ns wan nft -f - <<-END

@@ -4,6 +4,8 @@
 DEADLINE_S=120
 . "$(dirname "$0")/faults.sh"
 
+# b's clock was set wrong before it was started, so nobody has seen it jump.
+EXTRA[b]='debug = { clock_offset = "25s"; };'
 five_sites
 echo "five sites serve after $SECONDS s"
 
@@ -24,19 +26,20 @@ stop_gateway e KILL
 start_gateway e
 echo "killed 7 times, at $SECONDS s"
 
-# The clock of c is ahead by more than a session at once, and later stands still for half of one.
+# The clock of c is ahead by more than a session at once; that of b stands still for half of one. (Had the same one jumped a moment before, it
+# would not be noticed that it stood: docs/dht.md.)
 clock() {
-	sed -i "/^debug = /d" "$STATE/$1.conf"
+	sed -i "/^[[:space:]]*debug = /d" "$STATE/$1.conf"
 	echo "debug = { clock_offset = \"$2\"; };" >>"$STATE/$1.conf"
 	ctl "$1" reload >/dev/null
 }
 clock c 40s
 wait_for "gateway c to serve after its clock jumped" gateway_ready c
 served c
-clock c 25s
-served a b
-wait_for "gateway c to notice that its clock stood" grep -q "clock lost .* letting go of all leases" "$STATE/c.log"
-wait_for "gateway c to serve after its clock stood" gateway_ready c
+clock b 10s
+served a c
+wait_for "gateway b to notice that its clock stood" grep -q "clock lost .* letting go of all leases" "$STATE/b.log"
+wait_for "gateway b to serve after its clock stood" gateway_ready b
 echo "clocks jumped, at $SECONDS s"
 
 while ((SECONDS < until_s)); do sleep 1; done
