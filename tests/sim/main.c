@@ -45,8 +45,8 @@ static bool parse_seeds(const char *text, struct sim_options *o)
 	return *text != '\0' && *end == '\0' && o->seed_last >= o->seed_first;
 }
 
-/* Seeds that nobody ran before; they are printed, so that they can be run again. tests/run names the
- * first (CAUSEWAY_FRESH_SEED): others with each commit, the same whoever runs that commit. */
+/* Seeds that nobody ran before; they are printed, so that they can be run again. tests/run names
+ * the first (CAUSEWAY_FRESH_SEED): others with each commit, the same whoever runs that commit. */
 static bool fresh_seeds(unsigned int count, struct sim_options *o)
 {
 	const char *given = getenv("CAUSEWAY_FRESH_SEED");
