@@ -129,7 +129,7 @@ static int lcore_main(void *arg)
 
 	cw_rcu_thread_register();
 	while (!d->workers_stop) {
-		unsigned int handled = cw_worker_turn(slot->worker);
+		unsigned int handled = cw_worker_turn(slot->worker, rte_rdtsc());
 		/* Both may change with a reload. */
 		uint64_t ceiling_ns = __atomic_load_n(&d->config.idle_ceiling_ns, __ATOMIC_RELAXED);
 		enum cw_idle idle =

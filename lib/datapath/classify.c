@@ -38,8 +38,11 @@ static enum cw_drop from_slot(const struct cw_worker *w, const struct cw_eth_hea
 	int slot = w->view != NULL ? cw_ns_slot_of_mac(w->view->mac_base, h->src.b) : -1;
 
 	if (type == CW_ETH_P_SITE && slot >= 0 && !(w->slots >> slot & 1)) {
-		__atomic_fetch_and(&w->view->deadline->leaving, ~(UINT64_C(1) << slot),
-				   __ATOMIC_RELAXED);
+		uint64_t bit = UINT64_C(1) << slot, *leaving = &w->view->deadline->leaving;
+
+		/* Gateways show their slots all the while; seldom is one of them new. */
+		if (CW_UNLIKELY(__atomic_load_n(leaving, __ATOMIC_RELAXED) & bit))
+			__atomic_fetch_and(leaving, ~bit, __ATOMIC_RELAXED);
 		return CW_DROP_SLOT_SHOWN;
 	}
 	return CW_DROP_OWN_FRAME;

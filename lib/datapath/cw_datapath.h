@@ -73,9 +73,10 @@ struct cw_worker_params {
 CW_MUST_USE int cw_worker_create(struct cw_worker **out, const struct cw_worker_params *params);
 void cw_worker_destroy(struct cw_worker *worker);
 
-/** One turn: LAN to WAN, WAN to LAN, inject, hand-over. [worker] @return packets handled: 0 means
- * idle. */
-unsigned int cw_worker_turn(struct cw_worker *worker);
+/** One turn: LAN to WAN, WAN to LAN, inject, hand-over. [worker]
+ * @param now_tsc the worker's clock, for the whole turn
+ * @return packets handled: 0 means idle. */
+unsigned int cw_worker_turn(struct cw_worker *worker, uint64_t now_tsc);
 
 /** How a worker waits when there is nothing to do. */
 enum cw_idle { CW_IDLE_SPIN, CW_IDLE_PAUSE, CW_IDLE_SLEEP };

@@ -131,11 +131,11 @@ static void look_around(struct cw_worker *w)
 	w->slots_taken = w->slots | cw_ns_slots_leaving(view->deadline, w->now_tsc);
 }
 
-unsigned int cw_worker_turn(struct cw_worker *w)
+unsigned int cw_worker_turn(struct cw_worker *w, uint64_t now_tsc)
 {
 	unsigned int handled = 0;
 
-	w->now_tsc = w->stage_began_tsc = rte_rdtsc();
+	w->now_tsc = w->stage_began_tsc = now_tsc;
 	look_around(w);
 	if (CW_UNLIKELY(w->settling_count > 0))
 		settle_release(w, false);

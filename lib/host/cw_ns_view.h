@@ -27,7 +27,8 @@ struct cw_route_table;
 
 /**
  * What is ours until an instant, and not a moment longer, so that a gateway which was stopped wakes
- * up mute. Control: w, workers: r, all relaxed atomic; workers load it once per burst.
+ * up mute. Control: w, workers: r (but for `leaving`), all relaxed atomic; workers load it once per
+ * burst.
  */
 struct cw_ns_deadline {
 	/** Past it the session's ownership is not ours to use (dht.md section 4). */

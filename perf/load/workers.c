@@ -163,7 +163,7 @@ static void turns(struct load_worker *w)
 	struct load *l = w->load;
 
 	while (!__atomic_load_n(&l->trial_over, __ATOMIC_ACQUIRE)) {
-		unsigned int handled = cw_worker_turn(w->worker);
+		unsigned int handled = cw_worker_turn(w->worker, rte_rdtsc());
 		unsigned int us = cw_worker_idle_us(w->worker, handled, l->idle, l->ceiling_us);
 
 		cw_rcu_quiescent();

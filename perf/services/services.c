@@ -289,7 +289,7 @@ static double window(struct replay *port, struct cw_worker *w)
 		struct rte_mbuf *pkts[CW_BURST];
 
 		if (w != NULL)
-			cw_worker_turn(w);
+			cw_worker_turn(w, rte_rdtsc());
 		else
 			replay_tx(port, pkts, replay_rx(port, pkts, CW_BURST));
 	}

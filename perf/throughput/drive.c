@@ -107,7 +107,7 @@ static void run(struct drive *d, struct cw_worker *w, unsigned int n)
 	d->port.left = n;
 	if (w != NULL) {
 		while (d->port.left > 0)
-			cw_worker_turn(w);
+			cw_worker_turn(w, rte_rdtsc());
 		return;
 	}
 	while (d->port.left > 0) {

@@ -103,6 +103,18 @@ pki() {
 	"$CTL" pki "$verb" "$@" --passphrase-file "$STATE/passphrase"
 }
 
+# add_fellow SITE NAME ADDRESS ROUTER: as add_site, but its LAN port is in the switch of SITE: a further gateway there.
+add_fellow() {
+	local site=$1 name=$2
+	add_site "$name" "$3" "$4"
+	ip -n "$PREFIX-$name-gw" link del lan0
+	ip -n "$PREFIX-$name-gw" link add lan0 type veth peer name "p-gw-$name" netns "$PREFIX-$site-gw"
+	ip -n "$PREFIX-$name-gw" link set lan0 up
+	ip -n "$PREFIX-$site-gw" link set "p-gw-$name" master br0 up
+	in_ns "$name-gw" ethtool -K lan0 tx off gso off tso off gro off >/dev/null 2>&1 || true
+	in_ns "$site-gw" ethtool -K "p-gw-$name" tx off gso off tso off gro off >/dev/null 2>&1 || true
+}
+
 make_pki() {
 	pki init >/dev/null
 	for site in "$@"; do

@@ -10,12 +10,7 @@ mkdir -p "$STATE"
 add_wan
 add_site a 198.51.100.2 198.51.100.1
 add_site b 203.0.113.2 203.0.113.1
-add_site c 192.0.2.2 192.0.2.1
-# Gateway c's LAN port goes into the switch of site a.
-ip -n "$PREFIX-c-gw" link del lan0
-ip -n "$PREFIX-c-gw" link add lan0 type veth peer name p-gw-c netns "$PREFIX-a-gw"
-ip -n "$PREFIX-c-gw" link set lan0 up
-ip -n "$PREFIX-a-gw" link set p-gw-c master br0 up
+add_fellow a c 192.0.2.2 192.0.2.1
 HERE=(h1 h2) FAR=(h1 h2 h3 h4)
 for host in "${HERE[@]}"; do add_host a "$host"; done
 for host in "${FAR[@]}"; do add_host b "$host"; done

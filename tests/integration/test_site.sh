@@ -11,12 +11,7 @@ add_wan
 add_site a 198.51.100.2 198.51.100.1
 for site in b c; do
 	[ $site = b ] && net=203.0.113 || net=192.0.2
-	add_site $site $net.2 $net.1
-	# Its LAN port goes into the switch of site a.
-	ip -n "$PREFIX-$site-gw" link del lan0
-	ip -n "$PREFIX-$site-gw" link add lan0 type veth peer name "p-gw-$site" netns "$PREFIX-a-gw"
-	ip -n "$PREFIX-$site-gw" link set lan0 up
-	ip -n "$PREFIX-a-gw" link set "p-gw-$site" master br0 up
+	add_fellow a $site $net.2 $net.1
 done
 HOSTS=(h1 h2 h3 h4 h5 h6)
 for host in "${HOSTS[@]}"; do add_host a "$host"; done

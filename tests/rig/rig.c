@@ -335,7 +335,7 @@ void rig_turn(struct rig *rig)
 {
 	struct rte_mbuf *m;
 
-	cw_worker_turn(rig->worker);
+	cw_worker_turn(rig->worker, rte_rdtsc());
 	while (cw_punt_dequeue(rig->punt, &m, 1) == 1) {
 		rig->last_punt = cw_punt_meta_of(m)->kind;
 		CW_ASSERT(rig->last_punt < CW_PUNT_KIND_COUNT && m->nb_segs == 1 &&

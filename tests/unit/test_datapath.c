@@ -483,7 +483,7 @@ static void test_punts_are_bounded(void)
 	for (unsigned int turn = 0; turn < 3; turn++) {
 		for (unsigned int i = 0; i < CW_BURST; i++)
 			rig_put(&rig, &rig.lan, frame, len, 1);
-		cw_worker_turn(rig.worker);
+		cw_worker_turn(rig.worker, rte_rdtsc());
 	}
 	CU_ASSERT_EQUAL(rig.stats.drops[CW_DROP_PUNT_FULL] - before, 3 * CW_BURST - 63);
 }

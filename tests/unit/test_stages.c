@@ -233,7 +233,7 @@ static void send_packet(const struct packet *p)
 	size_t len = build(frame, p);
 
 	put(&t.g[0].lan, frame, len);
-	cw_worker_turn(t.g[0].worker);
+	cw_worker_turn(t.g[0].worker, rte_rdtsc());
 }
 
 /* What left the first gateway's WAN port arrives at the second's. */
@@ -245,7 +245,7 @@ static void carry(void)
 	to->ins = from->outs;
 	from->outs = 0;
 	while (to->ins > 0)
-		cw_worker_turn(t.g[1].worker);
+		cw_worker_turn(t.g[1].worker, rte_rdtsc());
 }
 
 static void forget(void)
@@ -307,7 +307,7 @@ static void test_a_flow_keeps_its_order(void)
 		put(&t.g[0].lan, frame, len);
 	}
 	while (t.g[0].lan.ins > 0)
-		cw_worker_turn(t.g[0].worker);
+		cw_worker_turn(t.g[0].worker, rte_rdtsc());
 	carry();
 	CU_ASSERT_EQUAL_FATAL(t.g[1].lan.outs, 100);
 	for (unsigned int i = 0; i < 100; i++)
@@ -498,7 +498,7 @@ static void test_a_syn_is_clamped(void)
 	frame[34 + 22] = 1460 >> 8;
 	frame[34 + 23] = 1460 & 0xff;
 	put(&t.g[0].lan, frame, len);
-	cw_worker_turn(t.g[0].worker);
+	cw_worker_turn(t.g[0].worker, rte_rdtsc());
 	carry();
 	CU_ASSERT_EQUAL_FATAL(t.g[1].lan.outs, 1);
 	CU_ASSERT_EQUAL(
@@ -541,7 +541,7 @@ static void outcome(struct gateway *g, struct wire *in, const uint8_t *frame, si
 		memcpy(bytes + 12 + extra, frame + 12, len - 12);
 	memset(&cw_sa_find(t.g[1].peers, t.g[1].spi)->replay, 0, sizeof(struct cw_replay));
 	put(in, bytes, len + extra);
-	cw_worker_turn(g->worker);
+	cw_worker_turn(g->worker, rte_rdtsc());
 	memcpy(drops, g->stats.drops, sizeof(g->stats.drops));
 	*left = g->lan.outs << 16 | g->wan.outs << 8 | (unsigned int)g->stats.punted;
 	forget();
