@@ -93,17 +93,16 @@ static json_t *show_latency(const struct cw_dht_counts *c)
 
 static json_t *show_counts(const struct cw_dht_counts *c)
 {
-	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "retries",
-			 (json_int_t)c->retries, "redirects", (json_int_t)c->redirects, "served",
-			 (json_int_t)c->served, "elections", (json_int_t)c->elections,
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
+			 "retries", (json_int_t)c->retries, "redirects", (json_int_t)c->redirects,
+			 "served", (json_int_t)c->served, "elections", (json_int_t)c->elections,
 			 "leaderships_lost", (json_int_t)c->lost_leaderships, "moves",
 			 (json_int_t)c->moves, "moves_given_up", (json_int_t)c->moves_given_up,
 			 "activations", (json_int_t)c->activations, "copies_given",
 			 (json_int_t)c->copies, "registers_repaired", (json_int_t)c->repaired,
 			 "denied", (json_int_t)c->denied, "refused_unsigned",
-			 (json_int_t)c->unwarranted, "unproven",
-			 (json_int_t)c->unproven, "clock_behind",
-			 (json_int_t)c->clock_behind);
+			 (json_int_t)c->unwarranted, "unproven", (json_int_t)c->unproven,
+			 "clock_behind", (json_int_t)c->clock_behind);
 }
 
 /* What kinds of requests this node made, what became of them, how long they took. */
@@ -162,15 +161,16 @@ static json_t *dht_status(struct cw_control *ctl)
 	cw_dht_status(ctl->dht, &s);
 	snprintf(disk, sizeof(disk), "%016llx", (unsigned long long)s.disk);
 	return json_pack(
-		"{s:b, s:{s:b, s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:s, s:o, s:o, s:o, s:o}, s:b}",
+		"{s:b, s:{s:b, s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:s, s:o, s:o, s:o, s:o}, s:b}",
 		"ok", 1, "status", "safe_to_allocate", s.safe_to_allocate, "why_not",
 		s.safe_to_allocate ? "-" : s.why_not, "slots", (int)s.slots, "slots_held",
 		(int)s.seats, "slots_led", (int)s.led, "slots_without_leader", (int)s.leaderless,
 		"slots_moving", (int)s.moving, "slots_being_fetched", (int)s.behind,
 		"slots_with_a_silent_member", (int)s.short_of_members, "stages", (int)s.stages,
-		"records", (int)s.records, "requests_outstanding", (int)s.outstanding, "disk", disk,
-		"results", show_results(&s.counts), "operations", show_operations(ctl),
-		"latency", show_latency(&s.counts), "counts", show_counts(&s.counts), "degraded",
+		"records", (int)s.records, "requests_outstanding", (int)s.outstanding,
+		"clocks_compared", (int)s.clocks_compared, "disk", disk, "results",
+		show_results(&s.counts), "operations", show_operations(ctl), "latency",
+		show_latency(&s.counts), "counts", show_counts(&s.counts), "degraded",
 		!s.safe_to_allocate);
 }
 
@@ -302,7 +302,9 @@ static json_t *dht_recover(struct cw_control *ctl)
 		return cw_query_error("refused",
 				      "every slot held here has a leader (or none is held here)");
 	case -EPERM:
-		return cw_query_error("denied", "others would not believe it: the certificate of this gateway needs the role operator (pki issue --role operator --role gateway)");
+		return cw_query_error(
+			"denied",
+			"others would not believe it: the certificate of this gateway needs the role operator (pki issue --role operator --role gateway)");
 	default:
 		return cw_query_error("io", "the state directory's log takes no record");
 	}

@@ -166,7 +166,7 @@ struct cw_dht_counts {
 		activations, copies, stages, repaired, refused_old, nacks,
 		denied,	      /* requests that their sender may not make, or did not sign */
 		unwarranted,  /* records of leaders that their owners did not ask for */
-		unproven, /* configurations of slots without proof */
+		unproven,     /* configurations of slots without proof */
 		clock_behind; /* our clock lost time against others' */
 };
 
@@ -270,6 +270,7 @@ struct cw_dht_status {
 	uint32_t behind;	   /* seats whose copy is still being fetched: repair backlog */
 	uint32_t short_of_members; /* slots led here with a silent member: repair backlog */
 	uint32_t stages, records, pending_messages, outstanding;
+	uint32_t clocks_compared; /* nodes by whose clocks it would be seen that ours stands */
 	bool safe_to_allocate;
 	const char *why_not; /* one line, valid if not */
 	uint64_t disk;

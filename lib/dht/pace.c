@@ -78,6 +78,21 @@ static void pace_note(const struct cw_dht *dht, struct pace *p, int64_t ahead_ns
 	x->seen++;
 }
 
+static bool is_heard(const struct cw_dht *dht, const struct pace *p)
+{
+	return p->heard_ns != 0 && dht->now_ns - p->heard_ns <= 2 * HB_NS;
+}
+
+unsigned int pace_compared(const struct cw_dht *dht)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < dht->peer_count; i++)
+		n += is_heard(dht, &dht->peers[i].pace) &&
+		     dht->peers[i].pace.behind_ns != INT64_MIN;
+	return n;
+}
+
 /* Most of those heard since a heartbeat ago must say so. */
 static bool most_say_behind(const struct cw_dht *dht, unsigned int *say, unsigned int *heard)
 {
@@ -85,7 +100,7 @@ static bool most_say_behind(const struct cw_dht *dht, unsigned int *say, unsigne
 	for (unsigned int i = 0; i < dht->peer_count; i++) {
 		const struct pace *p = &dht->peers[i].pace;
 
-		if (p->heard_ns == 0 || dht->now_ns - p->heard_ns > 2 * HB_NS)
+		if (!is_heard(dht, p))
 			continue;
 		(*heard)++;
 		*say += p->behind_ns > slack_ns(dht);

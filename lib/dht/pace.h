@@ -25,5 +25,7 @@ struct pace {
 struct peer;
 /* A heartbeat told its sender's clock. */
 void pace_heard(struct cw_dht *dht, struct peer *p, uint64_t clock_ns);
+/* Nodes heard lately, of each enough to compare with. */
+unsigned int pace_compared(const struct cw_dht *dht);
 
 #endif /* CW_DHT_PACE_H */

@@ -101,6 +101,7 @@ void cw_dht_status(const struct cw_dht *dht, struct cw_dht_status *out)
 				      .records = cw_dht_record_count(dht),
 				      .pending_messages = dht->pending_count,
 				      .outstanding = dht->request_count,
+				      .clocks_compared = pace_compared(dht),
 				      .disk = dht->disk,
 				      .counts = dht->counts};
 	for (uint32_t i = 0; dht->founded && i < dht->genesis.slots; i++) {
